@@ -1,0 +1,51 @@
+import { Buffer } from "node:buffer";
+
+/** A Buffer over the same memory: no copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Bytewise order, as memcmp: negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b);
+}
+
+/** Whether two byte strings are the same. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && Buffer.compare(a, b) === 0;
+}
+
+/** One array with all parts in order: a copy. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(parts);
+}
+
+/** Sum of the lengths in bytes. */
+export function totalBytes(parts: readonly Uint8Array[]): number {
+  let sum = 0;
+  for (const part of parts) sum += part.byteLength;
+  return sum;
+}
+
+const SURROGATES_START = 0xd800;
+
+/**
+ * The order of two strings by their UTF-8 bytes, which is the order of their code points. JavaScript compares UTF-16
+ * units, which differs only where surrogates meet units above them.
+ */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const x = a.charCodeAt(index);
+    const y = b.charCodeAt(index);
+    if (x === y) continue;
+    if (x >= SURROGATES_START && y >= SURROGATES_START) return rank(x) - rank(y);
+    return x - y;
+  }
+  return a.length - b.length;
+}
+
+/** Code units ≥ 0xd800 in the order of the code points they stand for: surrogates above 0xe000–0xffff. */
+function rank(unit: number): number {
+  return unit < 0xe000 ? unit + 0x2000 : unit;
+}

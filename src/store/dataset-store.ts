@@ -1,0 +1,100 @@
+/** The seam below which manifests, plans and records are kept. docs/format.md §6–8; ARCHITECTURE.md "Seams". */
+import type { Digest } from "../format/digest.ts";
+import type {
+  DatasetRecord,
+  EventRecord,
+  HistoryRecord,
+  LeaseRecord,
+  StoreRecord,
+  TagHint,
+} from "../format/record.ts";
+import type { DatasetName, Tag } from "../format/reference.ts";
+import type { BlockStore, CallOptions } from "./block-store.ts";
+
+/** Names one state of a replaceable object; compared, never interpreted. */
+export type Revision = string & { readonly __brand: "Revision" };
+
+/** A value and the state it was read in. */
+export interface Revised<T> {
+  readonly value: T;
+  readonly revision: Revision;
+}
+
+/**
+ * Everything of a store that is not a block. Records are parsed and checked here (OBJECT_INVALID, FORMAT_UNSUPPORTED);
+ * manifests and plans are opaque bytes, verified above. Every write is durable once flush() has resolved after it;
+ * create* calls are durable when they resolve, because they commit.
+ * Errors of every call: STORE_UNAVAILABLE; of writes also SPACE_EXHAUSTED, STORE_UNWRITABLE.
+ */
+export interface DatasetStore {
+  /** The store's own record. */
+  readonly store: StoreRecord;
+
+  /** The manifest object of a version, or undefined. */
+  getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined>;
+  /** Stores a manifest object; replaces an equal-named one, which says the same. */
+  putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void>;
+  /** Every version that has a manifest object. */
+  listManifests(options?: CallOptions): AsyncIterable<Digest>;
+
+  /** The plan of a page or root, or undefined. */
+  getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
+  /**
+   * Writes a plan in place of `expected` (undefined: there must be none).
+   * Errors: OBJECT_CONFLICT when there is another.
+   */
+  putPlan(
+    key: Digest,
+    bytes: Uint8Array,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision>;
+
+  getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined>;
+  /** Writes a dataset's record in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
+  putDataset(record: DatasetRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
+  /** Every dataset's name, in byte order. */
+  listDatasets(options?: CallOptions): AsyncIterable<DatasetName>;
+
+  /** Every tag that has a history, in byte order, deleted ones too. */
+  listTags(name: DatasetName, options?: CallOptions): AsyncIterable<Tag>;
+  /** Where the tag's history ended when somebody last looked. */
+  getHint(name: DatasetName, tag: Tag, options?: CallOptions): Promise<TagHint | undefined>;
+  putHint(name: DatasetName, tag: Tag, hint: TagHint, options?: CallOptions): Promise<void>;
+  /** Entry `number` (from 1) of a tag's history. */
+  getHistory(
+    name: DatasetName,
+    tag: Tag,
+    number: number,
+    options?: CallOptions,
+  ): Promise<HistoryRecord | undefined>;
+  /** Creates entry `record.number`, durably; false when there is one. This is the compare-and-set of a tag. */
+  createHistory(
+    name: DatasetName,
+    tag: Tag,
+    record: HistoryRecord,
+    options?: CallOptions,
+  ): Promise<boolean>;
+
+  /** Event `sequence` (from 1) of a dataset. */
+  getEvent(name: DatasetName, sequence: number, options?: CallOptions): Promise<EventRecord | undefined>;
+  /** Creates event `record.sequence`, durably; false when there is one. */
+  createEvent(name: DatasetName, record: EventRecord, options?: CallOptions): Promise<boolean>;
+  /** The highest sequence, or 0. */
+  lastEvent(name: DatasetName, options?: CallOptions): Promise<number>;
+
+  putLease(record: LeaseRecord, options?: CallOptions): Promise<void>;
+  removeLease(id: string, options?: CallOptions): Promise<void>;
+  listLeases(options?: CallOptions): AsyncIterable<LeaseRecord>;
+
+  /** The barrier: what this process put before survives a power failure when it resolves. */
+  flush(options?: CallOptions): Promise<void>;
+}
+
+/** A whole store: what a driver opens. */
+export interface Store {
+  readonly blocks: BlockStore;
+  readonly datasets: DatasetStore;
+  /** Releases descriptors and timers. Nothing may be under way. */
+  close(): Promise<void>;
+}
