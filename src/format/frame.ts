@@ -1,0 +1,80 @@
+/** Frames: how chunks lie in a block. docs/format.md §5.1 */
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { AetherError } from "../base/errors.ts";
+import { MiB } from "../base/limits.ts";
+
+/** How a frame's bytes decode: as they are, as one zstd frame, or as one against a raw dictionary. */
+export const CODECS = { raw: 0, zstd: 1, delta: 2 } as const;
+export type Codec = (typeof CODECS)[keyof typeof CODECS];
+
+/** What a delta frame decodes to, and its dictionary, at most. Larger dictionaries miss matches (design: measured). */
+export const DELTA_BYTES_MAX = MiB;
+/** Base chunks that one delta frame names at most: the smallest chunks of a full dictionary, and two cut ones. */
+export const DELTA_BASES_MAX = 514;
+/** Delta frames that a chunk's decoding passes through at most. */
+export const DEPTH_MAX = 3;
+/** Bytes that decoding a delta frame may produce, its bases' included. */
+export const DECODE_BYTES_MAX = 4 * MiB;
+
+/** zstd's level unless the producer says otherwise. */
+export const DEFAULT_COMPRESSION_LEVEL = 3;
+/** Below this a compressed form is not worth decoding: 3 % less than raw. */
+const WORTHWHILE_SHARE = 0.97;
+/** Output buffers a little over the input's size save zlib from growing and joining them. */
+const OUTPUT_SLACK_BYTES = 1024;
+
+/** A frame's codec and stored bytes. */
+export interface EncodedFrame {
+  readonly codec: Codec;
+  readonly stored: Uint8Array;
+}
+
+/** One chunk as zstd, or raw when that is hardly longer. `level` 0 is raw always. Synchronous: for workers. */
+export function encodePlain(chunk: Uint8Array, level: number): EncodedFrame {
+  if (level === 0) return { codec: CODECS.raw, stored: chunk };
+  const stored = compress(chunk, level);
+  if (stored.byteLength >= chunk.byteLength * WORTHWHILE_SHARE) return { codec: CODECS.raw, stored: chunk };
+  return { codec: CODECS.zstd, stored };
+}
+
+/** A run of chunks against a dictionary, each at most DELTA_BYTES_MAX. Synchronous: for workers. */
+export function encodeDelta(run: Uint8Array, dictionary: Uint8Array, level: number): EncodedFrame {
+  return { codec: CODECS.delta, stored: compress(run, level, dictionary) };
+}
+
+function compress(bytes: Uint8Array, level: number, dictionary?: Uint8Array): Uint8Array {
+  return zstdCompressSync(bytes, {
+    chunkSize: bytes.byteLength + OUTPUT_SLACK_BYTES,
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+    ...(dictionary === undefined ? {} : { dictionary }),
+  });
+}
+
+/**
+ * The frame's decoded bytes, exactly `decodedBytes` of them; digests are the caller's to verify. A raw frame's are the
+ * stored ones, no copy. Never produces more than it was told to expect. Synchronous: for workers.
+ * Errors: OBJECT_CORRUPT.
+ */
+export function decodeFrame(
+  codec: Codec,
+  stored: Uint8Array,
+  decodedBytes: number,
+  dictionary?: Uint8Array,
+): Uint8Array {
+  let decoded = stored;
+  if (codec !== CODECS.raw) {
+    try {
+      decoded = zstdDecompressSync(stored, {
+        chunkSize: Math.max(decodedBytes + OUTPUT_SLACK_BYTES, 64),
+        maxOutputLength: Math.max(decodedBytes, 1),
+        ...(dictionary === undefined ? {} : { dictionary }),
+      });
+    } catch (cause) {
+      throw new AetherError("OBJECT_CORRUPT", "a stored frame does not decode", { cause });
+    }
+  }
+  if (decoded.byteLength !== decodedBytes) {
+    throw new AetherError("OBJECT_CORRUPT", `a frame decodes to ${decoded.byteLength} bytes, not ${decodedBytes}`);
+  }
+  return decoded;
+}
