@@ -27,7 +27,9 @@ export const DEFAULT_CHUNKING: ChunkingParameters = { kind: "cdc", averageBytes:
 export function checkChunking(parameters: ChunkingParameters): ChunkingParameters {
   const { kind, averageBytes } = parameters;
   const inRange =
-    Number.isSafeInteger(averageBytes) && averageBytes >= CHUNK_AVERAGE_MIN && averageBytes <= CHUNK_AVERAGE_MAX;
+    Number.isSafeInteger(averageBytes) &&
+    averageBytes >= CHUNK_AVERAGE_MIN &&
+    averageBytes <= CHUNK_AVERAGE_MAX;
   const powerOfTwo = inRange && (averageBytes & (averageBytes - 1)) === 0;
   if (!inRange || (kind === "cdc" && !powerOfTwo)) {
     const form = kind === "cdc" ? "a power of two from" : "from";
@@ -51,7 +53,8 @@ export function formatChunking(parameters: ChunkingParameters): string {
 /** The inverse of formatChunking. Errors: ARGUMENT_INVALID. */
 export function parseChunking(text: string): ChunkingParameters {
   const match = /^(cdc|fixed):([1-9]\d{0,9})$/.exec(text);
-  if (match === null) throw new AetherError("ARGUMENT_INVALID", `"${text.slice(0, 50)}" is not cdc:<bytes> or fixed:<bytes>`);
+  if (match === null)
+    throw new AetherError("ARGUMENT_INVALID", `"${text.slice(0, 50)}" is not cdc:<bytes> or fixed:<bytes>`);
   return checkChunking({ kind: match[1] as "cdc" | "fixed", averageBytes: Number(match[2]) });
 }
 

@@ -27,7 +27,10 @@ export function digestOfParts(parts: Iterable<Uint8Array>): Digest {
 export function parseDigest(text: string): Digest {
   const hex = TEXT_PATTERN.exec(text)?.[1];
   if (hex === undefined) {
-    throw new AetherError("REFERENCE_INVALID", `"${text.slice(0, 100)}" is not sha256:<64 lower-case hex digits>`);
+    throw new AetherError(
+      "REFERENCE_INVALID",
+      `"${text.slice(0, 100)}" is not sha256:<64 lower-case hex digits>`,
+    );
   }
   return hex as Digest;
 }

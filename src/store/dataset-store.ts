@@ -69,12 +69,7 @@ export interface DatasetStore {
     options?: CallOptions,
   ): Promise<HistoryRecord | undefined>;
   /** Creates entry `record.number`, durably; false when there is one. This is the compare-and-set of a tag. */
-  createHistory(
-    name: DatasetName,
-    tag: Tag,
-    record: HistoryRecord,
-    options?: CallOptions,
-  ): Promise<boolean>;
+  createHistory(name: DatasetName, tag: Tag, record: HistoryRecord, options?: CallOptions): Promise<boolean>;
 
   /** Event `sequence` (from 1) of a dataset. */
   getEvent(name: DatasetName, sequence: number, options?: CallOptions): Promise<EventRecord | undefined>;

@@ -1,0 +1,54 @@
+/** Programs of others that tests and benches measure AetherFS against, and what a test does when one is missing. */
+import assert from "node:assert/strict";
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Program → the Debian package that has it. `.ci/run` installs them all. */
+export const PEERS = {
+  restic: "restic",
+  borg: "borgbackup",
+  casync: "casync",
+  rsync: "rsync",
+  zstd: "zstd",
+  protoc: "protobuf-compiler",
+} as const;
+
+/** A program of the table. */
+export type Peer = keyof typeof PEERS;
+
+/** What marks a missing peer in the reason of a skip: the runner's summary counts these. */
+export const PEER_MISSING = "peer missing: ";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The absolute path of a peer's program on the PATH of `environment`, or undefined. */
+export function peer(name: Peer, environment: Environment = process.env): string | undefined {
+  const folders = (environment["PATH"] ?? "").split(delimiter).filter((folder) => folder.startsWith("/"));
+  return folders.map((folder) => join(folder, name)).find(isProgram);
+}
+
+/**
+ * As peer, for a test that is pointless without it: when the program is missing the test is skipped with the reason,
+ * and must return; with AETHERFS_TEST_PEERS=required it fails instead.
+ */
+export function requirePeer(
+  test: { skip: (reason: string) => void },
+  name: Peer,
+  environment: Environment = process.env,
+): string | undefined {
+  const path = peer(name, environment);
+  if (path !== undefined) return path;
+  const reason = `${PEER_MISSING}${name} (Debian package ${PEERS[name]})`;
+  if (environment["AETHERFS_TEST_PEERS"] === "required") assert.fail(reason);
+  test.skip(reason);
+  return undefined;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
