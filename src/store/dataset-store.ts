@@ -53,10 +53,10 @@ export interface DatasetStore {
   getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined>;
   /** Writes a dataset's record in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
   putDataset(record: DatasetRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
-  /** Every dataset's name, in byte order. */
+  /** Every dataset's name, in the byte order of `name/`: the order of keys. */
   listDatasets(options?: CallOptions): AsyncIterable<DatasetName>;
 
-  /** Every tag that has a history, in byte order, deleted ones too. */
+  /** Every tag that has a history, in the byte order of `tag/`, deleted ones too. */
   listTags(name: DatasetName, options?: CallOptions): AsyncIterable<Tag>;
   /** Where the tag's history ended when somebody last looked. */
   getHint(name: DatasetName, tag: Tag, options?: CallOptions): Promise<TagHint | undefined>;

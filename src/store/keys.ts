@@ -1,0 +1,144 @@
+/**
+ * Every key of a store, drawn once. docs/format.md §9. `<hh>` is the first two hex digits of a digest, `<rest>` the other 62; `<n>` has ten
+ * digits, so that byte order is the order of numbers.
+ *
+ *     aetherfs/v1/
+ *     ├── store.json                        the store's record
+ *     ├── blocks/<hh>/<rest>                a block, named by the digest of its bytes
+ *     ├── manifests/<hh>/<rest>             a version's manifest object
+ *     ├── plans/<hh>/<rest>                 the plan of a page or root
+ *     ├── datasets/[@<scope>/]<name>/
+ *     │   ├── dataset.json                  identity and settings
+ *     │   ├── events/<n>                    what happened to the dataset, from 1
+ *     │   ├── history/<tag>/<n>             what happened to the tag, from 1: creating one moves the tag
+ *     │   └── tags/<tag>.json               a hint where the history ends
+ *     ├── leases/<id>                       a claim on blocks
+ *     ├── epochs/<n>                        reserved: prune
+ *     ├── signatures/<hh>/<rest>            reserved: the ancestor's view
+ *     ├── views/<hh>/<rest>                 reserved: the ancestor's view
+ *     └── tmp/                              of a driver alone: never listed, never read
+ */
+import { assert } from "../base/assert.ts";
+import { AetherError } from "../base/errors.ts";
+import { digestFromHex, type Digest } from "../format/digest.ts";
+import { parseDatasetName, parseTag, type DatasetName, type Tag } from "../format/reference.ts";
+
+/** The place of an object in a store: segments of `a–z 0–9 . _ - @` joined by "/". Made only in this file. */
+export type Key = string & { readonly __brand: "Key" };
+/** What the keys of one kind begin with; ends in "/". Made only in this file. */
+export type KeyPrefix = string & { readonly __brand: "KeyPrefix" };
+
+const ROOT = "aetherfs/v1/";
+const NUMBER_DIGITS = 10;
+/** The highest number of a history or event. */
+export const NUMBER_MAX = 10 ** NUMBER_DIGITS - 1;
+/** Segments of the longest key. */
+export const KEY_DEPTH_MAX = 8;
+
+/** All that is in the place, ours or not. */
+export const EVERYTHING = "" as KeyPrefix;
+/** All that is ours. */
+export const STORE_ROOT = ROOT as KeyPrefix;
+export const STORE_KEY = `${ROOT}store.json` as Key;
+export const BLOCKS = `${ROOT}blocks/` as KeyPrefix;
+export const MANIFESTS = `${ROOT}manifests/` as KeyPrefix;
+export const PLANS = `${ROOT}plans/` as KeyPrefix;
+export const DATASETS = `${ROOT}datasets/` as KeyPrefix;
+export const LEASES = `${ROOT}leases/` as KeyPrefix;
+
+function digestKey(prefix: KeyPrefix, digest: Digest): Key {
+  return `${prefix}${digest.slice(0, 2)}/${digest.slice(2)}` as Key;
+}
+
+/** The digest that a key under `prefix` names, or undefined when it is no such key. */
+export function parseDigestKey(prefix: KeyPrefix, key: string): Digest | undefined {
+  if (!key.startsWith(prefix)) return undefined;
+  const [head = "", rest = "", ...more] = key.slice(prefix.length).split("/");
+  return head.length === 2 && more.length === 0 ? digestFromHex(head + rest) : undefined;
+}
+
+export function blockKey(block: Digest): Key {
+  return digestKey(BLOCKS, block);
+}
+
+export function manifestKey(version: Digest): Key {
+  return digestKey(MANIFESTS, version);
+}
+
+export function planKey(page: Digest): Key {
+  return digestKey(PLANS, page);
+}
+
+/** What a dataset's keys begin with. */
+function datasetPrefix(name: DatasetName): string {
+  return `${DATASETS}${name}/`;
+}
+
+export function datasetKey(name: DatasetName): Key {
+  return `${datasetPrefix(name)}dataset.json` as Key;
+}
+
+export function hintKey(name: DatasetName, tag: Tag): Key {
+  return `${datasetPrefix(name)}tags/${tag}.json` as Key;
+}
+
+/** Where the histories of a dataset's tags lie, a folder for each. */
+export function historiesPrefix(name: DatasetName): KeyPrefix {
+  return `${datasetPrefix(name)}history/` as KeyPrefix;
+}
+
+export function historyKey(name: DatasetName, tag: Tag, number: number): Key {
+  return `${historiesPrefix(name)}${tag}/${formatNumber(number)}` as Key;
+}
+
+export function eventKey(name: DatasetName, sequence: number): Key {
+  return `${datasetPrefix(name)}events/${formatNumber(sequence)}` as Key;
+}
+
+function formatNumber(number: number): string {
+  assert(Number.isSafeInteger(number) && number >= 1 && number <= NUMBER_MAX, "a history or event number");
+  return String(number).padStart(NUMBER_DIGITS, "0");
+}
+
+const LEASE_ID = /^[0-9a-f]{32}$/;
+
+/** Errors: ARGUMENT_INVALID when the id is not 32 hex digits, since it may come from a client. */
+export function leaseKey(id: string): Key {
+  if (!LEASE_ID.test(id))
+    throw new AetherError("ARGUMENT_INVALID", "a lease's id is 32 lower-case hex digits");
+  return `${LEASES}${id}` as Key;
+}
+
+/** The lease that a key names, or undefined when it names none. */
+export function parseLeaseKey(key: string): string | undefined {
+  const id = key.startsWith(LEASES) ? key.slice(LEASES.length) : "";
+  return LEASE_ID.test(id) ? id : undefined;
+}
+
+/** The folder of a scope's datasets, or undefined when `folder` (a segment under DATASETS) is no scope. */
+export function scopePrefix(folder: string): KeyPrefix | undefined {
+  return folder.startsWith("@") && isName(`${folder}/a`) ? (`${DATASETS}${folder}/` as KeyPrefix) : undefined;
+}
+
+/** The dataset that a folder under DATASETS names (`name`, `@scope/name`), or undefined when it names none. */
+export function datasetOfFolder(folder: string): DatasetName | undefined {
+  return isName(folder) ? parseDatasetName(folder) : undefined;
+}
+
+/** The tag that a folder under historiesPrefix names, or undefined when it names none. */
+export function tagOfFolder(folder: string): Tag | undefined {
+  try {
+    return parseTag(folder);
+  } catch {
+    return undefined;
+  }
+}
+
+function isName(text: string): boolean {
+  try {
+    parseDatasetName(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
