@@ -1,0 +1,54 @@
+/** The one file that names drivers. */
+import { isAbsolute, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../base/clock.ts";
+import { AetherError } from "../../base/errors.ts";
+import type { Random } from "../../base/random.ts";
+import type { CallOptions } from "../block-store.ts";
+import { openObjects, type PrunableStore } from "../open-objects.ts";
+import { openDisk } from "./disk/disk-object-store.ts";
+import { MemoryObjectStore } from "./memory/memory-object-store.ts";
+
+export interface OpenStoreOptions extends CallOptions {
+  /** Make a store where nothing is: for whoever is going to write. */
+  readonly create: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const SCHEME = /^([a-z][a-z0-9+.-]*):/i;
+
+/**
+ * The store at an address, without any layer: `file:///path`, a path (a relative one from the working folder), or
+ * `memory:`, which is a new empty one each time.
+ * Errors: FEATURE_UNSUPPORTED for other schemes, ARGUMENT_INVALID for an address that is none, and those of openObjects.
+ */
+export async function openStore(address: string, options: OpenStoreOptions): Promise<PrunableStore> {
+  const scheme = SCHEME.exec(address)?.[1]?.toLowerCase();
+  if (scheme === "memory" && address.length === "memory:".length) {
+    return openObjects(new MemoryObjectStore(), { ...options, create: true });
+  }
+  if (scheme === undefined || scheme === "file") {
+    const path = pathOf(address, scheme);
+    return openObjects(await openDisk(path, { ...options, name: address }), options);
+  }
+  throw new AetherError(
+    "FEATURE_UNSUPPORTED",
+    `"${address}" is of a kind of store that is not supported: use file:///path, a path, or memory:`,
+  );
+}
+
+function pathOf(address: string, scheme: "file" | undefined): string {
+  let path = address;
+  if (scheme === "file") {
+    try {
+      path = fileURLToPath(address);
+    } catch (cause) {
+      throw new AetherError("ARGUMENT_INVALID", `"${address}" is not file:///absolute/path`, { cause });
+    }
+  }
+  if (path === "" || path.includes("\0")) {
+    throw new AetherError("ARGUMENT_INVALID", "a store needs an address: file:///path, a path, or memory:");
+  }
+  return isAbsolute(path) ? path : resolve(path);
+}

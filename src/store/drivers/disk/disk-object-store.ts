@@ -1,0 +1,322 @@
+import { constants } from "node:fs";
+import { link, lstat, open, readFile, realpath, rename, unlink, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { totalBytes } from "../../../base/bytes.ts";
+import { checkRange, type ByteRange } from "../../../base/byte-range.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { AetherError, errnoOf } from "../../../base/errors.ts";
+import type { Random } from "../../../base/random.ts";
+import { digestOf } from "../../../format/digest.ts";
+import type { CallOptions, StoreFeatures } from "../../block-store.ts";
+import type { Revised, Revision } from "../../dataset-store.ts";
+import { STORE_ROOT, type Key, type KeyPrefix } from "../../keys.ts";
+import type { ListOptions, ObjectInfo, ObjectStore, ReadOptions } from "../../object-store.ts";
+import { DescriptorCache, type OpenFile } from "./descriptor-cache.ts";
+import { diskError, isAbsent, isNoFile } from "./disk-errors.ts";
+import { Mutex } from "./file-lock.ts";
+import { Folders, makeRoot } from "./folders.ts";
+import { listFiles, listFolders } from "./listing.ts";
+import { sweepTemporaryFiles, TemporaryFiles } from "./temporary-files.ts";
+
+const TEMPORARY = `${STORE_ROOT}tmp`;
+const LOCK_NAME = "replace.lock";
+/** Blocks kept open between reads. */
+const OPEN_FILES_MAX = 64;
+/** Opening must not follow a link, nor wait for the other end of a pipe. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+export interface DiskOptions extends CallOptions {
+  /** For messages: the place as the user gave it. */
+  readonly name: string;
+  /** Make the folder when it is not there. */
+  readonly create: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Objects as files of one folder: the key is the path. Many processes may use the folder at once. Every file is written
+ * and fdatasynced under a temporary name and then renamed, or linked where it must be the first of its name.
+ */
+export class DiskObjectStore implements ObjectStore {
+  readonly features: StoreFeatures = { kind: "disk", persistent: true, shared: true };
+  readonly name: string;
+  readonly #root: string;
+  readonly #folders: Folders;
+  readonly #temporary: TemporaryFiles;
+  readonly #mutex: Mutex;
+  readonly #descriptors: DescriptorCache;
+
+  /** `root` is an absolute path of a folder. openDisk makes it. */
+  constructor(root: string, options: DiskOptions) {
+    const { name, clock, random } = options;
+    this.name = name;
+    this.#root = root;
+    this.#folders = new Folders(root);
+    const temporaryFolder = async (): Promise<string> => {
+      await this.#folders.make(TEMPORARY);
+      return join(root, TEMPORARY);
+    };
+    this.#temporary = new TemporaryFiles(temporaryFolder, random);
+    this.#mutex = new Mutex(async () => join(await temporaryFolder(), LOCK_NAME), clock, random);
+    this.#descriptors = new DescriptorCache(OPEN_FILES_MAX, (path) => this.#openFile(path));
+  }
+
+  get(key: Key, options: ReadOptions): Promise<Uint8Array | undefined> {
+    return this.#reading(async () => {
+      options.signal?.throwIfAborted();
+      const file = await this.#openFile(this.#path(key));
+      if (file === undefined) return undefined;
+      try {
+        if (file.bytes > options.bytesMax) throw this.#invalid(key, `has ${file.bytes} bytes, too many`);
+        return await this.#readExactly(file.handle, { start: 0, end: file.bytes }, key);
+      } finally {
+        await file.handle.close();
+      }
+    });
+  }
+
+  async getRevised(key: Key, options: ReadOptions): Promise<Revised<Uint8Array> | undefined> {
+    const value = await this.get(key, options);
+    return value === undefined ? undefined : { value, revision: revisionOf(value) };
+  }
+
+  getRange(key: Key, range: ByteRange, options?: CallOptions): Promise<Uint8Array | undefined> {
+    return this.#reading(async () => {
+      options?.signal?.throwIfAborted();
+      return this.#descriptors.use(this.#path(key), ({ handle, bytes }) =>
+        this.#readExactly(handle, checkRange(range, bytes), key),
+      );
+    });
+  }
+
+  stat(key: Key, options?: CallOptions): Promise<number | undefined> {
+    return this.#reading(async () => {
+      options?.signal?.throwIfAborted();
+      return this.#sizeOf(key);
+    });
+  }
+
+  add(key: Key, parts: readonly Uint8Array[], options?: CallOptions): Promise<void> {
+    return this.#writing(async () => {
+      options?.signal?.throwIfAborted();
+      const folder = await this.#makeFolder(key);
+      // A kept one may be another process's, whose folder is not synced yet: the next flush does it.
+      if ((await this.#sizeOf(key)) !== totalBytes(parts)) {
+        await this.#temporary.written(parts, (path) => rename(path, this.#path(key)), options?.signal);
+        await this.#descriptors.forget(this.#path(key));
+      }
+      this.#folders.changed(folder);
+    });
+  }
+
+  put(key: Key, bytes: Uint8Array, options?: CallOptions): Promise<void> {
+    return this.#writing(async () => {
+      options?.signal?.throwIfAborted();
+      const folder = await this.#makeFolder(key);
+      await this.#temporary.written([bytes], (path) => rename(path, this.#path(key)), options?.signal);
+      this.#folders.changed(folder);
+    });
+  }
+
+  create(key: Key, bytes: Uint8Array, options?: CallOptions): Promise<boolean> {
+    return this.#writing(async () => {
+      options?.signal?.throwIfAborted();
+      const folder = await this.#makeFolder(key);
+      const created = await this.#temporary.written(
+        [bytes],
+        (path) => this.#linked(path, key),
+        options?.signal,
+      );
+      this.#folders.changed(folder);
+      await this.#folders.syncUpwards(folder);
+      return created;
+    });
+  }
+
+  replace(
+    key: Key,
+    bytes: Uint8Array,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    const signal = options?.signal;
+    return this.#writing(async () => {
+      signal?.throwIfAborted();
+      const folder = await this.#makeFolder(key);
+      const place = async (path: string): Promise<boolean> => {
+        if (expected === undefined) return this.#linked(path, key);
+        return this.#mutex.run(async () => {
+          const present = await this.#revisionAt(key);
+          if (present === expected) await rename(path, this.#path(key));
+          return present === expected;
+        }, signal);
+      };
+      if (!(await this.#temporary.written([bytes], place, signal))) {
+        const text = `${key} in ${this.name} was changed by someone else: read it again`;
+        throw new AetherError("OBJECT_CONFLICT", text, { data: { key } });
+      }
+      this.#folders.changed(folder);
+      return revisionOf(bytes);
+    });
+  }
+
+  remove(key: Key, options?: CallOptions): Promise<void> {
+    return this.#writing(async () => {
+      options?.signal?.throwIfAborted();
+      await this.#descriptors.forget(this.#path(key));
+      try {
+        await unlink(this.#path(key));
+        this.#folders.changed(folderOf(key));
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+      }
+    });
+  }
+
+  async *list(prefix: KeyPrefix, options?: ListOptions): AsyncGenerator<ObjectInfo> {
+    try {
+      yield* listFiles(this.#root, prefix, `${TEMPORARY}/`, options);
+    } catch (error) {
+      throw diskError(error, this.name, "read");
+    }
+  }
+
+  async *folders(prefix: KeyPrefix, options?: CallOptions): AsyncGenerator<string> {
+    try {
+      yield* listFolders(this.#root, prefix, options?.signal);
+    } catch (error) {
+      throw diskError(error, this.name, "read");
+    }
+  }
+
+  flush(options?: CallOptions): Promise<void> {
+    return this.#writing(async () => {
+      options?.signal?.throwIfAborted();
+      await this.#folders.syncAll(options?.signal);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#descriptors.close();
+    await this.#temporary.close();
+    this.#mutex.close();
+  }
+
+  #path(key: Key): string {
+    return join(this.#root, key);
+  }
+
+  async #makeFolder(key: Key): Promise<string> {
+    const folder = folderOf(key);
+    await this.#folders.make(folder);
+    return folder;
+  }
+
+  /** Whether the file now has the key's name too: false when another has it. */
+  async #linked(path: string, key: Key): Promise<boolean> {
+    try {
+      await link(path, this.#path(key));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST") return false;
+      throw error;
+    }
+  }
+
+  async #revisionAt(key: Key): Promise<Revision | undefined> {
+    try {
+      return revisionOf(await readFile(this.#path(key)));
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #sizeOf(key: Key): Promise<number | undefined> {
+    try {
+      const found = await lstat(this.#path(key));
+      return found.isFile() ? found.size : undefined;
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #openFile(path: string): Promise<OpenFile | undefined> {
+    let handle: FileHandle;
+    try {
+      handle = await open(path, READ_FLAGS);
+    } catch (error) {
+      if (isAbsent(error) || isNoFile(error)) return undefined;
+      throw error;
+    }
+    const found = await handle.stat();
+    if (found.isFile()) return { handle, bytes: found.size };
+    await handle.close();
+    return undefined;
+  }
+
+  async #readExactly(handle: FileHandle, range: ByteRange, key: Key): Promise<Uint8Array> {
+    const { start, end } = range;
+    // Not from the shared pool: the caller may transfer it to a worker.
+    const bytes = Buffer.allocUnsafeSlow(end - start);
+    let done = 0;
+    while (done < bytes.byteLength) {
+      const { bytesRead } = await handle.read(bytes, done, bytes.byteLength - done, start + done);
+      if (bytesRead === 0) throw this.#invalid(key, "became shorter while it was read");
+      done += bytesRead;
+    }
+    return bytes;
+  }
+
+  #invalid(key: Key, why: string): AetherError {
+    return new AetherError("OBJECT_INVALID", `${key} in ${this.name} ${why}`, { data: { key } });
+  }
+
+  async #reading<T>(task: () => Promise<T>): Promise<T> {
+    try {
+      return await task();
+    } catch (error) {
+      throw diskError(error, this.name, "read");
+    }
+  }
+
+  async #writing<T>(task: () => Promise<T>): Promise<T> {
+    try {
+      return await task();
+    } catch (error) {
+      if (isAbsent(error)) this.#folders.forget();
+      throw diskError(error, this.name, "write");
+    }
+  }
+}
+
+/**
+ * The objects of a folder; leftovers of dead writers are removed on the way. Errors: STORE_NOT_FOUND when the folder is
+ * not there and may not be made; STORE_UNWRITABLE, STORE_UNREADABLE, STORE_UNAVAILABLE.
+ */
+export async function openDisk(path: string, options: DiskOptions): Promise<DiskObjectStore> {
+  options.signal?.throwIfAborted();
+  try {
+    if (options.create) await makeRoot(path);
+    const root = await realpath(path);
+    await sweepTemporaryFiles(join(root, TEMPORARY), options.random);
+    return new DiskObjectStore(root, options);
+  } catch (error) {
+    if (!isAbsent(error)) throw diskError(error, options.name, options.create ? "write" : "read");
+    throw new AetherError(
+      "STORE_NOT_FOUND",
+      `there is no store at ${options.name}: push to it first, or check the address`,
+      { cause: error },
+    );
+  }
+}
+
+function folderOf(key: Key): string {
+  return key.slice(0, key.lastIndexOf("/"));
+}
+
+function revisionOf(bytes: Uint8Array): Revision {
+  return digestOf(bytes) as string as Revision;
+}
