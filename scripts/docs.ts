@@ -23,7 +23,7 @@ Generated from src/base/errors.ts by \`npm run docs\`; do not edit.
 Every operation that fails says one of these codes, whatever the interface: match on the code, never on the message. The
 message says what was wrong, with what, and what to do. "Retry" tells whether the same call, unchanged, may succeed later.
 
-With \`--output json\` the CLI writes the code as \`code\`; otherwise it is the first word of the one line on stderr.
+The CLI writes one line on stderr, \`aetherfs: CODE: message\`, and ends with the exit code of the table.
 
 | code | meaning | gRPC | HTTP | errno | NFSv3 | exit code | retry |
 | --- | --- | --- | --- | --- | --- | --- | --- |
