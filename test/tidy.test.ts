@@ -83,7 +83,7 @@ describe("tidy rules", () => {
         'export * from "../../base/e.ts";',
         'const f = await import("./f.ts");',
         'const g = new Worker(new URL("./g.ts", import.meta.url));',
-        "const h = new URL(`./h${extension}`, import.meta.url);",
+        'const h = new URL(fromSource ? "./h.ts" : "./h.js", import.meta.url);',
         'type I = import("./i.ts").I;',
         'import "./j.ts";',
         'const no = new URL("./vectors/x.json", import.meta.url);',
@@ -153,9 +153,18 @@ describe("tidy rules", () => {
   test("a worker file, started against the table, is refused", () => {
     const wrong = importing(
       "src/format/a.ts",
-      'new Worker(new URL("../dataset/worker.ts", import.meta.url));',
+      'new Worker(new URL(dev ? "../dataset/worker.ts" : "../dataset/worker.js", import.meta.url));',
     );
     assert.deepEqual(wrong, ["src/format/a.ts imports ../dataset/worker.ts: format may not import dataset"]);
+  });
+
+  test("a worker file, named without its form in dist, is refused", () => {
+    const wrong = importing("src/format/a.ts", 'new Worker(new URL("./worker.ts", import.meta.url));');
+    assert.deepEqual(wrong, [
+      "src/format/a.ts imports ./worker.ts: dist/ has it as .js: choose by import.meta.url",
+    ]);
+    const choice = 'import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js"';
+    assert.deepEqual(importing("src/format/a.ts", `new URL(${choice}, import.meta.url);`), []);
   });
 
   test("text with a tab, a trailing blank, a leftover or a machine's path is refused", () => {

@@ -38,7 +38,7 @@ const DRIVER_LIST = "src/store/drivers/all.ts";
 /** What is wrong with the imports of one file. `dependencies` are the packages of package.json that get published. */
 export function checkImports(source: Source, dependencies: readonly string[]): string[] {
   return source.imports.flatMap((one) => {
-    const why = one.target === undefined ? foreign(source, one, dependencies) : own(source, one.target);
+    const why = one.target === undefined ? foreign(source, one, dependencies) : own(source, one, one.target);
     return why === undefined ? [] : [`${source.path} imports ${one.specifier}: ${why}`];
   });
 }
@@ -59,7 +59,8 @@ function foreign(source: Source, one: Import, dependencies: readonly string[]): 
   return dependencies.includes(name) ? undefined : "published code imports only dependencies";
 }
 
-function own(source: Source, target: string): string | undefined {
+function own(source: Source, one: Import, target: string): string | undefined {
+  if (one.unbuilt && !isTestCode(source.path)) return "dist/ has it as .js: choose by import.meta.url";
   if (target.endsWith(".test.ts") && !source.path.startsWith("scripts/")) return "tests are not imported";
   if (!source.path.startsWith("src/")) return undefined;
   if (!target.startsWith("src/")) {

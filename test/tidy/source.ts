@@ -19,6 +19,8 @@ export interface Import {
   readonly target: string | undefined;
   /** Names taken from it; "*" stands for all of them. */
   readonly names: readonly string[];
+  /** Found at run time by a name that the build does not rewrite, and that says `.ts` alone. */
+  readonly unbuilt: boolean;
 }
 
 /** Parses one file. */
@@ -38,11 +40,11 @@ export function readSources(root: string): Source[] {
 
 function importsOf(path: string, tree: ts.SourceFile): Import[] {
   const found: Import[] = [];
-  const add = (specifier: string, names: readonly string[]): void => {
+  const add = (specifier: string, names: readonly string[], unbuilt = false): void => {
     const target = specifier.startsWith(".")
       ? posix.join(posix.dirname(path), specifier).replace(/\.js$/, ".ts")
       : undefined;
-    found.push({ specifier, target, names });
+    found.push({ specifier, target, names, unbuilt });
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
@@ -54,9 +56,13 @@ function importsOf(path: string, tree: ts.SourceFile): Import[] {
       if (ts.isStringLiteral(node.moduleSpecifier)) add(node.moduleSpecifier.text, names);
     } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
       if (ts.isStringLiteral(node.argument.literal)) add(node.argument.literal.text, ["*"]);
-    } else {
-      const specifier = computedSpecifier(node);
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const specifier = moduleText(node.arguments[0]);
       if (specifier !== undefined) add(specifier, ["*"]);
+    } else {
+      const located = locatedModule(node);
+      const specifier = moduleText(located);
+      if (specifier !== undefined) add(specifier, ["*"], located?.kind === ts.SyntaxKind.StringLiteral);
     }
     ts.forEachChild(node, visit);
   };
@@ -73,25 +79,21 @@ function namesOfImport(clause: ts.ImportClause | undefined): string[] {
   return [...names, ...bindings.elements.map((one) => (one.propertyName ?? one.name).text)];
 }
 
-/** What `import(x)`, `import.meta.resolve(x)` or `new URL(x, import.meta.url)` names: workers are started so. */
-function computedSpecifier(node: ts.Node): string | undefined {
-  if (ts.isCallExpression(node)) {
-    const callee = node.expression;
-    const dynamic = callee.kind === ts.SyntaxKind.ImportKeyword;
-    if (dynamic || callee.getText() === "import.meta.resolve") return moduleText(node.arguments[0]);
+/** The x of `import.meta.resolve(x)` and `new URL(x, import.meta.url)`, when it is a module: workers are started so. */
+function locatedModule(node: ts.Node): ts.Expression | undefined {
+  let located: ts.Expression | undefined;
+  if (ts.isCallExpression(node) && node.expression.getText() === "import.meta.resolve") {
+    located = node.arguments[0];
+  } else if (ts.isNewExpression(node) && node.expression.getText() === "URL") {
+    if (node.arguments?.[1]?.getText() === "import.meta.url") located = node.arguments[0];
   }
-  if (ts.isNewExpression(node) && node.expression.getText() === "URL") {
-    const [relative, base] = node.arguments ?? [];
-    const module = base?.getText() === "import.meta.url" ? moduleText(relative) : undefined;
-    if (module !== undefined && module.startsWith(".") && /\.[jt]s$/.test(module)) return module;
-  }
-  return undefined;
+  const text = moduleText(located);
+  return text !== undefined && text.startsWith(".") && /\.[jt]s$/.test(text) ? located : undefined;
 }
 
-/** A literal, or a template whose one hole is the extension: `./pack-worker${extension}`. */
+/** A literal, or the first of a choice: `fromSource ? "./worker.ts" : "./worker.js"`. */
 function moduleText(node: ts.Expression | undefined): string | undefined {
   if (node === undefined) return undefined;
-  if (ts.isStringLiteralLike(node)) return node.text;
-  const isExtension = ts.isTemplateExpression(node) && node.templateSpans.length === 1;
-  return isExtension && node.templateSpans[0]?.literal.text === "" ? `${node.head.text}.ts` : undefined;
+  if (ts.isConditionalExpression(node)) return moduleText(node.whenTrue);
+  return ts.isStringLiteralLike(node) ? node.text : undefined;
 }
