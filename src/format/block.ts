@@ -4,7 +4,14 @@ import { asBuffer } from "../base/bytes.ts";
 import { GiB, KiB, MiB } from "../base/limits.ts";
 import { CHUNK_BYTES_MAX } from "./chunking.ts";
 import { DIGEST_BYTES } from "./digest.ts";
-import { CODECS, DECODE_BYTES_MAX, DELTA_BASES_MAX, DELTA_BYTES_MAX, DEPTH_MAX, type Codec } from "./frame.ts";
+import {
+  CODECS,
+  DECODE_BYTES_MAX,
+  DELTA_BASES_MAX,
+  DELTA_BYTES_MAX,
+  DEPTH_MAX,
+  type Codec,
+} from "./frame.ts";
 import { HEADER_BYTES, checkHeader, encodeHeader } from "./header.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
@@ -125,7 +132,10 @@ export function decodeIndex(header: Uint8Array, tail: Uint8Array, blockBytes: nu
     offset += frame.storedBytes;
   }
   if (offset + tailBytes !== blockBytes) {
-    throw new AetherError("OBJECT_INVALID", `a block's frames end at ${offset}, and it has ${blockBytes} bytes`);
+    throw new AetherError(
+      "OBJECT_INVALID",
+      `a block's frames end at ${offset}, and it has ${blockBytes} bytes`,
+    );
   }
   return { domain, frames, offsets };
 }
@@ -167,7 +177,9 @@ function checkFrameInfo(frame: FrameInfo, hasBase: boolean): void {
   const plain = !hasBase && frame.depth === 0 && frame.decodeBytes === 0 && frame.lengths.length === 1;
   const fits =
     frame.base === undefined
-      ? plain && decodedBytes <= CHUNK_BYTES_MAX && (frame.codec !== CODECS.raw || frame.storedBytes === decodedBytes)
+      ? plain &&
+        decodedBytes <= CHUNK_BYTES_MAX &&
+        (frame.codec !== CODECS.raw || frame.storedBytes === decodedBytes)
       : checkBase(frame.base) &&
         frame.depth >= 1 &&
         decodedBytes <= DELTA_BYTES_MAX &&

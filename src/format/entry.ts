@@ -85,7 +85,11 @@ export class EntrySequence {
 /** The error for a path that breaks a rule; shows at most its first 200 characters. */
 export function unsafe(path: string, why: string): AetherError {
   const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
-  return new AetherError("MANIFEST_UNSAFE", `the version's path ${JSON.stringify(shown)} is refused: ${why}`, {
-    data: { path: shown },
-  });
+  return new AetherError(
+    "MANIFEST_UNSAFE",
+    `the version's path ${JSON.stringify(shown)} is refused: ${why}`,
+    {
+      data: { path: shown },
+    },
+  );
 }

@@ -41,7 +41,10 @@ export function checkHeader(bytes: Uint8Array, kind: ObjectKind): void {
   const features = header.readUInt32LE(8);
   if ((features & ~FEATURES_KNOWN) !== 0) {
     const bits = features.toString(16);
-    throw new AetherError("FORMAT_UNSUPPORTED", `a ${kind} object requires features 0x${bits} of a newer AetherFS`);
+    throw new AetherError(
+      "FORMAT_UNSUPPORTED",
+      `a ${kind} object requires features 0x${bits} of a newer AetherFS`,
+    );
   }
   if (!header.subarray(16, 32).every((byte) => byte === 0)) {
     throw new AetherError("FORMAT_UNSUPPORTED", `a ${kind} object is encrypted, and no key is at hand`);

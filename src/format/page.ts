@@ -3,7 +3,15 @@ import { AetherError } from "../base/errors.ts";
 import { KiB, PATH_BYTES_MAX } from "../base/limits.ts";
 import { CHUNK_BYTES_MAX } from "./chunking.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "./digest.ts";
-import { MODE_MAX, SECONDS_MAX, TARGET_BYTES_MAX, pathFault, unsafe, type Entry, type FileTime } from "./entry.ts";
+import {
+  MODE_MAX,
+  SECONDS_MAX,
+  TARGET_BYTES_MAX,
+  pathFault,
+  unsafe,
+  type Entry,
+  type FileTime,
+} from "./entry.ts";
 import { WireReader, WireWriter, unzigzag, zigzag } from "./wire.ts";
 
 /** The lists of a manifest: entries without their times, the times, the chunks. */
@@ -67,8 +75,14 @@ export function encodeEntryPage(entries: readonly TimelessEntry[]): Uint8Array {
     .packed(3, shared)
     .packed(4, suffixes.map(lengthOf))
     .bytes(5, Buffer.concat(suffixes))
-    .packed(6, entries.map((entry) => KIND_NUMBERS[entry.kind]))
-    .packed(7, entries.map((entry) => entry.mode))
+    .packed(
+      6,
+      entries.map((entry) => KIND_NUMBERS[entry.kind]),
+    )
+    .packed(
+      7,
+      entries.map((entry) => entry.mode),
+    )
     .packed(8, sizes)
     .bytes(9, Buffer.concat(digests))
     .packed(10, targets.map(lengthOf))
@@ -81,14 +95,20 @@ export function encodeTimePage(times: readonly FileTime[]): Uint8Array {
   const nanos = times.map((time) => time.nanos);
   const seconds = times.map((time, index) => zigzag(time.seconds - (times[index - 1]?.seconds ?? 0)));
   const hasNanos = nanos.some((value) => value !== 0);
-  return begin("times", 0).packed(3, seconds).packed(4, hasNanos ? nanos : []).finish();
+  return begin("times", 0)
+    .packed(3, seconds)
+    .packed(4, hasNanos ? nanos : [])
+    .finish();
 }
 
 /** A leaf of the chunks tree. */
 export function encodeChunkPage(chunks: readonly ChunkItem[]): Uint8Array {
   return begin("chunks", 0)
     .bytes(3, Buffer.concat(chunks.map((chunk) => digestBytes(chunk.digest))))
-    .packed(4, chunks.map((chunk) => chunk.length))
+    .packed(
+      4,
+      chunks.map((chunk) => chunk.length),
+    )
     .finish();
 }
 
@@ -96,7 +116,10 @@ export function encodeChunkPage(chunks: readonly ChunkItem[]): Uint8Array {
 export function encodeInnerPage(kind: TreeKind, level: number, children: readonly ChildItem[]): Uint8Array {
   const writer = begin(kind, level)
     .bytes(3, Buffer.concat(children.map((child) => digestBytes(child.digest))))
-    .packed(4, children.map((child) => child.items))
+    .packed(
+      4,
+      children.map((child) => child.items),
+    )
     .packed(5, kind === "times" ? [] : children.map((child) => child.bytes));
   if (kind === "entries") for (const child of children) writer.element(6, Buffer.from(child.firstPath));
   return writer.finish();
@@ -158,14 +181,16 @@ function decodeEntries(reader: WireReader): Page {
     const kind = KIND_NAMES[kinds[index] ?? 3];
     if (kind === "file") {
       const size = sizes[files];
-      if (size === undefined || digests.byteLength < (files + 1) * DIGEST_BYTES) throw invalid("a file lacks a size");
+      if (size === undefined || digests.byteLength < (files + 1) * DIGEST_BYTES)
+        throw invalid("a file lacks a size");
       entries.push({ path, kind, mode, size, digest: digestFromBytes(digests, files * DIGEST_BYTES) });
       files++;
     } else if (kind === "symlink") entries.push({ path, kind, mode, target: decodeTarget(targets.take()) });
     else if (kind === "directory") entries.push({ path, kind, mode });
     else throw invalid("an entry is of no known kind");
   }
-  if (sizes.length !== files || digests.byteLength !== files * DIGEST_BYTES) throw invalid("it has sizes too many");
+  if (sizes.length !== files || digests.byteLength !== files * DIGEST_BYTES)
+    throw invalid("it has sizes too many");
   suffixes.end();
   targets.end();
   return { kind: "entries", level: 0, entries };
@@ -176,7 +201,8 @@ function joinPath(last: Buffer, sharedBytes: number, suffix: Uint8Array): Buffer
     throw invalid("a path is longer than a path may be");
   }
   const path = Buffer.concat([last.subarray(0, sharedBytes), suffix]);
-  if (sharedPrefix(last, path) !== sharedBytes) throw invalid("a path shares more with the one before than it says");
+  if (sharedPrefix(last, path) !== sharedBytes)
+    throw invalid("a path shares more with the one before than it says");
   return path;
 }
 
@@ -192,8 +218,10 @@ function decodeTimes(reader: WireReader): Page {
   const deltas = reader.packed(3, PAGE_ITEMS_MAX);
   const nanos = reader.packed(4, PAGE_ITEMS_MAX);
   const hasNanos = nanos.length > 0;
-  if (deltas.length === 0 || (hasNanos && nanos.length !== deltas.length)) throw invalid("its columns differ in length");
-  if (hasNanos && nanos.every((value) => value === 0)) throw invalid("its nanoseconds are all zero and yet there");
+  if (deltas.length === 0 || (hasNanos && nanos.length !== deltas.length))
+    throw invalid("its columns differ in length");
+  if (hasNanos && nanos.every((value) => value === 0))
+    throw invalid("its nanoseconds are all zero and yet there");
   let seconds = 0;
   const times = deltas.map((delta, index) => {
     seconds += unzigzag(delta);
@@ -256,13 +284,15 @@ class Pieces {
 
   take(): Uint8Array {
     const length = this.#lengths[this.#index++];
-    if (length === undefined || length > this.#bytes.byteLength - this.#offset) throw invalid("a text is cut off");
+    if (length === undefined || length > this.#bytes.byteLength - this.#offset)
+      throw invalid("a text is cut off");
     this.#offset += length;
     return this.#bytes.subarray(this.#offset - length, this.#offset);
   }
 
   end(): void {
-    if (this.#index !== this.count || this.#offset !== this.#bytes.byteLength) throw invalid("it has texts too many");
+    if (this.#index !== this.count || this.#offset !== this.#bytes.byteLength)
+      throw invalid("it has texts too many");
   }
 }
 

@@ -77,15 +77,31 @@ export function encodePlan(plan: Plan): Uint8Array {
   const message = new WireWriter()
     .uint(1, PLAN_COVERS[plan.covers])
     .bytes(2, Buffer.concat(blocks.map(digestBytes)))
-    .packed(3, plan.frames.map((frame) => blockIndex.get(frame.block) ?? 0))
+    .packed(
+      3,
+      plan.frames.map((frame) => blockIndex.get(frame.block) ?? 0),
+    )
     .packed(4, gaps)
-    .packed(5, plan.frames.map((frame) => frame.storedBytes))
-    .packed(6, plan.frames.map((frame) => frame.codec));
-  for (const frame of plan.frames) if (frame.delta !== undefined) message.element(7, encodeDelta(frame.delta));
+    .packed(
+      5,
+      plan.frames.map((frame) => frame.storedBytes),
+    )
+    .packed(
+      6,
+      plan.frames.map((frame) => frame.codec),
+    );
+  for (const frame of plan.frames)
+    if (frame.delta !== undefined) message.element(7, encodeDelta(frame.delta));
   const places = plan.places;
   message
-    .packed(8, places.map((place, index) => zigzag(place.frame - (places[index - 1]?.frame ?? -1) - 1)))
-    .packed(9, places.map((place) => place.offset));
+    .packed(
+      8,
+      places.map((place, index) => zigzag(place.frame - (places[index - 1]?.frame ?? -1) - 1)),
+    )
+    .packed(
+      9,
+      places.map((place) => place.offset),
+    );
   const bytes = message.finish();
   const object = new WireWriter().uint(1, bytes.byteLength).bytes(2, zstdCompressSync(bytes));
   return Buffer.concat([encodeHeader("plan"), object.finish()]);
@@ -97,9 +113,18 @@ function encodeDelta(delta: PlanDelta): Uint8Array {
     .uint(1, delta.decodedBytes)
     .uint(2, delta.depth)
     .bytes(3, Buffer.concat(sources.map((source) => digestBytes(source.digest))))
-    .packed(4, sources.map((source) => source.bytes))
-    .packed(5, sources.map((source) => source.frame))
-    .packed(6, sources.map((source) => source.offset))
+    .packed(
+      4,
+      sources.map((source) => source.bytes),
+    )
+    .packed(
+      5,
+      sources.map((source) => source.frame),
+    )
+    .packed(
+      6,
+      sources.map((source) => source.offset),
+    )
     .uint(7, delta.baseOffset)
     .uint(8, delta.baseBytes)
     .finish();
@@ -124,7 +149,12 @@ export function decodePlan(bytes: Uint8Array): Plan {
   const offsets = reader.packed(9, ITEMS_MAX);
   reader.end();
   const count = blockIndexes.length;
-  if (gaps.length !== count || stored.length !== count || codecs.length !== count || offsets.length !== steps.length) {
+  if (
+    gaps.length !== count ||
+    stored.length !== count ||
+    codecs.length !== count ||
+    offsets.length !== steps.length
+  ) {
     throw invalid("its columns differ in length");
   }
   const frames = decodeFrames(blocks, blockIndexes, gaps, stored, codecs, deltas);
@@ -153,7 +183,8 @@ function decodeFrames(
     if (block === undefined) throw invalid("a frame lies in no block");
     const offset = (ends.get(blockNumber) ?? HEADER_BYTES) + unzigzag(gaps[index] ?? 0);
     const storedBytes = bounded(stored[index], CHUNK_BYTES_MAX * 2);
-    if (offset < HEADER_BYTES || offset + storedBytes > BLOCK_OBJECT_BYTES_MAX) throw invalid("a frame's place");
+    if (offset < HEADER_BYTES || offset + storedBytes > BLOCK_OBJECT_BYTES_MAX)
+      throw invalid("a frame's place");
     ends.set(blockNumber, offset + storedBytes);
     const codec = bounded(codecs[index], CODECS.delta) as Codec;
     const delta = codec === CODECS.delta ? decodeDelta(deltas[deltaCount++], frames) : undefined;
@@ -184,19 +215,22 @@ function decodeDelta(bytes: Uint8Array | undefined, before: readonly PlanFrame[]
   const sources = digests.map((digest, index) => {
     const frame = bounded(frames[index], before.length - 1);
     const base = before[frame];
-    if (base === undefined || (base.delta?.depth ?? 0) >= depth) throw invalid("a delta lies on no lower frame");
+    if (base === undefined || (base.delta?.depth ?? 0) >= depth)
+      throw invalid("a delta lies on no lower frame");
     const length = bounded(lengths[index], CHUNK_BYTES_MAX);
     totalBytes += length;
     return { digest, bytes: length, frame, offset: bounded(offsets[index], DELTA_BYTES_MAX) };
   });
-  if (decodedBytes === 0 || baseBytes === 0 || baseOffset + baseBytes > totalBytes) throw invalid("a delta's sizes");
+  if (decodedBytes === 0 || baseBytes === 0 || baseOffset + baseBytes > totalBytes)
+    throw invalid("a delta's sizes");
   return { decodedBytes, depth, sources, baseOffset, baseBytes };
 }
 
 function decodeDigests(bytes: Uint8Array): Digest[] {
   if (bytes.byteLength % DIGEST_BYTES !== 0) throw invalid("a digest is cut off");
   const digests: Digest[] = [];
-  for (let offset = 0; offset < bytes.byteLength; offset += DIGEST_BYTES) digests.push(digestFromBytes(bytes, offset));
+  for (let offset = 0; offset < bytes.byteLength; offset += DIGEST_BYTES)
+    digests.push(digestFromBytes(bytes, offset));
   return digests;
 }
 

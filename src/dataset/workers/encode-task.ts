@@ -49,7 +49,11 @@ export function encodeFrames(input: EncodeInput): TaskResult<EncodeOutput> {
   return { output: { items, bytes }, transfer: [bytes.buffer] };
 }
 
-function encodeRequest(memory: Uint8Array, request: EncodeRequest, level: number): ReturnType<typeof encodePlain>[] {
+function encodeRequest(
+  memory: Uint8Array,
+  request: EncodeRequest,
+  level: number,
+): ReturnType<typeof encodePlain>[] {
   const plain = (): ReturnType<typeof encodePlain>[] => {
     let start = request.start;
     return request.chunkEnds.map((end) => {
