@@ -1,7 +1,14 @@
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-const TESTS = ["**/*.test.ts", "src/store/conformance/**", "test/**", "bench/**", "scripts/**"];
+const TESTS = [
+  "**/*.test.ts",
+  "src/**/conformance/**",
+  "src/**/testing/**",
+  "test/**",
+  "bench/**",
+  "scripts/**",
+];
 
 const clock = "Time enters in src/base/clock.ts: take a Clock.";
 const random = "Randomness enters in src/base/random.ts: take a Random.";

@@ -15,6 +15,7 @@ import {
 import { HEADER_BYTES, checkHeader, encodeHeader } from "./header.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
+/** Bytes of a block at which a producer closes it: without a choice, and the bounds of a choice. */
 export const BLOCK_BYTES_DEFAULT = 32 * MiB;
 export const BLOCK_BYTES_MIN = MiB;
 export const BLOCK_BYTES_MAX = 256 * MiB;

@@ -15,6 +15,7 @@ export interface ChunkBounds {
   readonly maxBytes: number;
 }
 
+/** The averages that a producer may choose, in bytes. */
 export const CHUNK_AVERAGE_MIN = 4 * 1024;
 export const CHUNK_AVERAGE_MAX = 4 * 1024 * 1024;
 /** No chunk of any version is longer: four times the largest average. */

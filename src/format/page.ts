@@ -132,6 +132,7 @@ export type Page =
   | { readonly kind: "chunks"; readonly level: 0; readonly chunks: readonly ChunkItem[] }
   | InnerPage;
 
+/** A page of a tree above its leaves: `level` counts from 0 at the leaves. */
 export interface InnerPage {
   readonly kind: TreeKind;
   readonly level: number;

@@ -51,6 +51,7 @@ export interface PlanPlace {
   readonly offset: number;
 }
 
+/** Where the items that a plan covers lie, and the frames that decode them. docs/format.md §7 */
 export interface Plan {
   readonly covers: PlanCovers;
   /** Bases stand before the frames that need them. */

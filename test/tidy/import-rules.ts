@@ -45,7 +45,7 @@ export function checkImports(source: Source, dependencies: readonly string[]): s
 
 /** Whether a file of src/ is there for tests alone, and is not published. */
 export function isTestCode(path: string): boolean {
-  return !path.startsWith("src/") || path.endsWith(".test.ts") || path.startsWith("src/store/conformance/");
+  return !path.startsWith("src/") || /\.test\.ts$|\/(conformance|testing)\//.test(path);
 }
 
 function foreign(source: Source, one: Import, dependencies: readonly string[]): string | undefined {
@@ -63,9 +63,8 @@ function own(source: Source, one: Import, target: string): string | undefined {
   if (one.unbuilt && !isTestCode(source.path)) return "dist/ has it as .js: choose by import.meta.url";
   if (target.endsWith(".test.ts") && !source.path.startsWith("scripts/")) return "tests are not imported";
   if (!source.path.startsWith("src/")) return undefined;
-  if (!target.startsWith("src/")) {
-    return isTestCode(source.path) ? undefined : "published code stays within src";
-  }
+  if (isTestCode(target) && !isTestCode(source.path)) return "published code imports no test code";
+  if (!target.startsWith("src/")) return undefined;
   const from = source.path.slice("src/".length);
   const to = target.slice("src/".length);
   return outsideOfTable(from, to) ?? crossing(source.path, from, to);

@@ -36,20 +36,21 @@ export function checkFunctions(source: Source): string[] {
 }
 
 /**
- * Exports of src/ without a doc comment. Lines of constants without a blank line between them share the comment above
- * the first; overloads share that of the first too.
+ * Exports of src/ without a doc comment. Constants and types without a blank line between them share the comment above
+ * the first; overloads share that of the first.
  */
 export function checkComments(source: Source): string[] {
   if (!source.path.startsWith("src/") || source.path.endsWith(".test.ts")) return [];
   const documented = new Set<string>();
   const wrong: string[] = [];
   let groupEnd = -1;
-  for (const { name, node } of exportsOf(source)) {
+  for (const { name, node, isType } of exportsOf(source)) {
     const start = lineOf(source.tree, node.getStart(source.tree));
-    const shares = groupEnd === start - 1 && ts.isVariableStatement(node);
+    const groups = isType || ts.isVariableStatement(node);
+    const shares = groups && groupEnd === start - 1;
     if (ts.getJSDocCommentsAndTags(node).length > 0 || shares || documented.has(name)) {
       documented.add(name);
-      groupEnd = ts.isVariableStatement(node) ? lineOf(source.tree, node.end) : -1;
+      groupEnd = groups ? lineOf(source.tree, node.end) : -1;
     } else {
       wrong.push(`${source.path}:${start} exports ${name} without a doc comment`);
     }
