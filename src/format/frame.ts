@@ -61,20 +61,34 @@ export function decodeFrame(
   decodedBytes: number,
   dictionary?: Uint8Array,
 ): Uint8Array {
-  let decoded = stored;
-  if (codec !== CODECS.raw) {
-    try {
-      decoded = zstdDecompressSync(stored, {
-        chunkSize: Math.max(decodedBytes + OUTPUT_SLACK_BYTES, 64),
-        maxOutputLength: Math.max(decodedBytes, 1),
-        ...(dictionary === undefined ? {} : { dictionary }),
-      });
-    } catch (cause) {
-      throw new AetherError("OBJECT_CORRUPT", "a stored frame does not decode", { cause });
-    }
-  }
+  const decoded = decodeFrameWithin(codec, stored, decodedBytes, dictionary);
   if (decoded.byteLength !== decodedBytes) {
-    throw new AetherError("OBJECT_CORRUPT", `a frame decodes to ${decoded.byteLength} bytes, not ${decodedBytes}`);
+    throw new AetherError(
+      "OBJECT_CORRUPT",
+      `a frame decodes to ${decoded.byteLength} bytes, not ${decodedBytes}`,
+    );
   }
   return decoded;
+}
+
+/** As decodeFrame, when nobody says how long the bytes are: at most `bytesMax` of them. Errors: OBJECT_CORRUPT. */
+export function decodeFrameWithin(
+  codec: Codec,
+  stored: Uint8Array,
+  bytesMax: number,
+  dictionary?: Uint8Array,
+): Uint8Array {
+  if (codec === CODECS.raw) {
+    if (stored.byteLength <= bytesMax) return stored;
+    throw new AetherError("OBJECT_CORRUPT", `a frame has ${stored.byteLength} bytes, over ${bytesMax}`);
+  }
+  try {
+    return zstdDecompressSync(stored, {
+      chunkSize: Math.max(bytesMax + OUTPUT_SLACK_BYTES, 64),
+      maxOutputLength: Math.max(bytesMax, 1),
+      ...(dictionary === undefined ? {} : { dictionary }),
+    });
+  } catch (cause) {
+    throw new AetherError("OBJECT_CORRUPT", "a stored frame does not decode", { cause });
+  }
 }

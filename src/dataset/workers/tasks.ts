@@ -1,7 +1,7 @@
 /** The tasks that pool threads run. A task is a synchronous function of a cloneable input. */
 import type { Transferable } from "node:worker_threads";
 import { encodeFrames } from "./encode-task.ts";
-import { decodeFrames } from "./decode-task.ts";
+import { decodeUnit } from "./decode-task.ts";
 
 /** A task's output, and the buffers in it that move to the caller. */
 export interface TaskResult<T> {
@@ -9,7 +9,7 @@ export interface TaskResult<T> {
   readonly transfer: Transferable[];
 }
 
-export const TASKS = { encodeFrames, decodeFrames } as const;
+export const TASKS = { encodeFrames, decodeUnit } as const;
 
 export type TaskName = keyof typeof TASKS;
 export type TaskInput<T extends TaskName> = Parameters<(typeof TASKS)[T]>[0];

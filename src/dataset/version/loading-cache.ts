@@ -1,0 +1,64 @@
+interface Slot<V> {
+  readonly value: Promise<V>;
+  weight: number;
+}
+
+/**
+ * Values by key, loaded at most once at a time each and kept while their weights come to no more than `weightMax`; the
+ * one used longest ago goes first. A load that fails is forgotten.
+ */
+export class LoadingCache<V> {
+  readonly #weightMax: number;
+  readonly #weigh: (value: V) => number;
+  readonly #slots = new Map<string, Slot<V>>();
+  #weight = 0;
+
+  constructor(weightMax: number, weigh: (value: V) => number) {
+    this.#weightMax = weightMax;
+    this.#weigh = weigh;
+  }
+
+  /** Whether the value is there, or being loaded. */
+  has(key: string): boolean {
+    return this.#slots.has(key);
+  }
+
+  /** The value of `key`; `load` makes it when it is not there. */
+  get(key: string, load: () => Promise<V>): Promise<V> {
+    const known = this.#slots.get(key);
+    if (known !== undefined) {
+      this.#slots.delete(key);
+      this.#slots.set(key, known);
+      return known.value;
+    }
+    const slot: Slot<V> = { value: load(), weight: 0 };
+    this.#slots.set(key, slot);
+    slot.value.then(
+      (value) => {
+        this.#admit(key, slot, this.#weigh(value));
+      },
+      () => {
+        if (this.#slots.get(key) === slot) this.#slots.delete(key);
+      },
+    );
+    return slot.value;
+  }
+
+  /** Forgets a value. */
+  remove(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return;
+    this.#slots.delete(key);
+    this.#weight -= slot.weight;
+  }
+
+  #admit(key: string, slot: Slot<V>, weight: number): void {
+    if (this.#slots.get(key) !== slot) return;
+    slot.weight = weight;
+    this.#weight += weight;
+    for (const [oldest, { weight: loaded }] of this.#slots) {
+      if (this.#weight <= this.#weightMax) return;
+      if (loaded > 0) this.remove(oldest);
+    }
+  }
+}

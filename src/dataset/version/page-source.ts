@@ -1,0 +1,186 @@
+/** Reading a version's pages. docs/format.md §6.3 */
+import { must } from "../../base/assert.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
+import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
+import { decodePage, type ChildItem, type Page, type TreeKind } from "../../format/page.ts";
+import type { BlockReader, CallOptions } from "../../store/block-store.ts";
+import { fetchFrames } from "./block-ranges.ts";
+import { LoadingCache } from "./loading-cache.ts";
+import type { PlanSource } from "./plan-source.ts";
+import type { Traffic } from "./traffic.ts";
+import { UnitBuilder } from "./unit.ts";
+import { decodeUnit, verifyBytes } from "./unit-decode.ts";
+
+/** Encoded bytes of the pages kept decoded; as objects they take some five times as much. */
+const CACHED_BYTES_MAX = 4 * MiB;
+
+/** A page as its parent names it, and where to look for its place. */
+export interface PageRef {
+  readonly kind: TreeKind;
+  readonly level: number;
+  readonly digest: Digest;
+  /** Items below it. */
+  readonly items: number;
+  /** Stream bytes below it; undefined in a tree of times. */
+  readonly bytes: number | undefined;
+  /** Of a tree of entries the first path below it, when the parent says it. */
+  readonly firstPath: string | undefined;
+  /** The plan that places it, and its number there. */
+  readonly planKey: Digest;
+  readonly planIndex: number;
+}
+
+/** Pages on this machine: looked up before the store, and told of what the store gave. A hint: bytes are verified. */
+export interface PageKeeper {
+  readonly find: (digest: Digest) => Uint8Array | undefined;
+  readonly keep: (digest: Digest, bytes: Uint8Array) => void;
+}
+
+interface Loaded {
+  readonly page: Page;
+  readonly encodedBytes: number;
+  readonly items: number;
+  readonly streamBytes: number;
+  readonly firstPath: string | undefined;
+}
+
+export interface PageSourceOptions extends CallOptions {
+  readonly blocks: BlockReader;
+  readonly plans: PlanSource;
+  readonly traffic: Traffic;
+  /** Pages that lie in the version's manifest object. */
+  readonly inline: readonly Uint8Array[];
+  readonly keeper: PageKeeper | undefined;
+}
+
+/** The pages of one version: verified, cached, each fetched once however many ask. */
+export class PageSource {
+  readonly #options: PageSourceOptions;
+  readonly #inline: ReadonlyMap<Digest, Uint8Array>;
+  readonly #cache = new LoadingCache<Loaded>(CACHED_BYTES_MAX, (loaded) => loaded.encodedBytes);
+
+  constructor(options: PageSourceOptions) {
+    this.#options = options;
+    this.#inline = new Map(options.inline.map((bytes) => [digestOf(bytes), bytes]));
+  }
+
+  /** Whether the page lies in the manifest object. */
+  isInline(digest: Digest): boolean {
+    return this.#inline.has(digest);
+  }
+
+  /**
+   * The pages, in order; those that must be fetched are fetched together.
+   * Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, MANIFEST_UNSAFE, STORE_UNAVAILABLE.
+   */
+  async load(refs: readonly PageRef[]): Promise<Page[]> {
+    const absent = refs.filter(
+      (ref) => !this.#cache.has(ref.digest) && this.#atHand(ref.digest) === undefined,
+    );
+    let fetched: Promise<Map<Digest, Uint8Array>> | undefined;
+    const loads = refs.map((ref) =>
+      this.#cache.get(ref.digest, async () => {
+        const bytes = this.#atHand(ref.digest) ?? (await (fetched ??= this.#fetch(absent))).get(ref.digest);
+        return decode(bytes ?? must((await this.#fetch([ref])).get(ref.digest), "it was fetched"), ref);
+      }),
+    );
+    const loaded = await Promise.all(loads);
+    return loaded.map((page, index) => checked(page, must(refs[index], "one page for each reference")));
+  }
+
+  /** A page's encoded bytes, verified, from this machine. */
+  #atHand(digest: Digest): Uint8Array | undefined {
+    const inline = this.#inline.get(digest);
+    if (inline !== undefined) return inline;
+    const kept = this.#options.keeper?.find(digest);
+    return kept !== undefined && digestOf(kept) === digest ? kept : undefined;
+  }
+
+  async #fetch(refs: readonly PageRef[]): Promise<Map<Digest, Uint8Array>> {
+    try {
+      return await this.#fetchOnce(refs);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== "OBJECT_MISSING" && code !== "OBJECT_CORRUPT") throw error;
+      for (const ref of refs) this.#options.plans.forget(ref.planKey);
+      return this.#fetchOnce(refs);
+    }
+  }
+
+  async #fetchOnce(refs: readonly PageRef[]): Promise<Map<Digest, Uint8Array>> {
+    const { blocks, plans, traffic, keeper } = this.#options;
+    const unit = new UnitBuilder<Uint8Array>((digest) => this.#atHand(digest));
+    for (const ref of refs) {
+      const plan = await plans.get(ref.planKey);
+      const place = plan.covers === "items" ? plan.places[ref.planIndex] : undefined;
+      if (place === undefined) {
+        throw new AetherError("OBJECT_INVALID", `no plan says where page ${formatDigest(ref.digest)} lies`);
+      }
+      unit.add({ digest: ref.digest, bytes: undefined, plan, place });
+    }
+    const { stored, fetchedBytes } = await fetchFrames(blocks, unit.frames, this.#options);
+    traffic.manifestBytes += fetchedBytes;
+    const locals = unit.locals.map((local) => verifyBytes(local.place, local.digest));
+    const pages = decodeUnit({ frames: unit.frames, chunks: unit.chunks, stored, locals });
+    const found = new Map<Digest, Uint8Array>();
+    for (const [index, bytes] of pages.entries()) {
+      const { digest } = must(refs[index], "one page for each reference");
+      keeper?.keep(digest, bytes);
+      found.set(digest, bytes);
+    }
+    return found;
+  }
+}
+
+function decode(bytes: Uint8Array, ref: PageRef): Loaded {
+  const page = decodePage(bytes, ref.kind, ref.level);
+  const loaded = { page, encodedBytes: bytes.byteLength, streamBytes: 0, firstPath: undefined };
+  if ("children" in page) {
+    const items = sum(page.children, (child) => child.items);
+    const streamBytes = sum(page.children, (child) => child.bytes);
+    return { ...loaded, items, streamBytes, firstPath: page.children[0]?.firstPath };
+  }
+  if (page.kind === "times") return { ...loaded, items: page.times.length };
+  if (page.kind === "chunks") {
+    return { ...loaded, items: page.chunks.length, streamBytes: sum(page.chunks, (chunk) => chunk.length) };
+  }
+  const streamBytes = sum(page.entries, (entry) => (entry.kind === "file" ? entry.size : 0));
+  return { ...loaded, items: page.entries.length, streamBytes, firstPath: page.entries[0]?.path };
+}
+
+/** The page, held to what its parent says of it: every parent anew, since a page may have several. */
+function checked({ page, items, streamBytes, firstPath }: Loaded, ref: PageRef): Page {
+  const agrees =
+    page.kind === ref.kind &&
+    page.level === ref.level &&
+    items === ref.items &&
+    (ref.bytes === undefined || streamBytes === ref.bytes) &&
+    (ref.firstPath === undefined || firstPath === ref.firstPath);
+  if (agrees) return page;
+  throw new AetherError(
+    "OBJECT_INVALID",
+    `page ${formatDigest(ref.digest)} holds something else than its parent says`,
+  );
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += value(item);
+  return total;
+}
+
+/** The reference to child `index` of a page. */
+export function childRef(parent: PageRef, child: ChildItem, index: number): PageRef {
+  const { kind } = parent;
+  return {
+    kind,
+    level: parent.level - 1,
+    digest: child.digest,
+    items: child.items,
+    bytes: kind === "times" ? undefined : child.bytes,
+    firstPath: kind === "entries" ? child.firstPath : undefined,
+    planKey: parent.digest,
+    planIndex: index,
+  };
+}

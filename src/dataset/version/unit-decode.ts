@@ -1,0 +1,61 @@
+/** Decoding a unit. Synchronous: for threads. */
+import { hash } from "node:crypto";
+import { must } from "../../base/assert.ts";
+import { AetherError } from "../../base/errors.ts";
+import { formatDigest, type Digest } from "../../format/digest.ts";
+import { decodeFrame, decodeFrameWithin } from "../../format/frame.ts";
+import { PAGE_BYTES_MAX } from "../../format/page.ts";
+import type { Dictionary, UnitChunk, UnitFrame } from "./unit.ts";
+
+/** A unit with the bytes that were fetched for it. */
+export interface FetchedUnit {
+  readonly frames: readonly UnitFrame[];
+  readonly chunks: readonly UnitChunk[];
+  /** Stored bytes of each frame. */
+  readonly stored: readonly Uint8Array[];
+  /** Bytes of each local base, verified. */
+  readonly locals: readonly Uint8Array[];
+}
+
+/** The bytes of the unit's chunks in order, each verified against its digest: views. Errors: OBJECT_CORRUPT. */
+export function decodeUnit(unit: FetchedUnit): Uint8Array[] {
+  const decoded: Uint8Array[] = [];
+  for (const [index, frame] of unit.frames.entries()) {
+    const stored = must(unit.stored[index], "every frame was fetched");
+    const { codec, decodedBytes } = frame;
+    const dictionary =
+      frame.dictionary === undefined ? undefined : assemble(frame.dictionary, decoded, unit.locals);
+    decoded.push(
+      decodedBytes === undefined
+        ? decodeFrameWithin(codec, stored, PAGE_BYTES_MAX, dictionary)
+        : decodeFrame(codec, stored, decodedBytes, dictionary),
+    );
+  }
+  return unit.chunks.map((chunk) => {
+    const frame = must(decoded[chunk.frame], "a chunk lies in a frame of its unit");
+    const end = chunk.bytes === undefined ? frame.byteLength : chunk.offset + chunk.bytes;
+    return verifyBytes(frame.subarray(chunk.offset, end), chunk.digest);
+  });
+}
+
+/** The same bytes, when they have this digest. Errors: OBJECT_CORRUPT. */
+export function verifyBytes(bytes: Uint8Array, digest: Digest): Uint8Array {
+  if (hash("sha256", bytes, "hex") === digest) return bytes;
+  throw new AetherError("OBJECT_CORRUPT", `stored bytes do not match their digest ${formatDigest(digest)}`, {
+    data: { digest: formatDigest(digest) },
+  });
+}
+
+function assemble(
+  dictionary: Dictionary,
+  decoded: readonly Uint8Array[],
+  locals: readonly Uint8Array[],
+): Uint8Array {
+  const pieces = dictionary.pieces.map((piece) => {
+    if ("local" in piece) return must(locals[piece.local], "every local base was read");
+    const frame = must(decoded[piece.frame], "bases stand before the frames that need them");
+    return frame.subarray(piece.offset, piece.offset + piece.bytes);
+  });
+  const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+  return bytes.subarray(dictionary.offset, dictionary.offset + dictionary.bytes);
+}

@@ -1,0 +1,69 @@
+import type { Digest } from "../../format/digest.ts";
+import { decodeRoot, type ManifestBundle, type ManifestRoot } from "../../format/manifest.ts";
+import type { TreeKind } from "../../format/page.ts";
+import type { Engine } from "../engine.ts";
+import { loadBundle, type KnownBundles } from "./manifest-source.ts";
+import { PageSource, type PageKeeper, type PageRef } from "./page-source.ts";
+import { PlanSource } from "./plan-source.ts";
+import { Traffic } from "./traffic.ts";
+
+export interface OpenVersionOptions {
+  /** Ends every read on the version, now and later. */
+  readonly signal?: AbortSignal | undefined;
+  /** Bundles of versions that are at hand. */
+  readonly known?: KnownBundles | undefined;
+  /** Pages that are at hand, and where to keep more. */
+  readonly keeper?: PageKeeper | undefined;
+}
+
+/** A version open for reading. It holds caches and counters, nothing that must be closed. */
+export interface Version {
+  readonly digest: Digest;
+  readonly root: ManifestRoot;
+  readonly bundle: ManifestBundle;
+  readonly pages: PageSource;
+  readonly plans: PlanSource;
+  readonly traffic: Traffic;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Opens a version: reads its manifest object, and pages and plans only when they are needed. All that is read is
+ * verified. Errors: VERSION_NOT_FOUND, OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, FORMAT_UNSUPPORTED,
+ * STORE_UNAVAILABLE.
+ */
+export async function openVersion(
+  engine: Pick<Engine, "store">,
+  digest: Digest,
+  options: OpenVersionOptions = {},
+): Promise<Version> {
+  const { signal, known, keeper } = options;
+  const { blocks, datasets } = engine.store;
+  const traffic = new Traffic();
+  const call = signal === undefined ? {} : { signal };
+  const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
+  const plans = new PlanSource(datasets, traffic, call);
+  const pages = new PageSource({ ...call, blocks, plans, traffic, inline: bundle.pages, keeper });
+  return { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
+}
+
+/** The top page of one of the version's trees, or undefined when the tree is empty. */
+export function topRef(version: Version, kind: TreeKind): PageRef | undefined {
+  const { root, digest, pages } = version;
+  const tree = root[kind];
+  if (tree === undefined) return undefined;
+  const placed = (["entries", "times", "chunks"] as const).filter((name) => {
+    const other = root[name];
+    return other !== undefined && !pages.isInline(other.digest);
+  });
+  return {
+    kind,
+    level: tree.level,
+    digest: tree.digest,
+    items: tree.items,
+    bytes: kind === "times" ? undefined : root.bytes,
+    firstPath: undefined,
+    planKey: digest,
+    planIndex: placed.indexOf(kind),
+  };
+}
