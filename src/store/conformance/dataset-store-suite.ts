@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { codeOf } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import type { DatasetRecord, EventRecord, HistoryRecord, LeaseRecord } from "../../format/record.ts";
 import { parseDatasetName, parseTag } from "../../format/reference.ts";
-import type { DatasetStore, Revision } from "../dataset-store.ts";
+import type { DatasetStore } from "../dataset-store.ts";
 import { failsWith } from "./block-store-suite.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
@@ -42,7 +43,15 @@ export function eventOf(sequence: number): EventRecord {
 }
 
 export function leaseOf(id: string, beat = 0): LeaseRecord {
-  return { id, holder: "me", created: TIME, ttlSeconds: 60, beat, blocks: [named("a"), named("b")] };
+  return {
+    id,
+    holder: "me",
+    created: TIME,
+    ttlSeconds: 60,
+    beat,
+    blocks: [named("a"), named("b")],
+    versions: [named("c")],
+  };
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -128,37 +137,52 @@ function replaceTests(factory: StoreFactory): void {
       assert.equal((await datasets.getDataset(NAME))?.value.incarnation, String(winner).repeat(32));
     }));
 
-  test("a counter, raised by many through compare-and-set, loses no update", () =>
+  test("a list, added to by many through compare-and-set, loses and doubles no entry", () =>
     onStore(factory, async ({ store: { datasets } }) => {
-      await Promise.all(Array.from({ length: 6 }, () => raise(datasets, named("counter"), 5)));
-      const last = await datasets.getPlan(named("counter"));
-      assert.equal(Number(Buffer.from(last?.value ?? []).toString()), 30);
+      const writers = ["a", "b", "c", "d", "e", "f"];
+      await Promise.all(writers.map((writer) => addEntries(datasets, named("list"), writer, 5)));
+      assertEntries(await entriesOf(datasets, named("list")), writers, 5);
     }));
 }
 
-/** Raises the number in a plan `times` times, by compare-and-set. */
-export async function raise(datasets: DatasetStore, page: Digest, times: number): Promise<void> {
-  for (let done = 0; done < times;) {
+/** Adds `writer:1` to `writer:count` to the list in a plan, one by one, by compare-and-set. */
+export async function addEntries(
+  datasets: DatasetStore,
+  page: Digest,
+  writer: string,
+  count: number,
+): Promise<void> {
+  for (let number = 1; number <= count;) {
     const found = await datasets.getPlan(page);
-    const count = found === undefined ? 0 : Number(Buffer.from(found.value).toString());
-    const won = await replaced(datasets, page, String(count + 1), found?.revision);
-    if (won) done++;
+    const entries = found === undefined ? [] : Buffer.from(found.value).toString().split(",");
+    const entry = `${writer}:${number}`;
+    // Ours may be there although we were told of a conflict: the answer to the first try was lost.
+    if (!entries.includes(entry)) {
+      try {
+        await datasets.putPlan(page, Buffer.from([...entries, entry].join(",")), found?.revision);
+      } catch (error) {
+        if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
+        continue;
+      }
+    }
+    number++;
   }
 }
 
-async function replaced(
-  datasets: DatasetStore,
-  page: Digest,
-  text: string,
-  expected: Revision | undefined,
-): Promise<boolean> {
-  try {
-    await datasets.putPlan(page, Buffer.from(text), expected);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "OBJECT_CONFLICT") return false;
-    throw error;
-  }
+/** The list that addEntries made. */
+export async function entriesOf(datasets: DatasetStore, page: Digest): Promise<string[]> {
+  const found = await datasets.getPlan(page);
+  return Buffer.from(found?.value ?? [])
+    .toString()
+    .split(",");
+}
+
+/** Asserts that each writer's entries are there once. */
+export function assertEntries(found: readonly string[], writers: readonly string[], count: number): void {
+  const expected = writers.flatMap((writer) =>
+    Array.from({ length: count }, (_, index) => `${writer}:${index + 1}`),
+  );
+  assert.deepEqual([...found].sort(), expected.sort());
 }
 
 function listTests(factory: StoreFactory): void {

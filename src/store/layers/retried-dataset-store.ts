@@ -1,0 +1,179 @@
+import { equalBytes } from "../../base/bytes.ts";
+import { codeOf } from "../../base/errors.ts";
+import type { Digest } from "../../format/digest.ts";
+import {
+  encodeDataset,
+  encodeEvent,
+  type DatasetRecord,
+  type EventRecord,
+  type HistoryRecord,
+  type LeaseRecord,
+  type StoreRecord,
+  type TagHint,
+} from "../../format/record.ts";
+import type { DatasetName, Tag } from "../../format/reference.ts";
+import type { CallOptions } from "../block-store.ts";
+import type { DatasetStore, Revised, Revision } from "../dataset-store.ts";
+import type { Retry } from "./retry.ts";
+
+/**
+ * Repeats calls on datasets. A repeated creation or replacement that finds its own record there was the first try's,
+ * whose answer was lost: it succeeds.
+ */
+export class RetriedDatasetStore implements DatasetStore {
+  readonly #inner: DatasetStore;
+  readonly #retry: Retry;
+
+  constructor(inner: DatasetStore, retry: Retry) {
+    this.#inner = inner;
+    this.#retry = retry;
+  }
+
+  get store(): StoreRecord {
+    return this.#inner.store;
+  }
+
+  getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined> {
+    return this.#retry.run(() => this.#inner.getManifest(version, options), options?.signal);
+  }
+
+  putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.putManifest(version, bytes, options), options?.signal);
+  }
+
+  listManifests(options?: CallOptions): AsyncIterable<Digest> {
+    return this.#retry.iterate(() => this.#inner.listManifests(options), String, options?.signal);
+  }
+
+  getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
+    return this.#retry.run(() => this.#inner.getPlan(key, options), options?.signal);
+  }
+
+  putPlan(
+    key: Digest,
+    bytes: Uint8Array,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#replaced(
+      () => this.#inner.putPlan(key, bytes, expected, options),
+      () => this.#inner.getPlan(key, options),
+      (plan) => equalBytes(plan, bytes),
+      options,
+    );
+  }
+
+  getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {
+    return this.#retry.run(() => this.#inner.getDataset(name, options), options?.signal);
+  }
+
+  putDataset(
+    record: DatasetRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#replaced(
+      () => this.#inner.putDataset(record, expected, options),
+      () => this.#inner.getDataset(record.name, options),
+      (found) => equalBytes(encodeDataset(found), encodeDataset(record)),
+      options,
+    );
+  }
+
+  listDatasets(options?: CallOptions): AsyncIterable<DatasetName> {
+    return this.#retry.iterate(
+      () => this.#inner.listDatasets(options),
+      (name) => `${name}/`,
+      options?.signal,
+    );
+  }
+
+  listTags(name: DatasetName, options?: CallOptions): AsyncIterable<Tag> {
+    return this.#retry.iterate(
+      () => this.#inner.listTags(name, options),
+      (tag) => `${tag}/`,
+      options?.signal,
+    );
+  }
+
+  getHint(name: DatasetName, tag: Tag, options?: CallOptions): Promise<TagHint | undefined> {
+    return this.#retry.run(() => this.#inner.getHint(name, tag, options), options?.signal);
+  }
+
+  putHint(name: DatasetName, tag: Tag, hint: TagHint, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.putHint(name, tag, hint, options), options?.signal);
+  }
+
+  getHistory(
+    name: DatasetName,
+    tag: Tag,
+    number: number,
+    options?: CallOptions,
+  ): Promise<HistoryRecord | undefined> {
+    return this.#retry.run(() => this.#inner.getHistory(name, tag, number, options), options?.signal);
+  }
+
+  createHistory(name: DatasetName, tag: Tag, record: HistoryRecord, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(async (retries) => {
+      if (await this.#inner.createHistory(name, tag, record, options)) return true;
+      if (retries === 0) return false;
+      const found = await this.#inner.getHistory(name, tag, record.number, options);
+      return found?.writeId === record.writeId;
+    }, options?.signal);
+  }
+
+  getEvent(name: DatasetName, sequence: number, options?: CallOptions): Promise<EventRecord | undefined> {
+    return this.#retry.run(() => this.#inner.getEvent(name, sequence, options), options?.signal);
+  }
+
+  createEvent(name: DatasetName, record: EventRecord, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(async (retries) => {
+      if (await this.#inner.createEvent(name, record, options)) return true;
+      if (retries === 0) return false;
+      const found = await this.#inner.getEvent(name, record.sequence, options);
+      return found !== undefined && equalBytes(encodeEvent(found), encodeEvent(record));
+    }, options?.signal);
+  }
+
+  lastEvent(name: DatasetName, options?: CallOptions): Promise<number> {
+    return this.#retry.run(() => this.#inner.lastEvent(name, options), options?.signal);
+  }
+
+  putLease(record: LeaseRecord, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.putLease(record, options), options?.signal);
+  }
+
+  removeLease(id: string, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.removeLease(id, options), options?.signal);
+  }
+
+  listLeases(options?: CallOptions): AsyncIterable<LeaseRecord> {
+    return this.#retry.iterate(
+      () => this.#inner.listLeases(options),
+      ({ id }) => id,
+      options?.signal,
+    );
+  }
+
+  flush(options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.flush(options), options?.signal);
+  }
+
+  #replaced<T>(
+    replace: () => Promise<Revision>,
+    read: () => Promise<Revised<T> | undefined>,
+    isOurs: (found: T) => boolean,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#retry.run(async (retries) => {
+      try {
+        return await replace();
+      } catch (error) {
+        if (retries === 0 || codeOf(error) !== "OBJECT_CONFLICT") throw error;
+        const found = await read();
+        if (found !== undefined && isOurs(found.value)) return found.revision;
+        throw error;
+      }
+    }, options?.signal);
+  }
+}
