@@ -1,10 +1,11 @@
 import { assert } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 
+/** What may be inside of a gate, and wait before it. */
 export interface GateLimits {
   /** Calls inside at once. */
   readonly callsMax: number;
-  /** Bytes of the calls inside. A larger call counts as this many, and so goes in alone. */
+  /** Bytes of the calls inside. A larger call counts as this many, and so goes in when no other has any. */
   readonly bytesMax: number;
   /** Calls that may wait; one more is refused. */
   readonly waitersMax: number;

@@ -22,7 +22,7 @@ export function limited(limits: GateLimits): Layer {
  * Lets at most so many calls, and bytes, through at once; the rest wait in order. Errors besides the inner store's:
  * STORE_UNAVAILABLE when too many wait. Lists are not counted: their reader may make calls between two items.
  */
-export class LimitedStore implements BlockStore {
+class LimitedStore implements BlockStore {
   readonly #inner: BlockStore;
   readonly #gate: Gate;
 

@@ -18,7 +18,7 @@ export function retried(options: RetryOptions): Layer {
 }
 
 /** Repeats calls on blocks, all of which may be repeated: a block's name is its content. */
-export class RetriedStore implements BlockStore {
+class RetriedStore implements BlockStore {
   readonly #inner: BlockStore;
   readonly #retry: Retry;
 

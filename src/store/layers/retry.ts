@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 
+/** How long and how often to try. */
 export interface RetryOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -12,8 +13,6 @@ export interface RetryOptions {
   readonly delayMsFirst: number;
   readonly delayMsMax: number;
 }
-
-export const DEFAULT_RETRY = { attemptsMax: 6, delayMsFirst: 50, delayMsMax: 5000 } as const;
 
 /** Retries that may be made before successes must earn more: a store that is down gets few calls, not many times more. */
 const BUDGET_MAX = 50;

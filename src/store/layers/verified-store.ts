@@ -22,7 +22,7 @@ export function verified(): Layer {
  * Checks that what is put, and what is read whole, has the digest that names it. Errors besides the inner store's:
  * OBJECT_CORRUPT. Ranges pass unchecked: whoever reads them checks the digests of the chunks inside.
  */
-export class VerifiedStore implements BlockStore {
+class VerifiedStore implements BlockStore {
   readonly #inner: BlockStore;
 
   constructor(inner: BlockStore) {
