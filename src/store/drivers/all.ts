@@ -9,6 +9,7 @@ import { openObjects, type PrunableStore } from "../open-objects.ts";
 import { openDisk } from "./disk/disk-object-store.ts";
 import { MemoryObjectStore } from "./memory/memory-object-store.ts";
 
+/** How to open a store. */
 export interface OpenStoreOptions extends CallOptions {
   /** Make a store where nothing is: for whoever is going to write. */
   readonly create: boolean;

@@ -25,6 +25,7 @@ const OPEN_FILES_MAX = 64;
 /** Opening must not follow a link, nor wait for the other end of a pipe. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+/** How to open a folder. */
 export interface DiskOptions extends CallOptions {
   /** For messages: the place as the user gave it. */
   readonly name: string;
@@ -38,7 +39,7 @@ export interface DiskOptions extends CallOptions {
  * Objects as files of one folder: the key is the path. Many processes may use the folder at once. Every file is written
  * and fdatasynced under a temporary name and then renamed, or linked where it must be the first of its name.
  */
-export class DiskObjectStore implements ObjectStore {
+class DiskObjectStore implements ObjectStore {
   readonly features: StoreFeatures = { kind: "disk", persistent: true, shared: true };
   readonly name: string;
   readonly #root: string;
@@ -296,7 +297,7 @@ export class DiskObjectStore implements ObjectStore {
  * The objects of a folder; leftovers of dead writers are removed on the way. Errors: STORE_NOT_FOUND when the folder is
  * not there and may not be made; STORE_UNWRITABLE, STORE_UNREADABLE, STORE_UNAVAILABLE.
  */
-export async function openDisk(path: string, options: DiskOptions): Promise<DiskObjectStore> {
+export async function openDisk(path: string, options: DiskOptions): Promise<ObjectStore> {
   options.signal?.throwIfAborted();
   try {
     if (options.create) await makeRoot(path);

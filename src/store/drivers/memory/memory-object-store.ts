@@ -121,7 +121,7 @@ export class MemoryObjectStore implements ObjectStore {
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from(bytes);
+  return new Uint8Array(bytes);
 }
 
 function revisionOf(bytes: Uint8Array): Revision {
