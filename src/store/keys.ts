@@ -57,14 +57,17 @@ export function parseDigestKey(prefix: KeyPrefix, key: string): Digest | undefin
   return head.length === 2 && more.length === 0 ? digestFromHex(head + rest) : undefined;
 }
 
+/** Key of a block. */
 export function blockKey(block: Digest): Key {
   return digestKey(BLOCKS, block);
 }
 
+/** Key of a version's manifest object. */
 export function manifestKey(version: Digest): Key {
   return digestKey(MANIFESTS, version);
 }
 
+/** Key of the plan of a page or root. */
 export function planKey(page: Digest): Key {
   return digestKey(PLANS, page);
 }
@@ -74,10 +77,12 @@ function datasetPrefix(name: DatasetName): string {
   return `${DATASETS}${name}/`;
 }
 
+/** Key of a dataset's record. */
 export function datasetKey(name: DatasetName): Key {
   return `${datasetPrefix(name)}dataset.json` as Key;
 }
 
+/** Key of a tag's hint. */
 export function hintKey(name: DatasetName, tag: Tag): Key {
   return `${datasetPrefix(name)}tags/${tag}.json` as Key;
 }
@@ -87,10 +92,12 @@ export function historiesPrefix(name: DatasetName): KeyPrefix {
   return `${datasetPrefix(name)}history/` as KeyPrefix;
 }
 
+/** Key of an entry of a tag's history; `number` from 1 to NUMBER_MAX. */
 export function historyKey(name: DatasetName, tag: Tag, number: number): Key {
   return `${historiesPrefix(name)}${tag}/${formatNumber(number)}` as Key;
 }
 
+/** Key of an event of a dataset; `sequence` from 1 to NUMBER_MAX. */
 export function eventKey(name: DatasetName, sequence: number): Key {
   return `${datasetPrefix(name)}events/${formatNumber(sequence)}` as Key;
 }
@@ -102,7 +109,7 @@ function formatNumber(number: number): string {
 
 const LEASE_ID = /^[0-9a-f]{32}$/;
 
-/** Errors: ARGUMENT_INVALID when the id is not 32 hex digits, since it may come from a client. */
+/** Key of a lease. Errors: ARGUMENT_INVALID when the id is not 32 hex digits, since it may come from a client. */
 export function leaseKey(id: string): Key {
   if (!LEASE_ID.test(id))
     throw new AetherError("ARGUMENT_INVALID", "a lease's id is 32 lower-case hex digits");

@@ -7,7 +7,7 @@ import { blockKey, BLOCKS, parseDigestKey } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 
 /** A block that is longer cannot be read as a whole, only by ranges. */
-export const WHOLE_BLOCK_BYTES_MAX = GiB;
+const WHOLE_BLOCK_BYTES_MAX = GiB;
 
 /** Blocks as objects of any driver. Errors besides the seam's: those of the ObjectStore, passed on as they are. */
 export class ObjectBlockStore implements PrunableBlockStore {

@@ -7,17 +7,20 @@ import type { CallOptions, StoreFeatures } from "./block-store.ts";
 import type { Revised, Revision } from "./dataset-store.ts";
 import type { Key, KeyPrefix } from "./keys.ts";
 
+/** An object of a list. */
 export interface ObjectInfo {
   /** As found: no more than a string until a parser of keys.ts has read it. */
   readonly key: string;
   readonly bytes: number;
 }
 
+/** Options of a read of a whole object. */
 export interface ReadOptions extends CallOptions {
   /** An object that is longer is refused before memory is taken for it. Errors: OBJECT_INVALID. */
   readonly bytesMax: number;
 }
 
+/** Options of a list. */
 export interface ListOptions extends CallOptions {
   /** Only keys after this one. */
   readonly after?: string;

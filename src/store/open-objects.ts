@@ -13,6 +13,7 @@ export interface PrunableStore extends Store {
   readonly blocks: PrunableBlockStore;
 }
 
+/** How to open the store in objects. */
 export interface OpenObjectsOptions extends CallOptions {
   /** Make a store where nothing is. */
   readonly create: boolean;

@@ -8,7 +8,9 @@ import type { DatasetStore } from "../dataset-store.ts";
 import { failsWith } from "./block-store-suite.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
+/** The dataset, and its tag, that the tests work on. */
 export const NAME = parseDatasetName("@earth/cities");
+/** See NAME. */
 export const TAG = parseTag("latest");
 const TIME = "2026-11-22T10:00:00.000Z";
 
@@ -17,10 +19,12 @@ export function named(text: string): Digest {
   return digestOf(Buffer.from(text));
 }
 
+/** A dataset's record. */
 export function datasetOf(name = NAME, incarnation = "0".repeat(32)): DatasetRecord {
   return { name, incarnation, domain: "@earth", created: TIME, chunking: null, immutableTags: ["v*"] };
 }
 
+/** Entry `number` of a history, by the writer `writeId`. */
 export function historyOf(number: number, writeId = "1".repeat(32)): HistoryRecord {
   return {
     number,
@@ -37,11 +41,13 @@ export function historyOf(number: number, writeId = "1".repeat(32)): HistoryReco
   };
 }
 
+/** Event `sequence`, which announces the history entry of the same number. */
 export function eventOf(sequence: number): EventRecord {
   const digest = named(`version ${sequence}`);
   return { sequence, kind: "tag", tag: TAG, number: sequence, state: "announced", digest, time: TIME };
 }
 
+/** A lease that was renewed `beat` times. */
 export function leaseOf(id: string, beat = 0): LeaseRecord {
   return {
     id,

@@ -9,6 +9,7 @@ import type { PrunableBlockStore } from "../block-store.ts";
 import type { Store } from "../dataset-store.ts";
 import { openStore } from "../drivers/all.ts";
 
+/** A store to test, and what surrounds it. */
 export interface StoreFixture {
   readonly store: Store;
   /** The same blocks where they can be removed; undefined for a store that cannot. */
@@ -19,6 +20,7 @@ export interface StoreFixture {
   readonly close: () => Promise<void>;
 }
 
+/** Makes a new store. */
 export type StoreFactory = () => Promise<StoreFixture>;
 
 /** Runs the task on a new store, which must have no leftovers after it. */
