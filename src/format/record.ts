@@ -88,7 +88,10 @@ export interface LeaseRecord {
   readonly ttlSeconds: number;
   /** Raised by each renewal. */
   readonly beat: number;
+  /** Blocks that stay. */
   readonly blocks: readonly Digest[];
+  /** Versions of which everything stays. */
+  readonly versions: readonly Digest[];
 }
 
 const FORMAT_PREFIX = "aetherfs.";
@@ -112,12 +115,17 @@ function decode(kind: Kind, bytes: Uint8Array): Json {
   } catch (cause) {
     throw new AetherError("OBJECT_INVALID", `a ${kind} record is not JSON`, { cause });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(kind, "not an object");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw invalid(kind, "not an object");
   const record = value as Json;
   const format = record["format"];
-  if (typeof format !== "string" || !format.startsWith(`${FORMAT_PREFIX}${kind}/`)) throw invalid(kind, "format");
+  if (typeof format !== "string" || !format.startsWith(`${FORMAT_PREFIX}${kind}/`))
+    throw invalid(kind, "format");
   if (format !== `${FORMAT_PREFIX}${kind}/1` || record["requires"] !== 0 || record["key"] !== null) {
-    throw new AetherError("FORMAT_UNSUPPORTED", `a ${kind} record was written by a newer AetherFS (${format})`);
+    throw new AetherError(
+      "FORMAT_UNSUPPORTED",
+      `a ${kind} record was written by a newer AetherFS (${format})`,
+    );
   }
   return record;
 }
@@ -140,7 +148,8 @@ class Members {
 
   count(name: string): number {
     const value = this.#json[name];
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw invalid(this.#kind, name);
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+      throw invalid(this.#kind, name);
     return value;
   }
 
@@ -175,9 +184,18 @@ class Members {
     return value as string[];
   }
 
+  digests(name: string, countMax: number): readonly Digest[] {
+    try {
+      return this.texts(name, countMax).map(parseDigest);
+    } catch (cause) {
+      throw new AetherError("OBJECT_INVALID", `a ${this.#kind} record is malformed: ${name}`, { cause });
+    }
+  }
+
   labels(): Readonly<Record<string, string>> {
     const value = this.#json["labels"];
-    if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(this.#kind, "labels");
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw invalid(this.#kind, "labels");
     const pairs = Object.entries(value);
     if (pairs.length > LABELS_MAX) throw invalid(this.#kind, "labels");
     for (const [key, label] of pairs) {
@@ -193,21 +211,24 @@ class Members {
   }
 }
 
-/** Record ↔ bytes. Decoders refuse what is malformed (OBJECT_INVALID) or newer (FORMAT_UNSUPPORTED). */
+/** The bytes of the store's own record. */
 export function encodeStore(record: StoreRecord): Uint8Array {
   return encode("store", { id: record.id });
 }
 
+/** Reads the store's own record. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeStore(bytes: Uint8Array): StoreRecord {
   const members = new Members("store", bytes);
   return { id: members.text("id", 64) };
 }
 
+/** The bytes of a dataset's record. */
 export function encodeDataset(record: DatasetRecord): Uint8Array {
   const chunking = record.chunking === null ? null : formatChunking(record.chunking);
   return encode("dataset", { ...record, chunking });
 }
 
+/** Reads a dataset's record. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeDataset(bytes: Uint8Array): DatasetRecord {
   const members = new Members("dataset", bytes);
   return {
@@ -220,11 +241,13 @@ export function decodeDataset(bytes: Uint8Array): DatasetRecord {
   };
 }
 
+/** The bytes of an entry of a history. */
 export function encodeHistory(record: HistoryRecord): Uint8Array {
   const previous = record.previous === null ? null : formatDigest(record.previous);
   return encode("history", { ...record, digest: formatDigest(record.digest), previous });
 }
 
+/** Reads an entry of a history. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeHistory(bytes: Uint8Array): HistoryRecord {
   const members = new Members("history", bytes);
   return {
@@ -242,10 +265,12 @@ export function decodeHistory(bytes: Uint8Array): HistoryRecord {
   };
 }
 
+/** The bytes of a tag's hint. */
 export function encodeHint(hint: TagHint): Uint8Array {
   return encode("hint", { ...hint, digest: formatDigest(hint.digest) });
 }
 
+/** Reads a tag's hint. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeHint(bytes: Uint8Array): TagHint {
   const members = new Members("hint", bytes);
   return {
@@ -256,10 +281,12 @@ export function decodeHint(bytes: Uint8Array): TagHint {
   };
 }
 
+/** The bytes of an event. */
 export function encodeEvent(record: EventRecord): Uint8Array {
   return encode("event", { ...record, digest: formatDigest(record.digest) });
 }
 
+/** Reads an event. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeEvent(bytes: Uint8Array): EventRecord {
   const members = new Members("event", bytes);
   if (members.text("kind") !== "tag") {
@@ -276,27 +303,29 @@ export function decodeEvent(bytes: Uint8Array): EventRecord {
   };
 }
 
+/** The bytes of a lease. */
 export function encodeLease(record: LeaseRecord): Uint8Array {
-  return encode("lease", { ...record, blocks: record.blocks.map(formatDigest) });
+  return encode("lease", {
+    ...record,
+    blocks: record.blocks.map(formatDigest),
+    versions: record.versions.map(formatDigest),
+  });
 }
 
 /** Blocks that one lease may name: with 72 bytes each they stay within RECORD_BYTES_MAX. */
 export const LEASE_BLOCKS_MAX = 100_000;
+export const LEASE_VERSIONS_MAX = 1000;
 
+/** Reads a lease. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeLease(bytes: Uint8Array): LeaseRecord {
   const members = new Members("lease", bytes);
-  let blocks: Digest[];
-  try {
-    blocks = members.texts("blocks", LEASE_BLOCKS_MAX).map(parseDigest);
-  } catch (cause) {
-    throw new AetherError("OBJECT_INVALID", "a lease record is malformed: blocks", { cause });
-  }
   return {
     id: members.text("id", 64),
     holder: members.text("holder"),
     created: members.text("created", 64),
     ttlSeconds: members.count("ttlSeconds"),
     beat: members.count("beat"),
-    blocks,
+    blocks: members.digests("blocks", LEASE_BLOCKS_MAX),
+    versions: members.digests("versions", LEASE_VERSIONS_MAX),
   };
 }
