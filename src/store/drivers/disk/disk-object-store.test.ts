@@ -146,6 +146,31 @@ test("a folder of the store that is a symbolic link is not written through", () 
     assert.deepEqual(await leftoversIn(folder), []);
   }));
 
+test("a temporary folder, or one in it, that is a symbolic link is not cleaned through", () =>
+  inFolder(async (folder) => {
+    await (await openAt(folder)).close();
+    const outside = join(folder, "outside");
+    const temporary = join(folder, "aetherfs/v1/tmp");
+    const [dead, kept] = ["a".repeat(32), "b".repeat(32)];
+    await mkdir(join(outside, dead), { recursive: true });
+    await writeFile(join(outside, dead, "file"), "");
+    await symlink(join(outside, dead), join(temporary, kept));
+    await (await openAt(folder)).close();
+    await rm(temporary, { recursive: true });
+    await symlink(outside, temporary);
+    await (await openAt(folder)).close();
+    assert.deepEqual(await readdir(join(outside, dead)), ["file"]);
+  }));
+
+test("a lock that is a symbolic link is not opened", () =>
+  withStore(async ({ datasets }, folder) => {
+    const first = await datasets.putPlan(named("p"), Buffer.from("1"), undefined);
+    const victim = join(folder, "victim");
+    await symlink(victim, join(folder, "aetherfs/v1/tmp/replace.lock"));
+    await failsWith(datasets.putPlan(named("p"), Buffer.from("2"), first), "STORE_FOREIGN");
+    await assert.rejects(stat(victim), { code: "ENOENT" });
+  }));
+
 test("an object that is a symbolic link is not read", () =>
   withStore(async ({ datasets }, folder) => {
     await datasets.createHistory(NAME, TAG, historyOf(1));

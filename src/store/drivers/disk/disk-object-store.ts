@@ -302,7 +302,11 @@ export async function openDisk(path: string, options: DiskOptions): Promise<Obje
   try {
     if (options.create) await makeRoot(path);
     const root = await realpath(path);
-    await sweepTemporaryFiles(join(root, TEMPORARY), options.random);
+    const temporary = join(root, TEMPORARY);
+    // Not through a symbolic link: what is removed must be the store's own.
+    if ((await realpath(temporary).catch(() => undefined)) === temporary) {
+      await sweepTemporaryFiles(temporary, options.random);
+    }
     return new DiskObjectStore(root, options);
   } catch (error) {
     if (!isAbsent(error)) throw diskError(error, options.name, options.create ? "write" : "read");

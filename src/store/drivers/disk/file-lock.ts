@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { Clock } from "../../../base/clock.ts";
 import { AetherError } from "../../../base/errors.ts";
@@ -15,8 +16,17 @@ const SQLITE_LOCKED = 6;
 export class FileLock {
   readonly #database: DatabaseSync;
 
-  /** Opens the file, which is made when it is not there. Throws what SQLite throws. */
+  /**
+   * Opens the file, which is made when it is not there. Throws what SQLite throws. Errors: STORE_FOREIGN when it is a
+   * symbolic link, or no file.
+   */
   constructor(path: string) {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+      throw new AetherError(
+        "STORE_FOREIGN",
+        "a lock file of the store is no file: remove it, or use another store",
+      );
+    }
     this.#database = new DatabaseSync(path, { timeout: 0 });
   }
 

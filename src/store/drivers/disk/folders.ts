@@ -5,6 +5,8 @@ import { isAbsent } from "./disk-errors.ts";
 
 /** Folders that are remembered to be there; a store of blocks and plans has some 800. */
 const KNOWN_MAX = 10_000;
+/** Folders that may wait for a barrier; more are synced without one. */
+const DIRTY_MAX = 10_000;
 /** Folders fsynced at once. */
 const PARALLEL_SYNCS = 4;
 
@@ -27,6 +29,7 @@ export class Folders {
   /** Makes the folder and those above it. Errors: STORE_FOREIGN when one of them is no folder but a link or a file. */
   async make(folder: string): Promise<void> {
     if (this.#known.has(folder)) return;
+    if (this.#dirty.size > DIRTY_MAX) await this.syncAll();
     const parent = parentOf(folder);
     await this.make(parent);
     const path = join(this.#root, folder);

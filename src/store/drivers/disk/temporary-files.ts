@@ -119,8 +119,8 @@ async function openSession(parent: string, random: Random): Promise<Session> {
 
 /** Removes what dead writers left in `tmp/`. What cannot be removed, or is still locked, stays. */
 export async function sweepTemporaryFiles(parent: string, random: Random): Promise<void> {
-  const names = await readdir(parent).catch(() => []);
-  for (const name of names.slice(0, SWEEP_MAX)) {
+  const found = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  for (const { name } of found.filter((entry) => entry.isDirectory()).slice(0, SWEEP_MAX)) {
     const folder = join(parent, name);
     if (name.endsWith(DEAD_SUFFIX)) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
     else if (SESSION.test(name)) await sweepSession(folder, join(parent, random.id() + DEAD_SUFFIX));
