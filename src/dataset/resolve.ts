@@ -1,0 +1,45 @@
+import { must } from "../base/assert.ts";
+import { AetherError } from "../base/errors.ts";
+import type { Digest } from "../format/digest.ts";
+import type { HistoryRecord } from "../format/record.ts";
+import { DEFAULT_TAG, type DatasetName, type Reference, type Tag } from "../format/reference.ts";
+import type { CallOptions } from "../store/block-store.ts";
+import { requireDataset, tagNotFound } from "./datasets.ts";
+import type { Engine } from "./engine.ts";
+import { currentOf, readHead } from "./tag-head.ts";
+
+/** What a reference means now. */
+export interface Resolved {
+  readonly name: DatasetName;
+  readonly version: Digest;
+  /** Undefined when the reference names a digest. */
+  readonly tag: Tag | undefined;
+  /** The history entry that made the tag point there; undefined when the reference names a digest. */
+  readonly record: HistoryRecord | undefined;
+}
+
+/**
+ * The version that a reference means: the end of its tag's history (`latest` when it names no tag), or the digest as it
+ * stands there. Whether the store has the version's manifest is told by who opens it (VERSION_NOT_FOUND). The
+ * reference's host is not looked at. Errors: DATASET_NOT_FOUND, TAG_NOT_FOUND, both naming near names; those of the store.
+ */
+export async function resolve(
+  engine: Engine,
+  reference: Reference,
+  options: CallOptions = {},
+): Promise<Resolved> {
+  const { datasets } = engine.store;
+  const { name, digest } = reference;
+  await requireDataset(engine, name, options);
+  if (digest !== undefined) return { name, version: digest, tag: undefined, record: undefined };
+  const tag = reference.tag ?? DEFAULT_TAG;
+  const { record } = await readHead(datasets, name, tag, options);
+  const version = currentOf(record);
+  if (version !== null) return { name, version, tag, record: must(record, "a version has an entry") };
+  if (record === undefined) throw await tagNotFound(datasets, name, tag, options);
+  throw new AetherError(
+    "TAG_NOT_FOUND",
+    `the tag ${name}:${tag} was removed at ${record.time}; a rollback brings it back`,
+    { data: { dataset: name, tag } },
+  );
+}

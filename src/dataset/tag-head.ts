@@ -1,0 +1,72 @@
+/** Where a tag stands: the end of its history. docs/format.md §8.3 */
+import { AetherError } from "../base/errors.ts";
+import type { Digest } from "../format/digest.ts";
+import type { HistoryRecord, TagHint } from "../format/record.ts";
+import type { DatasetName, Tag } from "../format/reference.ts";
+import type { CallOptions } from "../store/block-store.ts";
+import type { DatasetStore } from "../store/dataset-store.ts";
+
+/** A history entry, and the event that announced it. */
+export interface Announced {
+  readonly number: number;
+  readonly event: number;
+}
+
+/** A tag as it was found. */
+export interface TagHead {
+  /** The newest entry, a deletion too; undefined when there never was one. */
+  readonly record: HistoryRecord | undefined;
+  /** An entry that is known to be announced, with its event; zeros when none is. Entries after it may be announced too. */
+  readonly announced: Announced;
+}
+
+const NOTHING: Announced = { number: 0, event: 0 };
+
+/** The version that a tag with this newest entry points at, or null when it points at none. */
+export function currentOf(record: HistoryRecord | undefined): Digest | null {
+  return record === undefined || record.state === "deleted" ? null : record.digest;
+}
+
+/**
+ * The end of a tag's history: from the hint on, entries are probed until there is none. Histories have no holes, so
+ * doubling steps find the end of a long one whose hint was lost.
+ */
+export async function readHead(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  options: CallOptions,
+): Promise<TagHead> {
+  const hint = await readHint(datasets, name, tag, options);
+  let record = hint && (await datasets.getHistory(name, tag, hint.number, options));
+  // A hint may be ahead of the history where a store was restored from copies of different age.
+  const announced = hint === undefined || record === undefined ? NOTHING : hint;
+  let number = announced.number;
+  for (let step = 1; ;) {
+    const next = await datasets.getHistory(name, tag, number + step, options);
+    if (next !== undefined) {
+      record = next;
+      number += step;
+      step *= 2;
+    } else if (step > 1) {
+      step = 1;
+    } else {
+      return { record, announced: { number: announced.number, event: announced.event } };
+    }
+  }
+}
+
+/** The hint; a torn one, which a power failure may leave since hints are not flushed, counts as none. */
+async function readHint(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  options: CallOptions,
+): Promise<TagHint | undefined> {
+  try {
+    return await datasets.getHint(name, tag, options);
+  } catch (error) {
+    if (error instanceof AetherError && error.code === "OBJECT_INVALID") return undefined;
+    throw error;
+  }
+}
