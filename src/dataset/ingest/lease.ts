@@ -1,0 +1,88 @@
+/** A producer's claim on what it builds on. docs/format.md §8.5 */
+import type { Digest } from "../../format/digest.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { DatasetStore } from "../../store/dataset-store.ts";
+import { AetherError } from "../../base/errors.ts";
+import { LEASE_BLOCKS_MAX } from "../../format/record.ts";
+
+/** How long a holder may be silent. */
+const TTL_SECONDS = 15 * 60;
+const RENEW_MS = (TTL_SECONDS * 1000) / 5;
+
+/** Keeps one lease record up to date while its holder works. */
+export class Lease {
+  readonly #datasets: DatasetStore;
+  readonly #id: string;
+  readonly #holder: string;
+  readonly #created: string;
+  readonly #blocks = new Set<Digest>();
+  readonly #versions = new Set<Digest>();
+  readonly #timer: NodeJS.Timeout;
+  #beat = 0;
+  #stored = -1;
+  #last: Promise<void> = Promise.resolve();
+
+  /** Nothing is claimed before the first store(). */
+  constructor(datasets: DatasetStore, id: string, holder: string, created: string) {
+    this.#datasets = datasets;
+    this.#id = id;
+    this.#holder = holder;
+    this.#created = created;
+    this.#timer = setInterval(() => {
+      this.store().catch(() => undefined); // the next store() that somebody waits for tells
+    }, RENEW_MS);
+    this.#timer.unref();
+  }
+
+  /** Claims a block with the next store(). Errors: LIMIT_EXCEEDED. */
+  addBlock(block: Digest): void {
+    this.#blocks.add(block);
+    if (this.#blocks.size > LEASE_BLOCKS_MAX) {
+      throw new AetherError("LIMIT_EXCEEDED", `one push may use at most ${LEASE_BLOCKS_MAX} blocks: give larger --block-size`);
+    }
+  }
+
+  /** Claims everything that a version needs with the next store(). */
+  addVersion(version: Digest): void {
+    this.#versions.add(version);
+  }
+
+  /** The blocks that are claimed. */
+  get blocks(): ReadonlySet<Digest> {
+    return this.#blocks;
+  }
+
+  /** Writes the claim when it has grown, or renews it. One write at a time. */
+  store(options?: CallOptions): Promise<void> {
+    this.#last = this.#last.catch(() => undefined).then(() => this.#write(options));
+    return this.#last;
+  }
+
+  /** Writes the claim unless what it claims is written already. */
+  async storeGrown(options?: CallOptions): Promise<void> {
+    if (this.#stored !== this.#blocks.size + this.#versions.size) await this.store(options);
+  }
+
+  /** Gives everything up. */
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#last.catch(() => undefined);
+    if (this.#stored !== -1) await this.#datasets.removeLease(this.#id);
+  }
+
+  async #write(options?: CallOptions): Promise<void> {
+    const blocks = [...this.#blocks];
+    const versions = [...this.#versions];
+    const record = {
+      id: this.#id,
+      holder: this.#holder,
+      created: this.#created,
+      ttlSeconds: TTL_SECONDS,
+      beat: this.#beat++,
+      blocks,
+      versions,
+    };
+    await this.#datasets.putLease(record, options);
+    this.#stored = blocks.length + versions.length;
+  }
+}

@@ -1,0 +1,169 @@
+/** Chooses which new chunks become deltas, and on what. docs/format.md §5.1 has the limits. */
+import { must } from "../../base/assert.ts";
+import { KiB } from "../../base/limits.ts";
+import { FRAME_CHUNKS_MAX, type FrameBase } from "../../format/block.ts";
+import type { Digest } from "../../format/digest.ts";
+import { DELTA_BASES_MAX, DELTA_BYTES_MAX } from "../../format/frame.ts";
+import { joinDigests } from "../ingest/block-packer.ts";
+
+/** A chunk of the old version, at its place in the old stream. */
+export interface OldChunk {
+  readonly digest: Digest;
+  readonly length: number;
+  readonly start: number;
+}
+
+/** A chunk of the segment that is being pushed. */
+export interface NewChunk {
+  readonly digest: Digest;
+  readonly length: number;
+  readonly isMissing: boolean;
+}
+
+/** Neighbouring missing chunks (by index, `to` exclusive), and what they may be encoded against. */
+export interface Run {
+  readonly from: number;
+  readonly to: number;
+  /** Undefined: nothing stood in their place. */
+  readonly base: { readonly frame: FrameBase; readonly chunks: readonly OldChunk[] } | undefined;
+}
+
+/** Runs are cut to this: with their bases they then stay within what decoding may take, also on deltas. */
+const RUN_BYTES_MAX = 512 * KiB;
+/** Where no unchanged neighbour follows, what stood in the place may have been longer by this. */
+const SLACK_BYTES = 64 * KiB;
+
+/**
+ * Follows one segment through the old bytes that stood in its place, from span to span: an unchanged chunk is an
+ * anchor, and the old bytes between two anchors are the base of the new chunks between them.
+ */
+export class DeltaPlanner {
+  readonly #old: readonly OldChunk[];
+  readonly #byDigest = new Map<Digest, number[]>();
+  readonly #oldEnd: number;
+  /** Where in the old stream the next chunk would stand if nothing had changed. */
+  #cursor: number;
+
+  /** `old`: neighbouring chunks of the old stream, those that stood in the segment's place. */
+  constructor(old: readonly OldChunk[]) {
+    this.#old = old;
+    for (const [index, chunk] of old.entries()) {
+      const known = this.#byDigest.get(chunk.digest);
+      if (known === undefined) this.#byDigest.set(chunk.digest, [index]);
+      else known.push(index);
+    }
+    const last = old.at(-1);
+    this.#cursor = old[0]?.start ?? 0;
+    this.#oldEnd = last === undefined ? 0 : last.start + last.length;
+  }
+
+  /** Plans the next span of the segment; `isLast`: the segment ends with it. */
+  plan(chunks: readonly NewChunk[], isLast: boolean): Run[] {
+    const runs: Run[] = [];
+    let index = 0;
+    while (index < chunks.length) {
+      const chunk = must(chunks[index], "the index is within");
+      if (!chunk.isMissing) {
+        const anchor = this.#find(chunk.digest);
+        if (anchor !== undefined) this.#cursor = anchor.start + anchor.length;
+        index++;
+        continue;
+      }
+      const from = index;
+      while (chunks[index]?.isMissing === true) index++;
+      runs.push(...this.#runs(chunks, from, index, isLast));
+    }
+    return runs;
+  }
+
+  /** The first old chunk of this digest at or after the cursor. */
+  #find(digest: Digest): OldChunk | undefined {
+    for (const index of this.#byDigest.get(digest) ?? []) {
+      const chunk = this.#old[index];
+      if (chunk !== undefined && chunk.start >= this.#cursor) return chunk;
+    }
+    return undefined;
+  }
+
+  #runs(chunks: readonly NewChunk[], from: number, to: number, isLast: boolean): Run[] {
+    const bytes = sumLengths(chunks, from, to);
+    const next = chunks[to];
+    const anchor = next === undefined ? undefined : this.#find(next.digest);
+    const gapStart = this.#cursor;
+    const endsSegment = next === undefined && isLast;
+    const guess = Math.min(gapStart + bytes + SLACK_BYTES, this.#oldEnd);
+    const gapEnd = anchor?.start ?? (endsSegment ? this.#oldEnd : guess);
+    this.#cursor = anchor?.start ?? Math.min(gapStart + bytes, this.#oldEnd);
+    const runs: Run[] = [];
+    let offset = 0;
+    for (const [pieceFrom, pieceTo] of pieces(chunks, from, to)) {
+      const pieceBytes = sumLengths(chunks, pieceFrom, pieceTo);
+      const window = windowFor(gapStart, gapEnd, offset / bytes, pieceBytes / bytes);
+      runs.push({ from: pieceFrom, to: pieceTo, base: pieceBytes > DELTA_BYTES_MAX ? undefined : this.#base(window) });
+      offset += pieceBytes;
+    }
+    return runs;
+  }
+
+  #base(window: { start: number; end: number }): Run["base"] {
+    if (window.end <= window.start) return undefined;
+    const chunks: OldChunk[] = [];
+    for (let index = this.#indexAt(window.start); index < this.#old.length; index++) {
+      const chunk = must(this.#old[index], "the index is within");
+      if (chunk.start >= window.end) break;
+      chunks.push(chunk);
+    }
+    const first = chunks[0];
+    if (first === undefined || chunks.length > DELTA_BASES_MAX) return undefined;
+    const frame = {
+      digests: joinDigests(chunks.map((chunk) => chunk.digest)),
+      lengths: chunks.map((chunk) => chunk.length),
+      offset: window.start - first.start,
+      bytes: window.end - window.start,
+    };
+    return { frame, chunks };
+  }
+
+  /** Index of the old chunk that holds this offset. */
+  #indexAt(offset: number): number {
+    let low = 0;
+    let high = this.#old.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const chunk = must(this.#old[middle], "the index is within");
+      if (chunk.start + chunk.length <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** The part of a gap in the old bytes where a piece (`at` and `share` of its run) most likely stood. */
+function windowFor(gapStart: number, gapEnd: number, at: number, share: number): { start: number; end: number } {
+  const gapBytes = gapEnd - gapStart;
+  if (gapBytes <= DELTA_BYTES_MAX) return { start: gapStart, end: gapEnd };
+  const middle = gapStart + Math.floor((at + share / 2) * gapBytes);
+  const start = Math.min(Math.max(middle - DELTA_BYTES_MAX / 2, gapStart), gapEnd - DELTA_BYTES_MAX);
+  return { start, end: start + DELTA_BYTES_MAX };
+}
+
+function* pieces(chunks: readonly NewChunk[], from: number, to: number): Generator<readonly [number, number]> {
+  let start = from;
+  let bytes = 0;
+  for (let index = from; index < to; index++) {
+    const length = chunks[index]?.length ?? 0;
+    if (index > start && (bytes + length > RUN_BYTES_MAX || index - start === FRAME_CHUNKS_MAX)) {
+      yield [start, index];
+      start = index;
+      bytes = 0;
+    }
+    bytes += length;
+  }
+  yield [start, to];
+}
+
+function sumLengths(chunks: readonly NewChunk[], from: number, to: number): number {
+  let sum = 0;
+  for (let index = from; index < to; index++) sum += chunks[index]?.length ?? 0;
+  return sum;
+}

@@ -1,0 +1,47 @@
+/** What the engine and the source's thread say to each other. */
+import type { ChunkerMemory } from "../../format/chunker.ts";
+import type { ChunkingParameters } from "../../format/chunking.ts";
+import type { PlainError } from "../workers/message.ts";
+import type { ScannedSpan, SegmentFile } from "./scan.ts";
+
+/** How the thread is started. */
+export interface SourceSettings {
+  readonly source: string;
+  readonly exclude: readonly string[];
+  readonly skipUnreadable: boolean;
+  readonly chunking: ChunkingParameters;
+  readonly memory: ChunkerMemory;
+  /** The stat cache to compare with, and where to write the next one. */
+  readonly statCache: { readonly read: string | undefined; readonly write: string | undefined; readonly id: string };
+}
+
+/** Entries of a walk, in columns: cheap to send. */
+export interface WalkBatch {
+  /** Joined by NUL. */
+  readonly paths: string;
+  readonly count: number;
+  /** 0 file, 1 directory, 2 symlink. */
+  readonly kinds: Uint8Array;
+  /** 1 when the file is as the stat cache has it. */
+  readonly unchanged: Uint8Array;
+  readonly sizes: Float64Array;
+  readonly modes: Uint16Array;
+  readonly mtimesNs: BigInt64Array;
+  /** Of the symlinks, in order. */
+  readonly targets: readonly string[];
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+  readonly done: boolean;
+}
+
+export type SourceRequest =
+  | { readonly kind: "walk" }
+  | { readonly kind: "open"; readonly files: readonly SegmentFile[] }
+  | { readonly kind: "scan"; readonly start: number; readonly end: number }
+  | { readonly kind: "commit"; readonly version: string }
+  | { readonly kind: "close" };
+
+export interface SourceReply {
+  readonly batch?: WalkBatch;
+  readonly span?: ScannedSpan;
+  readonly error?: PlainError;
+}

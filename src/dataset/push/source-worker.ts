@@ -1,0 +1,130 @@
+/** The body of the source's thread: walks, reads, hashes and cuts, as it is asked. */
+import fs from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { must } from "../../base/assert.ts";
+import { systemClock } from "../../base/clock.ts";
+import type { AetherError } from "../../base/errors.ts";
+import { digestFromHex } from "../../format/digest.ts";
+import { createPathFilter } from "../path-filter.ts";
+import { StatCacheReader, StatCacheWriter, isRacy, sameStat } from "../stat-cache.ts";
+import { plainError } from "../workers/message.ts";
+import { SegmentScanner } from "./scan.ts";
+import type { SourceReply, SourceRequest, SourceSettings, WalkBatch } from "./source-messages.ts";
+import { openRoot, sourceError, walk, type SourceRoot, type WalkedEntry } from "./walk.ts";
+
+const BATCH_ENTRIES = 2048;
+const KIND_NUMBERS = { file: 0, directory: 1, symlink: 2 } as const;
+
+class SourceThread {
+  readonly #settings: SourceSettings;
+  readonly #root: SourceRoot;
+  readonly #scanner: SegmentScanner;
+  readonly #cache: StatCacheReader;
+  readonly #nextCache: StatCacheWriter | undefined;
+  readonly #walk: Generator<WalkedEntry>;
+  #skipped: { path: string; reason: string }[] = [];
+
+  constructor(settings: SourceSettings) {
+    const { source, exclude, chunking, memory, statCache } = settings;
+    this.#settings = settings;
+    this.#root = openRoot(source);
+    const { path, fileName } = this.#root;
+    this.#scanner = new SegmentScanner((name) => (fileName === undefined ? `${path}/${name}` : path), chunking, memory);
+    this.#cache = new StatCacheReader(statCache.read);
+    this.#nextCache = statCache.write === undefined ? undefined : new StatCacheWriter(statCache.write, statCache.id);
+    this.#walk = walk(this.#root, createPathFilter({ exclude }), (skippedPath, error) => {
+      this.#skip(skippedPath, error);
+    });
+  }
+
+  answer(request: SourceRequest): SourceReply {
+    switch (request.kind) {
+      case "walk":
+        return { batch: this.#walkBatch() };
+      case "open":
+        this.#scanner.open(request.files);
+        return {};
+      case "scan":
+        return { span: this.#scanner.scan(request.start, request.end) };
+      case "commit":
+        this.#nextCache?.commit(must(digestFromHex(request.version), "a version is named by its digest"));
+        return {};
+      case "close":
+        this.close();
+        return {};
+    }
+  }
+
+  close(): void {
+    this.#scanner.close();
+    this.#cache.close();
+    this.#nextCache?.close();
+  }
+
+  #skip(path: string, error: AetherError): void {
+    if (!this.#settings.skipUnreadable) throw error;
+    this.#skipped.push({ path, reason: error.message });
+  }
+
+  #walkBatch(): WalkBatch {
+    const entries: WalkedEntry[] = [];
+    const unchanged = new Uint8Array(BATCH_ENTRIES);
+    const seenNs = BigInt(systemClock.nowMs()) * 1_000_000n;
+    let done = false;
+    while (entries.length < BATCH_ENTRIES) {
+      const next = this.#walk.next();
+      if (next.done === true) {
+        done = true;
+        break;
+      }
+      const entry = next.value;
+      if (entry.kind === "file" && !this.#mayRead(entry.path)) continue;
+      const known = this.#cache.find(entry.path);
+      if (known !== undefined && sameStat(known, entry)) unchanged[entries.length] = 1;
+      if (!isRacy(entry.ctimeNs, seenNs)) this.#nextCache?.add(entry);
+      entries.push(entry);
+    }
+    const skipped = this.#skipped;
+    this.#skipped = [];
+    return {
+      paths: entries.map((entry) => entry.path).join("\0"),
+      count: entries.length,
+      kinds: Uint8Array.from(entries, (entry) => KIND_NUMBERS[entry.kind]),
+      unchanged,
+      sizes: Float64Array.from(entries, (entry) => entry.size),
+      modes: Uint16Array.from(entries, (entry) => entry.mode),
+      mtimesNs: BigInt64Array.from(entries, (entry) => entry.mtimeNs),
+      targets: entries.filter((entry) => entry.kind === "symlink").map((entry) => entry.target),
+      skipped,
+      done,
+    };
+  }
+
+  /** What cannot be read must be left out before segments are laid; without skipUnreadable reading will tell. */
+  #mayRead(path: string): boolean {
+    if (!this.#settings.skipUnreadable) return true;
+    const full = this.#root.fileName === undefined ? `${this.#root.path}/${path}` : this.#root.path;
+    try {
+      fs.accessSync(full, fs.constants.R_OK);
+      return true;
+    } catch (cause) {
+      this.#skip(path, sourceError(cause, path, ""));
+      return false;
+    }
+  }
+}
+
+const port = must(parentPort, "this module runs as a worker thread");
+let thread: SourceThread | undefined;
+
+port.on("message", (request: SourceRequest) => {
+  let reply: SourceReply;
+  try {
+    thread ??= new SourceThread(workerData as SourceSettings);
+    reply = thread.answer(request);
+  } catch (error) {
+    thread?.close();
+    reply = { error: plainError(error) };
+  }
+  port.postMessage(reply);
+});

@@ -1,0 +1,225 @@
+/**
+ * Remembers what files looked like when they last equalled a version, so that unchanged ones need not be read again. A
+ * hint: it lies in the cache folder and may be deleted at any time. Synchronous: for threads.
+ *
+ * The file: magic, one record for each entry in path order, the version's digest, CRC-32 of all before. Integers are
+ * little-endian.
+ */
+import fs from "node:fs";
+import { crc32 } from "node:zlib";
+import { compareUtf8 } from "../base/bytes.ts";
+import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../format/digest.ts";
+
+/** What tells a file from a changed one. */
+export interface StatRecord {
+  readonly path: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly ino: bigint;
+}
+
+const MAGIC = Buffer.from("AFSTAT1\n");
+const FIXED_BYTES = 2 + 8 + 4 + 8 + 8 + 8;
+const CRC_BYTES = 4;
+const TRAILER_BYTES = DIGEST_BYTES + CRC_BYTES;
+const BUFFER_BYTES = 256 * 1024;
+
+/** File systems that keep whole seconds may show a change two seconds later under the same time. */
+const COARSE_NS = 2_000_000_000n;
+/** Others stamp changes with the tick of the kernel's clock. */
+const FINE_NS = 50_000_000n;
+
+/**
+ * Whether a file that was seen with this ctime at `seenNs` could still change without its ctime changing. Such a file's
+ * record is not kept.
+ */
+export function isRacy(ctimeNs: bigint, seenNs: bigint): boolean {
+  const granularityNs = ctimeNs % 1_000_000_000n === 0n ? COARSE_NS : FINE_NS;
+  return ctimeNs + granularityNs >= seenNs;
+}
+
+/** Whether the file is as it was. */
+export function sameStat(a: StatRecord, b: StatRecord): boolean {
+  return (
+    a.size === b.size &&
+    a.mode === b.mode &&
+    a.mtimeNs === b.mtimeNs &&
+    a.ctimeNs === b.ctimeNs &&
+    a.ino === b.ino
+  );
+}
+
+/** The version that the cache at `file` is about; undefined when there is no cache, or it is not whole. */
+export function statCacheVersion(file: string): Digest | undefined {
+  const fd = openOrUndefined(file);
+  if (fd === undefined) return undefined;
+  try {
+    return checkedVersion(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function openOrUndefined(file: string): number | undefined {
+  try {
+    return fs.openSync(file, "r");
+  } catch {
+    return undefined;
+  }
+}
+
+function checkedVersion(fd: number): Digest | undefined {
+  const sizeBytes = fs.fstatSync(fd).size;
+  if (sizeBytes < MAGIC.byteLength + TRAILER_BYTES) return undefined;
+  const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  let crc = 0;
+  for (let offset = 0; offset < sizeBytes - CRC_BYTES;) {
+    const wanted = Math.min(BUFFER_BYTES, sizeBytes - CRC_BYTES - offset);
+    const bytes = fs.readSync(fd, buffer, 0, wanted, offset);
+    if (bytes === 0 || (offset === 0 && !buffer.subarray(0, MAGIC.byteLength).equals(MAGIC))) return undefined;
+    crc = crc32(buffer.subarray(0, bytes), crc);
+    offset += bytes;
+  }
+  const trailer = Buffer.alloc(TRAILER_BYTES);
+  fs.readSync(fd, trailer, 0, TRAILER_BYTES, sizeBytes - TRAILER_BYTES);
+  return trailer.readUInt32LE(DIGEST_BYTES) === crc ? digestFromBytes(trailer) : undefined;
+}
+
+/** Reads a cache beside a walk in the same order. */
+export class StatCacheReader {
+  readonly #fd: number | undefined;
+  readonly #endOffset: number;
+  #buffer = Buffer.alloc(0);
+  #fileOffset = MAGIC.byteLength;
+  #current: StatRecord | undefined;
+
+  /** A cache that is missing or not whole reads as an empty one. */
+  constructor(file: string | undefined) {
+    const fd = file === undefined ? undefined : openOrUndefined(file);
+    if (fd !== undefined && checkedVersion(fd) === undefined) {
+      fs.closeSync(fd);
+      this.#fd = undefined;
+      this.#endOffset = 0;
+      return;
+    }
+    this.#fd = fd;
+    this.#endOffset = fd === undefined ? 0 : fs.fstatSync(fd).size - TRAILER_BYTES;
+    this.#current = this.#read();
+  }
+
+  /** The record of `path`, or undefined. Paths must ascend from call to call. */
+  find(path: string): StatRecord | undefined {
+    while (this.#current !== undefined) {
+      const order = compareUtf8(this.#current.path, path);
+      if (order === 0) return this.#current;
+      if (order > 0) return undefined;
+      this.#current = this.#read();
+    }
+    return undefined;
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) fs.closeSync(this.#fd);
+  }
+
+  #read(): StatRecord | undefined {
+    const fixed = this.#take(FIXED_BYTES);
+    if (fixed === undefined) return undefined;
+    const pathBytes = fixed.readUInt16LE(0);
+    const record = {
+      size: fixed.readDoubleLE(2),
+      mode: fixed.readUInt32LE(10),
+      mtimeNs: fixed.readBigInt64LE(14),
+      ctimeNs: fixed.readBigInt64LE(22),
+      ino: fixed.readBigUInt64LE(30),
+    };
+    const path = this.#take(pathBytes);
+    return path === undefined ? undefined : { ...record, path: path.toString("utf8") };
+  }
+
+  #take(wantedBytes: number): Buffer | undefined {
+    if (this.#buffer.byteLength < wantedBytes && !this.#fill(wantedBytes)) return undefined;
+    const taken = this.#buffer.subarray(0, wantedBytes);
+    this.#buffer = this.#buffer.subarray(wantedBytes);
+    return taken;
+  }
+
+  #fill(wantedBytes: number): boolean {
+    if (this.#fd === undefined) return false;
+    const more = Buffer.allocUnsafe(Math.min(BUFFER_BYTES, this.#endOffset - this.#fileOffset));
+    const bytes = more.byteLength === 0 ? 0 : fs.readSync(this.#fd, more, 0, more.byteLength, this.#fileOffset);
+    this.#fileOffset += bytes;
+    this.#buffer = Buffer.concat([this.#buffer, more.subarray(0, bytes)]);
+    return this.#buffer.byteLength >= wantedBytes;
+  }
+}
+
+/** Writes a cache beside the place where it will lie; only commit() puts it there. */
+export class StatCacheWriter {
+  readonly #file: string;
+  readonly #temporary: string;
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  #fd: number | undefined;
+  #length = 0;
+  #crc = 0;
+
+  /** `file` lies in an existing folder; `id` makes the temporary name its own. */
+  constructor(file: string, id: string) {
+    this.#file = file;
+    this.#temporary = `${file}.${id}.tmp`;
+    this.#fd = fs.openSync(this.#temporary, "wx", 0o600);
+    this.#append(MAGIC);
+  }
+
+  /** Adds the next record; paths ascend. */
+  add(record: StatRecord): void {
+    const path = Buffer.from(record.path);
+    const fixed = Buffer.allocUnsafe(FIXED_BYTES);
+    fixed.writeUInt16LE(path.byteLength, 0);
+    fixed.writeDoubleLE(record.size, 2);
+    fixed.writeUInt32LE(record.mode, 10);
+    fixed.writeBigInt64LE(record.mtimeNs, 14);
+    fixed.writeBigInt64LE(record.ctimeNs, 22);
+    fixed.writeBigUInt64LE(record.ino, 30);
+    this.#append(fixed);
+    this.#append(path);
+  }
+
+  /** Puts the cache in its place, as one about `version`. */
+  commit(version: Digest): void {
+    if (this.#fd === undefined) return;
+    this.#append(digestBytes(version));
+    this.#flush();
+    const crc = Buffer.alloc(CRC_BYTES);
+    crc.writeUInt32LE(this.#crc, 0);
+    this.#append(crc);
+    this.#flush();
+    fs.closeSync(this.#fd);
+    this.#fd = undefined;
+    fs.renameSync(this.#temporary, this.#file);
+  }
+
+  /** Drops the cache when it was not committed. */
+  close(): void {
+    if (this.#fd === undefined) return;
+    fs.closeSync(this.#fd);
+    this.#fd = undefined;
+    fs.rmSync(this.#temporary, { force: true });
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (this.#length + bytes.byteLength > BUFFER_BYTES) this.#flush();
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.byteLength;
+  }
+
+  #flush(): void {
+    if (this.#fd === undefined) return;
+    const bytes = this.#buffer.subarray(0, this.#length);
+    this.#crc = crc32(bytes, this.#crc);
+    fs.writeSync(this.#fd, bytes);
+    this.#length = 0;
+  }
+}
