@@ -192,7 +192,7 @@ function listTests(factory: StoreFactory): void {
 function concurrencyTests(factory: StoreFactory): void {
   test("one block, put by many at once, is whole for every reader", () =>
     onStore(factory, async ({ store: { blocks } }) => {
-      const { digest, content } = blockOf(8, 300_000);
+      const { digest, content } = blockOf(8, 3_000_000);
       const readWhole = async (): Promise<void> => {
         if ((await blocks.stat(digest)) === undefined) return;
         assert.equal(digestOf(await blocks.read(digest)), digest);

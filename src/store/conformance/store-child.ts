@@ -2,6 +2,7 @@
  * A process of its own that works on a store in a folder, for tests of many processes: `store-child.ts TASK FOLDER …`.
  * Prints one line for each thing that is done; a failure ends it with the error's code on a line.
  */
+import { must } from "../../base/assert.ts";
 import { systemClock } from "../../base/clock.ts";
 import { codeOf } from "../../base/errors.ts";
 import { systemRandom } from "../../base/random.ts";
@@ -9,6 +10,9 @@ import type { Store } from "../dataset-store.ts";
 import { openStore } from "../drivers/all.ts";
 import { blockOf } from "./block-store-suite.ts";
 import { addEntries, historyOf, NAME, named, TAG } from "./dataset-store-suite.ts";
+
+/** More than a writer puts before it is killed. */
+const BLOCKS = 10;
 
 type Task = (store: Store, parameters: readonly string[]) => Promise<void>;
 
@@ -24,8 +28,10 @@ const TASKS: Readonly<Record<string, Task>> = {
     addEntries(datasets, named("list"), writer, Number(count)),
   /** SEED: puts blocks and commits each, and prints the history's number, until it is killed. */
   write: async ({ blocks, datasets }, [seed = ""]) => {
+    // Large, so that many kills hit a write; made first, so that few hit anything else.
+    const made = Array.from({ length: BLOCKS }, (_, index) => blockOf(Number(seed) + index, 4_000_000));
     for (let number = 1; ; number++) {
-      const { digest, content } = blockOf(Number(seed) + number, 300_000);
+      const { digest, content } = must(made[number % BLOCKS], "a block");
       await blocks.put(digest, [content.subarray(0, 1000), content.subarray(1000)]);
       await blocks.flush();
       await datasets.createHistory(NAME, TAG, { ...historyOf(number), digest });

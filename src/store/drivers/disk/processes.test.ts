@@ -109,7 +109,7 @@ test(`a writer, killed at points drawn from seed ${SEED}, leaves whole blocks an
     const next = fractions(SEED);
     for (let round = 0; round < 12; round++) {
       const folder = join(parent, String(round));
-      const told = await killedAfter(start("write", folder, String(round * 1000)), next() * 4, next() * 6);
+      const told = await killedAfter(start("write", folder, String(round * 1000)), next() * 4, next() * 20);
       await assertWhole(folder, told);
     }
   }));
