@@ -112,7 +112,7 @@ test("an address of another kind is FEATURE_UNSUPPORTED, and one that is none AR
   for (const address of ["s3://bucket/prefix", "ftp://x", "memory:name"]) {
     await failsWith(openAt(address, true), "FEATURE_UNSUPPORTED");
   }
-  for (const address of ["", "file://host/path", "file:///a%00b", "file:///a%2Fb"]) {
+  for (const address of ["", "file:name", "file://host/path", "file:///a%00b", "file:///a%2Fb"]) {
     await failsWith(openAt(address, true), "ARGUMENT_INVALID");
   }
 });

@@ -1,5 +1,5 @@
 /** The one file that names drivers. */
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../base/clock.ts";
 import { AetherError } from "../../base/errors.ts";
@@ -40,16 +40,20 @@ export async function openStore(address: string, options: OpenStoreOptions): Pro
 }
 
 function pathOf(address: string, scheme: "file" | undefined): string {
-  let path = address;
-  if (scheme === "file") {
-    try {
-      path = fileURLToPath(address);
-    } catch (cause) {
-      throw new AetherError("ARGUMENT_INVALID", `"${address}" is not file:///absolute/path`, { cause });
-    }
-  }
+  const path = scheme === "file" ? filePath(address) : address;
   if (path === "" || path.includes("\0")) {
     throw new AetherError("ARGUMENT_INVALID", "a store needs an address: file:///path, a path, or memory:");
   }
-  return isAbsolute(path) ? path : resolve(path);
+  return resolve(path);
+}
+
+/** The path of a file URL. `file:name` would be `/name`, which nobody means who writes it: it is refused. */
+function filePath(address: string): string {
+  let cause: unknown;
+  try {
+    if (address.slice("file:".length).startsWith("//")) return fileURLToPath(address);
+  } catch (error) {
+    cause = error;
+  }
+  throw new AetherError("ARGUMENT_INVALID", `"${address}" is not file:///absolute/path`, { cause });
 }
