@@ -1,0 +1,236 @@
+/** Every setting. docs/configuration.md is generated from this table. */
+import { availableParallelism } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { KiB, MiB } from "../base/limits.ts";
+import { list, optional, single, type Environment, type Setting } from "./setting.ts";
+import { parseBoolean, parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
+
+const MEMORY_BYTES_MIN = 64 * MiB;
+const MEMORY_BYTES_DEFAULT = 256 * MiB;
+const THREADS_MAX = 256;
+
+const same = (text: string): string => text;
+
+function flag(words: { flag: string; help: string; commands: readonly string[] }): Setting<boolean> {
+  const placeholder = undefined;
+  const parse = (texts: readonly string[]): boolean => parseBoolean(texts.at(-1) ?? "");
+  return { ...words, placeholder, fallback: "false", isList: false, parse, absent: () => false };
+}
+
+function parseMemory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes < MEMORY_BYTES_MIN) throw new Error(`it is less than ${MEMORY_BYTES_MIN / KiB / KiB}MiB`);
+  return bytes;
+}
+
+/** XDG Base Directory Specification: a relative XDG_CACHE_HOME counts as unset. */
+function cacheDirOf(environment: Environment): string | undefined {
+  const { XDG_CACHE_HOME: cache = "", HOME: home = "" } = environment;
+  if (isAbsolute(cache)) return join(cache, "aetherfs");
+  return isAbsolute(home) ? join(home, ".cache", "aetherfs") : undefined;
+}
+
+/** The settings by the names that they have in a Config. */
+export const SETTINGS = {
+  store: optional(
+    {
+      flag: "store",
+      placeholder: "URL",
+      help: "work on this store itself, without a hub: file:///DIR, or a path",
+    },
+    same,
+  ),
+  output: single(
+    { flag: "output", placeholder: "text|json", fallback: "text", help: "the form of results on stdout" },
+    (text) => parseChoice(text, ["text", "json"]),
+    () => "text",
+  ),
+  progress: single(
+    {
+      flag: "progress",
+      placeholder: "auto|none|json",
+      fallback: "auto",
+      help: "progress on stderr: a bar if it is a terminal, none, or JSON lines",
+    },
+    (text) => parseChoice(text, ["auto", "none", "json"]),
+    () => "auto",
+  ),
+  memoryLimit: single(
+    {
+      flag: "memory_limit",
+      placeholder: "SIZE",
+      fallback: "256MiB",
+      help: "what buffers and caches may hold together",
+    },
+    parseMemory,
+    () => MEMORY_BYTES_DEFAULT,
+  ),
+  concurrency: single(
+    { flag: "concurrency", placeholder: "N", fallback: "the cores", help: "threads that hash and compress" },
+    (text) => parseCount(text, 1, THREADS_MAX),
+    () => Math.min(availableParallelism(), THREADS_MAX),
+  ),
+  cacheDir: single(
+    {
+      flag: "cache_dir",
+      placeholder: "DIR",
+      fallback: "$XDG_CACHE_HOME/aetherfs, else $HOME/.cache/aetherfs",
+      help: "where hints are kept that save work; may be deleted at any time",
+    },
+    (text): string | undefined => text,
+    cacheDirOf,
+  ),
+  configFile: optional(
+    { flag: "config_file", placeholder: "FILE", help: "settings from a .yaml, .yml, .json or .toml file" },
+    same,
+  ),
+  logLevel: single(
+    {
+      flag: "log_level",
+      placeholder: "error|info|debug",
+      fallback: "info",
+      help: "debug shows where a fault of AetherFS itself comes from",
+    },
+    (text) => parseChoice(text, ["error", "info", "debug"]),
+    () => "info",
+  ),
+  tags: list(
+    {
+      flag: "tag",
+      short: "t",
+      placeholder: "REF",
+      commands: ["push"],
+      help: "[@scope/]name:tag to set; the first one's version is what is built on",
+    },
+    same,
+  ),
+  blockSize: optional(
+    {
+      flag: "block-size",
+      placeholder: "SIZE",
+      commands: ["push"],
+      fallback: "32MiB",
+      help: "bytes of a stored object",
+    },
+    parseSize,
+  ),
+  chunkSize: optional(
+    {
+      flag: "chunk-size",
+      placeholder: "SIZE",
+      commands: ["push"],
+      fallback: "as the version before, else 64KiB",
+      help: "bytes of a chunk, on average",
+    },
+    parseSize,
+  ),
+  chunking: optional(
+    {
+      flag: "chunking",
+      placeholder: "cdc|fixed",
+      commands: ["push"],
+      fallback: "as the version before, else cdc",
+      help: "cut by content, or at fixed distances",
+    },
+    (text) => parseChoice(text, ["cdc", "fixed"]),
+  ),
+  compression: optional(
+    {
+      flag: "compression",
+      placeholder: "none|zstd[:LEVEL]",
+      commands: ["push"],
+      fallback: "zstd:3",
+      help: "how chunks are stored; LEVEL alone will do",
+    },
+    parseCompression,
+  ),
+  include: list(
+    {
+      flag: "include",
+      placeholder: "GLOB",
+      commands: ["pull"],
+      help: "pull only what matches; GLOB without a slash matches in every folder",
+    },
+    same,
+  ),
+  exclude: list(
+    { flag: "exclude", placeholder: "GLOB", commands: ["push", "pull"], help: "leave out what matches" },
+    same,
+  ),
+  message: optional(
+    {
+      flag: "message",
+      short: "m",
+      placeholder: "TEXT",
+      commands: ["push", "tag", "rollback", "rm"],
+      help: "what the history says about the change",
+    },
+    same,
+  ),
+  labels: list(
+    {
+      flag: "label",
+      placeholder: "KEY=VALUE",
+      commands: ["push", "tag", "rollback", "rm"],
+      help: "a fact for the history",
+    },
+    parseLabel,
+  ),
+  dryRun: flag({ flag: "dry-run", commands: ["push"], help: "read and compare, write nothing" }),
+  rehash: flag({
+    flag: "rehash",
+    commands: ["push"],
+    help: "read every file, also those that look unchanged",
+  }),
+  skipUnreadable: flag({
+    flag: "skip-unreadable",
+    commands: ["push"],
+    help: "leave out what cannot be read or stored, and list it",
+  }),
+  into: optional(
+    {
+      flag: "into",
+      placeholder: "DIR",
+      commands: ["pull"],
+      help: "the folder that becomes the version's tree",
+    },
+    same,
+  ),
+  delete: flag({
+    flag: "delete",
+    commands: ["pull"],
+    help: "remove from the folder what the version has not",
+  }),
+  verify: flag({ flag: "verify", commands: ["pull"], help: "read every file again afterwards, and compare" }),
+  range: optional(
+    {
+      flag: "range",
+      placeholder: "START-END",
+      commands: ["cat"],
+      help: "bytes from START to END, END included, as curl -r; START- or -COUNT",
+    },
+    same,
+  ),
+  to: optional(
+    {
+      flag: "to",
+      placeholder: "N|DIGEST",
+      commands: ["rollback"],
+      fallback: "the version before",
+      help: "number of a history entry, or sha256:… of a version",
+    },
+    same,
+  ),
+} as const satisfies Readonly<Record<string, Setting<unknown>>>;
+
+/** The name of a setting in a Config. */
+export type SettingName = keyof typeof SETTINGS;
+
+/** What the program goes by: each setting's value from the best source that has one. */
+export type Config = { readonly [K in SettingName]: ReturnType<(typeof SETTINGS)[K]["parse"]> };
+
+/** Every setting with its name. */
+export const SETTING_LIST = Object.entries(SETTINGS) as unknown as readonly (readonly [
+  SettingName,
+  Setting<unknown>,
+])[];
