@@ -1,0 +1,106 @@
+/** Programs that keep trees of files in a store, behind one interface: AetherFS and those it is measured against. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { COMPILE_CACHE } from "./folders.ts";
+import { AETHERFS, type Command } from "./measure.ts";
+
+/** A program with a new store of its own. */
+export interface SnapshotTool {
+  readonly name: string;
+  /** Where its stored bytes lie. */
+  readonly store: string;
+  /** Makes the store, unmeasured. */
+  readonly setUp: readonly Command[];
+  /** Stores the tree as its `number`-th version, from 1. */
+  readonly push: (source: string, number: number) => Command;
+  /** Writes the first version into `target`, an empty folder. */
+  readonly pull: (target: string) => Command;
+}
+
+/** What the tools do by themselves; the line that a result is published with. */
+export const TOOLS_COMPARED =
+  "aetherfs zstd 3, fsync of blocks and folders before the tag; restic compression auto, --no-cache, fsync of packs; " +
+  "borg zstd,3, no encryption, fsync of segments; casync zstd, no fsync; page cache warm";
+
+/** All tools, each with its store in a new folder of `folder`. */
+export async function snapshotTools(folder: string): Promise<SnapshotTool[]> {
+  const makers = { aetherfs, restic, borg, casync };
+  return Promise.all(
+    Object.entries(makers).map(async ([name, make]) => {
+      const own = join(folder, name);
+      await mkdir(join(own, "home"), { recursive: true });
+      return make(own);
+    }),
+  );
+}
+
+/** The command line on a store, with nothing of this machine's caches or settings. */
+export function aetherfsCommand(folder: string, ...args: string[]): Command {
+  const store = new URL(`file://${join(folder, "store")}`).href;
+  const argv = [
+    AETHERFS,
+    "--store",
+    store,
+    "--cache_dir",
+    join(folder, "cache"),
+    "--output",
+    "json",
+    ...args,
+  ];
+  return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
+}
+
+function aetherfs(folder: string): SnapshotTool {
+  return {
+    name: "aetherfs",
+    store: join(folder, "store"),
+    setUp: [{ argv: [AETHERFS, "--version"], env: { NODE_COMPILE_CACHE: COMPILE_CACHE } }],
+    push: (source) => aetherfsCommand(folder, "push", "-t", "tree:one", source),
+    pull: (target) => aetherfsCommand(folder, "pull", "--into", target, "tree:one"),
+  };
+}
+
+function restic(folder: string): SnapshotTool {
+  const store = join(folder, "store");
+  const env = { HOME: join(folder, "home"), RESTIC_PASSWORD: "bench" };
+  const argv = ["restic", "--quiet", "--no-cache", "--repo", store];
+  return {
+    name: "restic",
+    store,
+    setUp: [{ argv: [...argv, "init"], env }],
+    push: (source) => ({ argv: [...argv, "backup", "."], env, cwd: source }),
+    pull: (target) => ({ argv: [...argv, "restore", "latest", "--target", target], env }),
+  };
+}
+
+function borg(folder: string): SnapshotTool {
+  const store = join(folder, "store");
+  const env = { HOME: join(folder, "home"), BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes" };
+  return {
+    name: "borg",
+    store,
+    setUp: [{ argv: ["borg", "init", "--encryption", "none", store], env }],
+    push: (source, number) => ({
+      argv: ["borg", "create", "--compression", "zstd,3", `${store}::version-${number}`, "."],
+      env,
+      cwd: source,
+    }),
+    pull: (target) => ({ argv: ["borg", "extract", `${store}::version-1`], env, cwd: target }),
+  };
+}
+
+function casync(folder: string): SnapshotTool {
+  const store = join(folder, "store");
+  const index = join(folder, "tree.caidx");
+  const env = { HOME: join(folder, "home") };
+  return {
+    name: "casync",
+    store,
+    setUp: [{ argv: ["mkdir", "-p", store], env }],
+    push: (source) => ({
+      argv: ["casync", "make", `--store=${store}`, "--compression=zstd", index, source],
+      env,
+    }),
+    pull: (target) => ({ argv: ["casync", "extract", `--store=${store}`, index, target], env }),
+  };
+}
