@@ -8,6 +8,7 @@ const GLOBS_MAX = 1024;
 /** Verdicts about folders that are remembered. */
 const FOLDERS_KEPT_MAX = 4096;
 
+/** The globs of a filter. */
 export interface PathFilterOptions {
   /** undefined or empty: everything. */
   readonly include?: readonly string[] | undefined;

@@ -21,7 +21,7 @@ export interface FramePlace {
 }
 
 /** A piece of a block to read, and the frames in it by their index. */
-export interface BlockRange {
+interface BlockRange {
   readonly block: Digest;
   readonly start: number;
   readonly end: number;
@@ -29,7 +29,7 @@ export interface BlockRange {
 }
 
 /** The requests that read all frames: neighbours in a block, and those a small gap apart, share one. */
-export function coalesce(frames: readonly FramePlace[]): BlockRange[] {
+function coalesce(frames: readonly FramePlace[]): BlockRange[] {
   const at = (index: number): FramePlace => must(frames[index], "the index is a frame's");
   const order = [...frames.keys()].sort(
     (a, b) => compareUtf8(at(a).block, at(b).block) || at(a).offset - at(b).offset,

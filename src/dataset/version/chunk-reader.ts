@@ -15,7 +15,7 @@ export const UNIT_BYTES = 4 * MiB;
 /** Chunks of one unit at most: of 4 KiB ones there are many. */
 const UNIT_CHUNKS_MAX = 1024;
 /** What a unit under way may hold: its stored bytes, what it decodes to, and its bases. */
-export const UNIT_MEMORY_BYTES = 4 * UNIT_BYTES;
+const UNIT_MEMORY_BYTES = 4 * UNIT_BYTES;
 
 /** A unit with the frames it needs, read. */
 export interface ReadUnit<L> {
@@ -40,16 +40,18 @@ export class ChunkReader {
   }
 
   /**
-   * Fetches what decoding these chunks takes; a base that `findLocal` knows is left out. Tries once more with plans read
-   * anew when a block is missing. Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, STORE_UNAVAILABLE.
+   * Fetches what decoding these chunks takes; a chunk or base that `findLocal` knows is left out.
+   * Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, STORE_UNAVAILABLE.
    */
   async fetch<L>(
     spans: readonly ChunkSpan[],
     findLocal: (digest: Digest) => L | undefined,
   ): Promise<ReadUnit<L>> {
-    return this.#withFreshPlans(spans, async () => {
+    return this.withFreshPlans(spans, async () => {
       const unit = new UnitBuilder<L>(findLocal);
-      for (const span of spans) unit.add(await placeChunk(this.#version, span));
+      for (const span of spans) {
+        if (!unit.addLocal(span.digest, span.length)) unit.add(await placeChunk(this.#version, span));
+      }
       const { signal, traffic } = this.#version;
       const options = signal === undefined ? {} : { signal };
       const fetched = await fetchFrames(this.#engine.store.blocks, unit.frames, options);
@@ -62,7 +64,7 @@ export class ChunkReader {
    * The chunks' bytes one after another, verified. The caller keeps within UNIT_BYTES or so. Errors: those of fetch.
    */
   async read(spans: readonly ChunkSpan[]): Promise<Uint8Array> {
-    return this.#withFreshPlans(spans, async () => {
+    return this.withFreshPlans(spans, async () => {
       const { unit, fetched } = await this.fetch(spans, () => undefined);
       const { frames, chunks: wanted } = unit;
       const transfer = fetched.ranges.map((range) => range.buffer);
@@ -85,7 +87,8 @@ export class ChunkReader {
     }
   }
 
-  async #withFreshPlans<T>(spans: readonly ChunkSpan[], attempt: () => Promise<T>): Promise<T> {
+  /** Tries once more with plans read anew when a block is missing or damaged: it may have been written elsewhere. */
+  async withFreshPlans<T>(spans: readonly ChunkSpan[], attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
@@ -98,7 +101,7 @@ export class ChunkReader {
 }
 
 /** Batches of chunks regrouped into units. */
-export async function* groupUnits(batches: AsyncIterable<readonly ChunkSpan[]>): AsyncGenerator<ChunkSpan[]> {
+async function* groupUnits(batches: AsyncIterable<readonly ChunkSpan[]>): AsyncGenerator<ChunkSpan[]> {
   let unit: ChunkSpan[] = [];
   let unitBytes = 0;
   for await (const batch of batches) {

@@ -14,6 +14,7 @@ export interface PlacedEntry {
   readonly start: number;
 }
 
+/** Where to begin, and when to stop. */
 export interface EntriesOptions {
   /** Begin with the first entry at or after this path. */
   readonly from?: string | undefined;

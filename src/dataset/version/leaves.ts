@@ -14,6 +14,7 @@ export interface Position {
   readonly bytes: number;
 }
 
+/** A page of level 0, and where it lies in its tree. */
 export interface Leaf extends Position {
   readonly ref: PageRef;
   readonly page: Page;

@@ -9,6 +9,7 @@ import type { Traffic } from "./traffic.ts";
 /** Bundles that are at hand, so that the objects they come from need not be read. */
 export type KnownBundles = (version: Digest) => ManifestBundle | undefined;
 
+/** Options of loadBundle. */
 export interface BundleOptions extends CallOptions {
   readonly known?: KnownBundles | undefined;
   readonly traffic: Traffic;

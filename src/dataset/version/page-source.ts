@@ -45,6 +45,7 @@ interface Loaded {
   readonly firstPath: string | undefined;
 }
 
+/** Where pages come from. */
 export interface PageSourceOptions extends CallOptions {
   readonly blocks: BlockReader;
   readonly plans: PlanSource;

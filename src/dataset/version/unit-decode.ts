@@ -13,7 +13,7 @@ export interface FetchedUnit {
   readonly chunks: readonly UnitChunk[];
   /** Stored bytes of each frame. */
   readonly stored: readonly Uint8Array[];
-  /** Bytes of each local base, verified. */
+  /** Bytes of each chunk that is at hand, verified. */
   readonly locals: readonly Uint8Array[];
 }
 
@@ -32,6 +32,7 @@ export function decodeUnit(unit: FetchedUnit): Uint8Array[] {
     );
   }
   return unit.chunks.map((chunk) => {
+    if ("local" in chunk) return must(unit.locals[chunk.local], "every local base was read");
     const frame = must(decoded[chunk.frame], "a chunk lies in a frame of its unit");
     const end = chunk.bytes === undefined ? frame.byteLength : chunk.offset + chunk.bytes;
     return verifyBytes(frame.subarray(chunk.offset, end), chunk.digest);

@@ -37,14 +37,15 @@ export interface UnitFrame {
   readonly dictionary: Dictionary | undefined;
 }
 
-/** A chunk to verify and give, in the order it was added. */
-export interface UnitChunk {
-  readonly digest: Digest;
-  readonly frame: number;
-  readonly offset: number;
-  /** undefined: up to the frame's end. */
-  readonly bytes: number | undefined;
-}
+/** A chunk to give, in the order it was added: verified, when it lies in a frame (up to its end: bytes undefined). */
+export type UnitChunk =
+  | {
+      readonly digest: Digest;
+      readonly frame: number;
+      readonly offset: number;
+      readonly bytes: number | undefined;
+    }
+  | { readonly digest: Digest; readonly local: number };
 
 /** A base that the reader has, and how it finds it. */
 export interface LocalBase<L> {
@@ -91,6 +92,14 @@ export class UnitBuilder<L> {
     const decodedBytes = planned.delta?.decodedBytes ?? bytes ?? 0;
     if (place.offset + (bytes ?? 0) > decodedBytes) throw invalid("a chunk reaches past its frame");
     this.chunks.push({ digest, frame, offset: place.offset, bytes });
+  }
+
+  /** Adds a chunk that the reader has itself; false when it has not. */
+  addLocal(digest: Digest, bytes: number): boolean {
+    const place = this.#findLocal(digest);
+    if (place === undefined) return false;
+    this.chunks.push({ digest, local: this.#addLocal({ digest, bytes, place }) });
+    return true;
   }
 
   #addFrame(plan: Plan, index: number, plainBytes: number | undefined): number {

@@ -7,6 +7,7 @@ import { PageSource, type PageKeeper, type PageRef } from "./page-source.ts";
 import { PlanSource } from "./plan-source.ts";
 import { Traffic } from "./traffic.ts";
 
+/** Options of openVersion. */
 export interface OpenVersionOptions {
   /** Ends every read on the version, now and later. */
   readonly signal?: AbortSignal | undefined;

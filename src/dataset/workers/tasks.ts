@@ -1,7 +1,11 @@
 /** The tasks that pool threads run. A task is a synchronous function of a cloneable input. */
 import type { Transferable } from "node:worker_threads";
 import { encodeFrames } from "./encode-task.ts";
+import { cutFile, probeChunks } from "./cut-task.ts";
 import { decodeUnit } from "./decode-task.ts";
+import { inspectPaths } from "./inspect-task.ts";
+import { finishPaths, listStrangers, placePaths, removePaths } from "./place-task.ts";
+import { finishFile, writeFiles } from "./write-task.ts";
 
 /** A task's output, and the buffers in it that move to the caller. */
 export interface TaskResult<T> {
@@ -9,8 +13,24 @@ export interface TaskResult<T> {
   readonly transfer: Transferable[];
 }
 
-export const TASKS = { encodeFrames, decodeUnit } as const;
+/** Name → task. */
+export const TASKS = {
+  encodeFrames,
+  decodeUnit,
+  inspectPaths,
+  cutFile,
+  probeChunks,
+  writeFiles,
+  finishFile,
+  placePaths,
+  removePaths,
+  listStrangers,
+  finishPaths,
+} as const;
 
+/** A task's name. */
 export type TaskName = keyof typeof TASKS;
+/** What a task takes. */
 export type TaskInput<T extends TaskName> = Parameters<(typeof TASKS)[T]>[0];
+/** What a task gives. */
 export type TaskOutput<T extends TaskName> = ReturnType<(typeof TASKS)[T]>["output"];

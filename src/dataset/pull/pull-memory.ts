@@ -1,0 +1,125 @@
+/** What a pull remembers of the folder for the next one, outside of the folder. Hints: all of it may be lost. */
+import fs from "node:fs";
+import { hash } from "node:crypto";
+import path from "node:path";
+import { AetherError } from "../../base/errors.ts";
+import type { Digest } from "../../format/digest.ts";
+import type { BlockReader } from "../../store/block-store.ts";
+import type { DatasetStore, Store } from "../../store/dataset-store.ts";
+import type { Engine } from "../engine.ts";
+import { StatCacheReader, StatCacheWriter, statCacheVersion } from "../stat-cache.ts";
+import type { KnownBundles } from "../version/manifest-source.ts";
+import type { PageKeeper } from "../version/page-source.ts";
+import { openVersion, type Version } from "../version/version.ts";
+import { PageFile } from "./page-file.ts";
+import { STAGING_NAME } from "./staging.ts";
+
+/** Reads what the pull before left; from begin() on, beside a staging folder whose lock keeps others away, it writes too. */
+export class PullMemory {
+  readonly #id: string;
+  readonly #target: string;
+  /** undefined: there is no cache folder; pages then lie in the staging folder, for this pull alone. */
+  readonly #folder: string | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #old: PageFile | undefined;
+  #new: { readonly file: string; readonly pages: PageFile } | undefined;
+
+  /** `target` is absolute. */
+  constructor(engine: Engine, target: string, signal: AbortSignal | undefined) {
+    this.#id = engine.random.id();
+    this.#target = target;
+    this.#signal = signal;
+    const { cacheDir } = engine;
+    this.#folder =
+      cacheDir === undefined ? undefined : path.join(cacheDir, "pull", hash("sha256", target, "hex"));
+    this.#old = this.#folder === undefined ? undefined : openPages(path.join(this.#folder, "pages"));
+  }
+
+  readonly known: KnownBundles = (version) => this.#old?.findBundle(version);
+
+  readonly keeper: PageKeeper = {
+    find: (digest) => {
+      const kept = this.#new?.pages.find(digest);
+      if (kept !== undefined) return kept;
+      const old = this.#old?.find(digest);
+      if (old !== undefined) this.#new?.pages.keep(digest, old);
+      return old;
+    },
+    keep: (digest, bytes) => {
+      this.#new?.pages.keep(digest, bytes);
+    },
+  };
+
+  /** Makes the file that takes this pull's pages. */
+  begin(): void {
+    const folder = this.#folder ?? path.join(this.#target, STAGING_NAME);
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const name of fs.readdirSync(folder)) {
+      // Of a pull that was killed.
+      if (name.endsWith(".tmp")) fs.rmSync(path.join(folder, name), { force: true });
+    }
+    const file = path.join(folder, `pages.${this.#id}.tmp`);
+    this.#new = { file, pages: new PageFile(file, "wx+") };
+  }
+
+  /** The version that the folder last held, as far as it can be read without the store; undefined when it cannot. */
+  async openOld(): Promise<Version | undefined> {
+    const version =
+      this.#folder === undefined ? undefined : statCacheVersion(path.join(this.#folder, "stat"));
+    const old = this.#old;
+    if (version === undefined || old === undefined) return undefined;
+    const keeper = { find: (digest: Digest) => old.find(digest), keep: () => undefined };
+    try {
+      const known: KnownBundles = (digest) => old.findBundle(digest);
+      return await openVersion({ store: NO_STORE }, version, { known, keeper, signal: this.#signal });
+    } catch (error) {
+      if (error instanceof AetherError) return undefined;
+      throw error;
+    }
+  }
+
+  /** What the folder's files looked like then. */
+  openRecords(): StatCacheReader {
+    return new StatCacheReader(this.#folder === undefined ? undefined : path.join(this.#folder, "stat"));
+  }
+
+  /** Takes what they look like now; undefined when there is no place to remember it. */
+  writeRecords(): StatCacheWriter | undefined {
+    return this.#folder === undefined
+      ? undefined
+      : new StatCacheWriter(path.join(this.#folder, "stat"), this.#id);
+  }
+
+  /** Keeps the pages of this pull for the next. */
+  commit(version: Version): void {
+    if (this.#folder === undefined || this.#new === undefined) return;
+    this.#new.pages.keepBundle(version.digest, version.bundle);
+    fs.renameSync(this.#new.file, path.join(this.#folder, "pages"));
+  }
+
+  close(): void {
+    this.#old?.close();
+    if (this.#new === undefined) return;
+    this.#new.pages.close();
+    fs.rmSync(this.#new.file, { force: true });
+  }
+}
+
+function openPages(file: string): PageFile | undefined {
+  try {
+    return new PageFile(file, "r");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stands for the store where only what is at hand counts. */
+const NO_STORE: Store = {
+  blocks: { read: refuse } as Partial<BlockReader> as Store["blocks"],
+  datasets: { getManifest: refuse, getPlan: refuse } as Partial<DatasetStore> as DatasetStore,
+  close: async () => undefined,
+};
+
+async function refuse(): Promise<never> {
+  throw new AetherError("OBJECT_MISSING", "it is not at hand");
+}

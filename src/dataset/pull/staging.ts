@@ -1,0 +1,109 @@
+/** The folder inside the target where a pull works, and the lock that keeps pulls apart. */
+import fs from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { hash } from "node:crypto";
+import { AetherError } from "../../base/errors.ts";
+import type { FileEntry } from "../../format/entry.ts";
+import { targetError } from "./target-errors.ts";
+
+/** The staging folder's name in the target; no dataset may hold it. */
+export const STAGING_NAME = ".aetherfs-pull";
+const LOCK_NAME = "lock";
+/** Times that a lock is taken anew because its file was removed meanwhile by who held it. */
+const LOCK_TRIES_MAX = 10;
+
+/** A target folder made ready. */
+export interface Staging {
+  /** Absolute path of the target folder. */
+  readonly target: string;
+  /** Whether there was nothing in it, not even of an earlier pull. */
+  readonly isFresh: boolean;
+  /** Whether names that differ in case only are one file there. */
+  readonly ignoresCase: boolean;
+  /** Removes the staging folder with all in it, and releases the lock. */
+  readonly finish: () => void;
+  /** Releases the lock and leaves what was staged, if anything, for the next pull. */
+  readonly leave: () => void;
+}
+
+/**
+ * Makes the target folder if need be, and locks it. The kernel releases the lock of a process that dies.
+ * Errors: TARGET_UNWRITABLE, also while another pull works on the folder; SPACE_EXHAUSTED.
+ */
+export function openStaging(target: string): Staging {
+  const absolute = path.resolve(target);
+  const folder = path.join(absolute, STAGING_NAME);
+  try {
+    const made = fs.mkdirSync(absolute, { recursive: true });
+    const isFresh = fs.readdirSync(absolute).length === 0;
+    const lock = acquire(folder, target);
+    const ignoresCase = probeCase(folder);
+    return {
+      target: absolute,
+      isFresh,
+      ignoresCase,
+      finish: () => {
+        fs.rmSync(folder, { recursive: true, force: true });
+        lock.close();
+      },
+      leave: () => {
+        const hasNothing = fs.readdirSync(folder).every((name) => name === LOCK_NAME);
+        if (hasNothing) fs.rmSync(folder, { recursive: true, force: true });
+        lock.close();
+        if (made !== undefined && fs.readdirSync(absolute).length === 0) fs.rmdirSync(absolute);
+      },
+    };
+  } catch (error) {
+    throw targetError(error, "");
+  }
+}
+
+/** Node has no flock of its own; SQLite has: an exclusive transaction on an empty database that never writes. */
+function acquire(folder: string, target: string): DatabaseSync {
+  const file = path.join(folder, LOCK_NAME);
+  for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
+    makeFolder(folder);
+    fs.closeSync(fs.openSync(file, "a", 0o600));
+    const before = inode(file);
+    const database = new DatabaseSync(file, { timeout: 0 });
+    try {
+      database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    } catch (cause) {
+      database.close();
+      throw new AetherError("TARGET_UNWRITABLE", `another pull is at work on ${target}: wait until it ends`, {
+        cause,
+      });
+    }
+    // Who held it may have removed the file on its way out: then another process may lock a new one.
+    if (before !== undefined && before === inode(file)) return database;
+    database.close();
+  }
+  throw new AetherError("TARGET_UNWRITABLE", `other pulls keep beginning and ending on ${target}: try again`);
+}
+
+function makeFolder(folder: string): void {
+  const stats = fs.lstatSync(folder, { throwIfNoEntry: false });
+  // Someone's symlink would lead what is staged out of the target.
+  if (stats !== undefined && !stats.isDirectory()) fs.rmSync(folder);
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+function inode(file: string): bigint | undefined {
+  return fs.lstatSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+}
+
+function probeCase(folder: string): boolean {
+  const probe = path.join(folder, "case-probe");
+  fs.closeSync(fs.openSync(probe, "w", 0o600));
+  try {
+    return fs.existsSync(path.join(folder, "CASE-PROBE"));
+  } finally {
+    fs.rmSync(probe, { force: true });
+  }
+}
+
+/** Where a file is gathered that does not go to its place at once: the same name in every pull, so that the next finds it. */
+export function stagedName(entry: FileEntry): string {
+  return `${STAGING_NAME}/${entry.digest}-${hash("sha256", entry.path, "hex").slice(0, 16)}`;
+}
