@@ -45,7 +45,18 @@ export function compareUtf8(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Code units ≥ 0xd800 in the order of the code points they stand for: surrogates above 0xe000–0xffff. */
+/** Code units ≥ 0xd800 in the order of the code points they stand for: surrogates after 0xe000–0xffff. */
 function rank(unit: number): number {
-  return unit < 0xe000 ? unit + 0x2000 : unit;
+  return unit < 0xe000 ? unit + 0x10000 : unit;
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The text that these bytes are in UTF-8, or undefined when they are not UTF-8. A byte order mark is a character. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
