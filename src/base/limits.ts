@@ -8,6 +8,8 @@ export const GiB = 1024 * MiB;
 export const PATH_BYTES_MAX = 4096;
 /** A name, scope or tag, in characters. */
 export const NAME_LENGTH_MAX = 128;
+/** A domain, in characters. */
+export const DOMAIN_LENGTH_MAX = 256;
 /** Labels of one publish. */
 export const LABELS_MAX = 64;
 /** A label's key or value, and a message, in characters. */

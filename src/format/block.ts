@@ -1,7 +1,7 @@
 /** Blocks: header, frames, index, footer. docs/format.md §5 */
 import { AetherError } from "../base/errors.ts";
-import { asBuffer } from "../base/bytes.ts";
-import { GiB, KiB, MiB } from "../base/limits.ts";
+import { asBuffer, decodeUtf8 } from "../base/bytes.ts";
+import { DOMAIN_LENGTH_MAX, GiB, KiB, MiB } from "../base/limits.ts";
 import { CHUNK_BYTES_MAX } from "./chunking.ts";
 import { DIGEST_BYTES } from "./digest.ts";
 import {
@@ -13,6 +13,7 @@ import {
   type Codec,
 } from "./frame.ts";
 import { HEADER_BYTES, checkHeader, encodeHeader } from "./header.ts";
+import { PAGE_BYTES_MAX } from "./page.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** Bytes of a block at which a producer closes it: without a choice, and the bounds of a choice. */
@@ -123,9 +124,12 @@ export function decodeIndex(header: Uint8Array, tail: Uint8Array, blockBytes: nu
   if (tailBytes > tail.byteLength) throw new AetherError("OBJECT_INVALID", "a block's index is cut off");
   const end = tail.byteLength - FOOTER_BYTES;
   const reader = new WireReader(tail.subarray(tail.byteLength - tailBytes, end), "a block's index");
-  const domain = asBuffer(reader.bytes(1)).toString("utf8");
+  const domain = decodeUtf8(reader.bytes(1));
   const frames = reader.elements(2, BLOCK_FRAMES_MAX).map(decodeFrameInfo);
   reader.end();
+  if (domain === undefined || domain.length > DOMAIN_LENGTH_MAX) {
+    throw new AetherError("OBJECT_INVALID", "a block's domain is not valid");
+  }
   const offsets: number[] = [];
   let offset = HEADER_BYTES;
   for (const frame of frames) {
@@ -147,52 +151,50 @@ function decodeFrameInfo(bytes: Uint8Array): FrameInfo {
   const storedBytes = reader.uint(2, CHUNK_BYTES_MAX * 2);
   const digests = reader.bytes(3);
   const lengths = reader.packed(4, FRAME_CHUNKS_MAX);
-  const base: FrameBase = {
-    digests: reader.bytes(5),
-    lengths: reader.packed(6, DELTA_BASES_MAX),
-    offset: reader.uint(7),
-    bytes: reader.uint(8, DELTA_BYTES_MAX),
-  };
+  const base = decodeBase(reader);
   const depth = reader.uint(9, DEPTH_MAX);
   const decodeBytes = reader.uint(10, DECODE_BYTES_MAX);
   const isPage = reader.uint(11, 1) === 1;
   reader.end();
-  const frame = {
-    codec,
-    storedBytes,
-    digests,
-    lengths,
-    base: codec === CODECS.delta ? base : undefined,
-    depth,
-    decodeBytes,
-    isPage,
-  };
-  checkFrameInfo(frame, base.digests.byteLength > 0);
+  const frame = { codec, storedBytes, digests, lengths, base, depth, decodeBytes, isPage };
+  const isSound =
+    storedBytes > 0 &&
+    arePaired(digests, lengths, isPage ? PAGE_BYTES_MAX : CHUNK_BYTES_MAX) &&
+    (codec === CODECS.delta ? isSoundDelta(frame) : isSoundPlain(frame));
+  if (!isSound) throw new AetherError("OBJECT_INVALID", "a block's index describes an impossible frame");
   return frame;
 }
 
-function checkFrameInfo(frame: FrameInfo, hasBase: boolean): void {
-  const decodedBytes = sum(frame.lengths);
-  const paired = frame.lengths.length * DIGEST_BYTES === frame.digests.byteLength;
-  const nonEmpty = frame.lengths.length > 0 && frame.lengths.every((length) => length > 0);
-  const plain = !hasBase && frame.depth === 0 && frame.decodeBytes === 0 && frame.lengths.length === 1;
-  const fits =
-    frame.base === undefined
-      ? plain &&
-        decodedBytes <= CHUNK_BYTES_MAX &&
-        (frame.codec !== CODECS.raw || frame.storedBytes === decodedBytes)
-      : checkBase(frame.base) &&
-        frame.depth >= 1 &&
-        decodedBytes <= DELTA_BYTES_MAX &&
-        frame.decodeBytes >= decodedBytes;
-  if (!paired || !nonEmpty || !fits || frame.storedBytes === 0) {
-    throw new AetherError("OBJECT_INVALID", "a block's index describes an impossible frame");
-  }
+/** The base that fields 5 to 8 describe, or undefined when none of them is there. */
+function decodeBase(reader: WireReader): FrameBase | undefined {
+  const digests = reader.bytes(5);
+  const lengths = reader.packed(6, DELTA_BASES_MAX);
+  const offset = reader.uint(7);
+  const bytes = reader.uint(8, DELTA_BYTES_MAX);
+  if (digests.byteLength === 0 && lengths.length === 0 && offset === 0 && bytes === 0) return undefined;
+  return { digests, lengths, offset, bytes };
 }
 
-function checkBase(base: FrameBase): boolean {
-  const paired = base.lengths.length * DIGEST_BYTES === base.digests.byteLength;
-  return paired && base.bytes > 0 && base.offset + base.bytes <= sum(base.lengths);
+function isSoundPlain(frame: FrameInfo): boolean {
+  const { codec, base, depth, decodeBytes, lengths, storedBytes } = frame;
+  const holdsOne = lengths.length === 1 && (codec !== CODECS.raw || storedBytes === lengths[0]);
+  return holdsOne && base === undefined && depth === 0 && decodeBytes === 0;
+}
+
+function isSoundDelta({ base, depth, decodeBytes, lengths }: FrameInfo): boolean {
+  const decodedBytes = sum(lengths);
+  if (base === undefined || depth === 0 || decodedBytes > DELTA_BYTES_MAX || decodeBytes < decodedBytes)
+    return false;
+  const { digests, offset, bytes } = base;
+  return (
+    bytes > 0 && arePaired(digests, base.lengths, CHUNK_BYTES_MAX) && offset + bytes <= sum(base.lengths)
+  );
+}
+
+/** Whether there is one digest for each length, one at least, and each length is from 1 to `lengthMax`. */
+function arePaired(digests: Uint8Array, lengths: readonly number[], lengthMax: number): boolean {
+  const inRange = lengths.every((length) => length > 0 && length <= lengthMax);
+  return inRange && lengths.length > 0 && lengths.length * DIGEST_BYTES === digests.byteLength;
 }
 
 function sum(lengths: readonly number[]): number {

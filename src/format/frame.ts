@@ -20,6 +20,8 @@ export const DECODE_BYTES_MAX = 4 * MiB;
 export const DEFAULT_COMPRESSION_LEVEL = 3;
 /** Below this a compressed form is not worth decoding: 3 % less than raw. */
 const WORTHWHILE_SHARE = 0.97;
+/** log2 of the bytes that a zstd frame may refer back: what the longest chunk needs. Bounds a decoder's memory. */
+const WINDOW_LOG_MAX = 24;
 /** Output buffers a little over the input's size save zlib from growing and joining them. */
 const OUTPUT_SLACK_BYTES = 1024;
 
@@ -45,6 +47,8 @@ export function encodeDelta(run: Uint8Array, dictionary: Uint8Array, level: numb
 function compress(bytes: Uint8Array, level: number, dictionary?: Uint8Array): Uint8Array {
   return zstdCompressSync(bytes, {
     chunkSize: bytes.byteLength + OUTPUT_SLACK_BYTES,
+    // Told the size, zstd takes tables to match: less memory to fault in for each chunk.
+    pledgedSrcSize: bytes.byteLength,
     params: { [constants.ZSTD_c_compressionLevel]: level },
     ...(dictionary === undefined ? {} : { dictionary }),
   });
@@ -86,6 +90,7 @@ export function decodeFrameWithin(
     return zstdDecompressSync(stored, {
       chunkSize: Math.max(bytesMax + OUTPUT_SLACK_BYTES, 64),
       maxOutputLength: Math.max(bytesMax, 1),
+      params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
       ...(dictionary === undefined ? {} : { dictionary }),
     });
   } catch (cause) {

@@ -1,9 +1,11 @@
 /** A manifest: the root of a version, and the object that stores it. docs/format.md §6 */
 import { constants, zstdCompressSync } from "node:zlib";
+import { assert } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { KiB } from "../base/limits.ts";
-import { checkChunking, type ChunkingParameters } from "./chunking.ts";
-import { digestBytes, digestFromBytes, digestOf, DIGEST_BYTES, type Digest } from "./digest.ts";
+import { checkChunking, chunkBounds, type ChunkingParameters } from "./chunking.ts";
+import { digestBytes, digestFromBytes, DIGEST_BYTES, type Digest } from "./digest.ts";
 import { CODECS, DEPTH_MAX, decodeFrame, type Codec } from "./frame.ts";
 import { HEADER_BYTES, checkHeader, encodeHeader } from "./header.ts";
 import { PAGE_BYTES_MAX, TREE_LEVELS_MAX } from "./page.ts";
@@ -74,15 +76,22 @@ export function decodeRoot(bytes: Uint8Array): ManifestRoot {
     chunks: decodeTreeRef(reader.elements(10, 1)[0]),
   };
   reader.end();
+  if (!isConsistent(root) || !equalBytes(encodeRoot(root), bytes))
+    throw invalid("its root contradicts itself");
+  return root;
+}
+
+/** docs/format.md §6.2 */
+function isConsistent(root: ManifestRoot): boolean {
   const entryCount = root.files + root.directories + root.symlinks;
-  const consistent =
+  const chunkCount = root.chunks?.items ?? 0;
+  return (
     (root.entries?.items ?? 0) === entryCount &&
     (root.times?.items ?? 0) === entryCount &&
-    (root.chunks === undefined) === (root.bytes === 0) &&
-    (root.chunks?.items ?? 0) <= root.bytes &&
-    digestOf(encodeRoot(root)) === digestOf(bytes);
-  if (!consistent) throw invalid("its root contradicts itself");
-  return root;
+    (root.files > 0 || root.bytes === 0) &&
+    chunkCount <= root.bytes &&
+    chunkCount * chunkBounds(root.chunking).maxBytes >= root.bytes
+  );
 }
 
 function decodeChunking(chunking: ChunkingParameters): ChunkingParameters {
@@ -108,7 +117,7 @@ function decodeTreeRef(bytes: Uint8Array | undefined): TreeRef | undefined {
   return { digest: digestFromBytes(digest), level, items };
 }
 
-/** What a manifest object holds: the root's bytes, and pages that lie with it, by any of their digests' order. */
+/** What a manifest object holds: the root's bytes, and the pages that lie with it, in no order that means anything. */
 export interface ManifestBundle {
   readonly root: Uint8Array;
   readonly pages: readonly Uint8Array[];
@@ -164,8 +173,12 @@ export function decodeManifestObject(bytes: Uint8Array): ManifestObject {
   return { codec, bundleBytes, base: isDelta ? digestFromBytes(base) : undefined, depth, payload };
 }
 
-/** The bundle of a manifest object; `base` is the bundle of the version that it names. Errors: OBJECT_CORRUPT, OBJECT_INVALID. */
+/**
+ * The bundle of a manifest object; `base` is the bundle of the version that it names, if it names one. The digests of root
+ * and pages are the caller's to verify. Errors: OBJECT_CORRUPT, OBJECT_INVALID.
+ */
 export function decodeBundle(object: ManifestObject, base?: ManifestBundle): ManifestBundle {
+  assert((base === undefined) === (object.base === undefined), "a base for an object that names one");
   const dictionary = base === undefined ? undefined : encodeBundle(base);
   const bytes = decodeFrame(object.codec, object.payload, object.bundleBytes, dictionary);
   const reader = new WireReader(bytes, "a manifest's bundle");

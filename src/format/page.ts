@@ -1,4 +1,5 @@
 /** Pages: the pieces of a manifest's three lists. docs/format.md §6.3 */
+import { compareUtf8, decodeUtf8 } from "../base/bytes.ts";
 import { AetherError } from "../base/errors.ts";
 import { KiB, PATH_BYTES_MAX } from "../base/limits.ts";
 import { CHUNK_BYTES_MAX } from "./chunking.ts";
@@ -141,7 +142,8 @@ export interface InnerPage {
 
 /**
  * Decodes a page that is expected to be of this kind and level; its digest is the caller's to verify. Paths are held to
- * §6.1 one by one; the order across pages is EntrySequence's to check. Errors: OBJECT_INVALID, MANIFEST_UNSAFE.
+ * §6.1 one by one and must ascend; what holds across pages is EntrySequence's to check, and that an inner page's counts
+ * are its children's is the caller's. Errors: OBJECT_INVALID, MANIFEST_UNSAFE.
  */
 export function decodePage(bytes: Uint8Array, kind: TreeKind, level: number): Page {
   if (bytes.byteLength > PAGE_BYTES_MAX) throw invalid(`it has ${bytes.byteLength} bytes`);
@@ -197,13 +199,19 @@ function decodeEntries(reader: WireReader): Page {
   return { kind: "entries", level: 0, entries };
 }
 
+/** As what is shared is all that is shared, the first byte after it tells the order. */
 function joinPath(last: Buffer, sharedBytes: number, suffix: Uint8Array): Buffer {
   if (sharedBytes > last.byteLength || sharedBytes + suffix.byteLength > PATH_BYTES_MAX) {
     throw invalid("a path is longer than a path may be");
   }
-  const path = Buffer.concat([last.subarray(0, sharedBytes), suffix]);
-  if (sharedPrefix(last, path) !== sharedBytes)
+  const [differs] = suffix;
+  const before = last[sharedBytes];
+  if (before !== undefined && differs === before)
     throw invalid("a path shares more with the one before than it says");
+  const path = Buffer.concat([last.subarray(0, sharedBytes), suffix]);
+  if (differs === undefined || (before !== undefined && differs < before)) {
+    throw unsafe(path.toString("utf8"), differs === undefined ? "it does not ascend" : "it is out of order");
+  }
   return path;
 }
 
@@ -257,6 +265,7 @@ function decodeInner(reader: WireReader, kind: TreeKind, level: number): InnerPa
     bytes.length === (kind === "times" ? 0 : count) &&
     paths.length === (kind === "entries" ? count : 0);
   if (count === 0 || !paired) throw invalid("its columns differ in length");
+  checkFirstPaths(paths);
   const children = items.map((itemCount, index) => {
     if (itemCount === 0) throw invalid("a child is empty");
     return {
@@ -267,6 +276,16 @@ function decodeInner(reader: WireReader, kind: TreeKind, level: number): InnerPa
     };
   });
   return { kind, level, children };
+}
+
+/** The paths with which the children begin ascend; that they are the children's is the caller's to check. */
+function checkFirstPaths(paths: readonly string[]): void {
+  for (const [index, path] of paths.entries()) {
+    const fault = pathFault(path);
+    if (fault !== undefined) throw unsafe(path, fault);
+    const before = paths[index - 1];
+    if (before !== undefined && compareUtf8(before, path) >= 0) throw unsafe(path, "it is out of order");
+  }
 }
 
 /** Takes the pieces of a concatenation one after another. */
@@ -297,14 +316,10 @@ class Pieces {
   }
 }
 
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 function decodeText(bytes: Uint8Array): string {
-  try {
-    return strictUtf8.decode(bytes);
-  } catch (cause) {
-    throw new AetherError("OBJECT_INVALID", "a manifest's page is malformed: a text is not UTF-8", { cause });
-  }
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw invalid("a text is not UTF-8");
+  return text;
 }
 
 function sharedPrefix(a: Uint8Array, b: Uint8Array): number {

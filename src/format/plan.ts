@@ -1,5 +1,6 @@
 /** Plans: where the items of a page, or the chunks of a small version, lie. docs/format.md §7 */
 import { zstdCompressSync } from "node:zlib";
+import { assert } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "./block.ts";
@@ -13,6 +14,7 @@ import { WireReader, WireWriter, unzigzag, zigzag } from "./wire.ts";
 /** What a plan's places stand for: the pages (or chunks) that its key names, or every chunk of a version in order. */
 export const PLAN_COVERS = { items: 1, version: 2 } as const;
 export type PlanCovers = keyof typeof PLAN_COVERS;
+const COVERS_NAMES: readonly (PlanCovers | undefined)[] = [undefined, "items", "version"];
 
 /** A piece of a delta frame's dictionary: one base chunk, and where it lies. */
 export interface PlanSource {
@@ -104,6 +106,7 @@ export function encodePlan(plan: Plan): Uint8Array {
       places.map((place) => place.offset),
     );
   const bytes = message.finish();
+  assert(bytes.byteLength <= PLAN_BYTES_MAX, "a plan of one page stays below what readers take");
   const object = new WireWriter().uint(1, bytes.byteLength).bytes(2, zstdCompressSync(bytes));
   return Buffer.concat([encodeHeader("plan"), object.finish()]);
 }
@@ -139,7 +142,8 @@ export function decodePlan(bytes: Uint8Array): Plan {
   const body = decodeFrame(CODECS.zstd, object.bytes(2), plainBytes);
   object.end();
   const reader = new WireReader(body, "a plan");
-  const covers = reader.uint(1, PLAN_COVERS.version) === PLAN_COVERS.version ? "version" : "items";
+  const covers = COVERS_NAMES[reader.uint(1)];
+  if (covers === undefined) throw invalid("it covers nothing known");
   const blocks = decodeDigests(reader.bytes(2));
   const blockIndexes = reader.packed(3, PLAN_FRAMES_MAX);
   const gaps = reader.packed(4, PLAN_FRAMES_MAX);
@@ -184,7 +188,7 @@ function decodeFrames(
     if (block === undefined) throw invalid("a frame lies in no block");
     const offset = (ends.get(blockNumber) ?? HEADER_BYTES) + unzigzag(gaps[index] ?? 0);
     const storedBytes = bounded(stored[index], CHUNK_BYTES_MAX * 2);
-    if (offset < HEADER_BYTES || offset + storedBytes > BLOCK_OBJECT_BYTES_MAX)
+    if (storedBytes === 0 || offset < HEADER_BYTES || offset + storedBytes > BLOCK_OBJECT_BYTES_MAX)
       throw invalid("a frame's place");
     ends.set(blockNumber, offset + storedBytes);
     const codec = bounded(codecs[index], CODECS.delta) as Codec;
@@ -219,6 +223,7 @@ function decodeDelta(bytes: Uint8Array | undefined, before: readonly PlanFrame[]
     if (base === undefined || (base.delta?.depth ?? 0) >= depth)
       throw invalid("a delta lies on no lower frame");
     const length = bounded(lengths[index], CHUNK_BYTES_MAX);
+    if (length === 0) throw invalid("a delta's base is empty");
     totalBytes += length;
     return { digest, bytes: length, frame, offset: bounded(offsets[index], DELTA_BYTES_MAX) };
   });

@@ -3,7 +3,7 @@
  * are its header (§3): `format`, `requires`, `key`.
  */
 import { AetherError } from "../base/errors.ts";
-import { LABEL_LENGTH_MAX, LABELS_MAX, MESSAGE_LENGTH_MAX } from "../base/limits.ts";
+import { DOMAIN_LENGTH_MAX, LABEL_LENGTH_MAX, LABELS_MAX, MESSAGE_LENGTH_MAX } from "../base/limits.ts";
 import { formatDigest, parseDigest, type Digest } from "./digest.ts";
 import type { ChunkingParameters } from "./chunking.ts";
 import { parseChunking, formatChunking } from "./chunking.ts";
@@ -234,7 +234,7 @@ export function decodeDataset(bytes: Uint8Array): DatasetRecord {
   return {
     name: members.parsed("name", parseDatasetName),
     incarnation: members.text("incarnation", 64),
-    domain: members.text("domain", 256),
+    domain: members.text("domain", DOMAIN_LENGTH_MAX),
     created: members.text("created", 64),
     chunking: members.chunking(),
     immutableTags: members.texts("immutableTags", 100),

@@ -1,4 +1,4 @@
-/** Segments: the pieces of the stream that are cut into chunks on their own. docs/format.md §4.3 */
+/** Segments: the pieces of the stream that are cut into chunks on their own. docs/format.md §4.4 */
 import { pathHash } from "./tree.ts";
 
 /** Files of one run at most. */

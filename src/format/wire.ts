@@ -3,7 +3,6 @@
  * A message has one encoding: fields ascend, each at most once but for repeated ones, varints are minimal, numbers that
  * are zero and bytes that are empty are left out. The decoder refuses anything else, unknown fields too.
  */
-import { asBuffer } from "../base/bytes.ts";
 import { assert } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
 
@@ -87,14 +86,14 @@ export class WireWriter {
 
 /** Reads one message: ask for the fields in ascending order, then call end(). Errors of all: OBJECT_INVALID. */
 export class WireReader {
-  readonly #bytes: Buffer;
+  readonly #cursor: Cursor;
   readonly #what: string;
-  #offset = 0;
+  /** The tag that was read last, whose field nobody asked for yet; 0 at the end. */
   #nextTag: number;
 
   /** `what` names the message in errors. */
   constructor(bytes: Uint8Array, what: string) {
-    this.#bytes = asBuffer(bytes);
+    this.#cursor = new Cursor(bytes, what);
     this.#what = what;
     this.#nextTag = this.#readTag();
   }
@@ -102,9 +101,9 @@ export class WireReader {
   /** The number of a field, 0 when it is absent; at most `max`. */
   uint(field: number, max = Number.MAX_SAFE_INTEGER): number {
     if (this.#nextTag !== field * 8 + VARINT) return 0;
-    const value = this.#varint();
-    if (value === 0) throw this.#invalid(`field ${field} is zero and yet there`);
-    if (value > max) throw this.#invalid(`field ${field} is over ${max}`);
+    const value = this.#cursor.varint();
+    if (value === 0) throw malformed(this.#what, `field ${field} is zero and yet there`);
+    if (value > max) throw malformed(this.#what, `field ${field} is over ${max}`);
     this.#nextTag = this.#readTag();
     return value;
   }
@@ -112,8 +111,8 @@ export class WireReader {
   /** The bytes of a field, empty when it is absent: a view. */
   bytes(field: number): Uint8Array {
     if (this.#nextTag !== field * 8 + LENGTH_DELIMITED) return new Uint8Array(0);
-    const value = this.#delimited();
-    if (value.byteLength === 0) throw this.#invalid(`field ${field} is empty and yet there`);
+    const value = this.#cursor.delimited();
+    if (value.byteLength === 0) throw malformed(this.#what, `field ${field} is empty and yet there`);
     this.#nextTag = this.#readTag();
     return value;
   }
@@ -122,8 +121,9 @@ export class WireReader {
   elements(field: number, countMax: number): Uint8Array[] {
     const values: Uint8Array[] = [];
     while (this.#nextTag === field * 8 + LENGTH_DELIMITED) {
-      if (values.length === countMax) throw this.#invalid(`field ${field} has over ${countMax} elements`);
-      values.push(this.#delimited());
+      if (values.length === countMax)
+        throw malformed(this.#what, `field ${field} has over ${countMax} elements`);
+      values.push(this.#cursor.delimited());
       this.#nextTag = this.#readTag();
     }
     return values;
@@ -131,67 +131,77 @@ export class WireReader {
 
   /** The numbers of a packed field, at most `countMax`. */
   packed(field: number, countMax: number): number[] {
-    const body = this.bytes(field);
+    const cursor = new Cursor(this.bytes(field), this.#what);
     const values: number[] = [];
-    const end = this.#offsetOf(body) + body.byteLength;
-    const resumeOffset = this.#offset;
-    this.#offset = this.#offsetOf(body);
-    while (this.#offset < end) {
-      if (values.length === countMax) throw this.#invalid(`field ${field} has over ${countMax} numbers`);
-      values.push(this.#varint());
+    while (!cursor.atEnd) {
+      if (values.length === countMax)
+        throw malformed(this.#what, `field ${field} has over ${countMax} numbers`);
+      values.push(cursor.varint());
     }
-    if (this.#offset !== end) throw this.#invalid(`field ${field} ends in a number`);
-    if (body.byteLength > 0) this.#offset = resumeOffset;
     return values;
   }
 
   /** Fails when anything is left: an unknown field, or one out of order. */
   end(): void {
-    if (this.#nextTag !== 0) throw this.#invalid(`field ${this.#nextTag >>> 3} is unknown or out of order`);
-  }
-
-  #offsetOf(view: Uint8Array): number {
-    return view.byteLength === 0 ? this.#offset : view.byteOffset - this.#bytes.byteOffset;
+    if (this.#nextTag === 0) return;
+    throw malformed(this.#what, `field ${Math.floor(this.#nextTag / 8)} is unknown or out of order`);
   }
 
   #readTag(): number {
-    if (this.#offset >= this.#bytes.byteLength) return 0;
-    const tag = this.#varint();
+    if (this.#cursor.atEnd) return 0;
+    const tag = this.#cursor.varint();
     const wireType = tag % 8;
     if (tag < 8 || (wireType !== VARINT && wireType !== LENGTH_DELIMITED)) {
-      throw this.#invalid("a field's tag is not valid");
+      throw malformed(this.#what, "a field's tag is not valid");
     }
     return tag;
   }
+}
 
-  #delimited(): Uint8Array {
-    const length = this.#varint();
-    const start = this.#offset;
-    if (length > this.#bytes.byteLength - start) throw this.#invalid("a field reaches past the end");
-    this.#offset = start + length;
-    return this.#bytes.subarray(start, start + length);
+/** Takes numbers and byte strings from the bytes of a message, never past their end. */
+class Cursor {
+  readonly #bytes: Uint8Array;
+  readonly #what: string;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = bytes;
+    this.#what = what;
   }
 
-  #varint(): number {
+  get atEnd(): boolean {
+    return this.#offset === this.#bytes.byteLength;
+  }
+
+  delimited(): Uint8Array {
+    const length = this.varint();
+    const start = this.#offset;
+    if (length > this.#bytes.byteLength - start) throw malformed(this.#what, "a field reaches past the end");
+    this.#offset = start + length;
+    return this.#bytes.subarray(start, this.#offset);
+  }
+
+  varint(): number {
     let value = 0;
     let scale = 1;
     for (let count = 1; count <= VARINT_BYTES_MAX; count++) {
-      const byte = this.#bytes[this.#offset++];
-      if (byte === undefined) throw this.#invalid("a number reaches past the end");
+      const byte = this.#bytes[this.#offset];
+      if (byte === undefined) throw malformed(this.#what, "a number reaches past the end");
+      this.#offset++;
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
-        if (byte === 0 && count > 1) throw this.#invalid("a number is longer than it need be");
+        if (byte === 0 && count > 1) throw malformed(this.#what, "a number is longer than it need be");
         if (!Number.isSafeInteger(value)) break;
         return value;
       }
       scale *= 0x80;
     }
-    throw this.#invalid("a number is over 2^53 − 1");
+    throw malformed(this.#what, "a number is over 2^53 − 1");
   }
+}
 
-  #invalid(why: string): AetherError {
-    return new AetherError("OBJECT_INVALID", `${this.#what} is malformed: ${why}`);
-  }
+function malformed(what: string, why: string): AetherError {
+  return new AetherError("OBJECT_INVALID", `${what} is malformed: ${why}`);
 }
 
 /** A signed number as an unsigned one, small ones first: 0, −1, 1, −2 → 0, 1, 2, 3. */

@@ -1,5 +1,5 @@
 /**
- * Every key of a store, drawn once. docs/format.md §9. `<hh>` is the first two hex digits of a digest, `<rest>` the other 62; `<n>` has ten
+ * Every key of a store, drawn once. docs/format.md §10. `<hh>` is the first two hex digits of a digest, `<rest>` the other 62; `<n>` has ten
  * digits, so that byte order is the order of numbers.
  *
  *     aetherfs/v1/
