@@ -2,7 +2,8 @@
 import { AetherError } from "../../base/errors.ts";
 import { checkRange } from "../../base/byte-range.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
-import { walkLeaves } from "./leaves.ts";
+import type { Page } from "../../format/page.ts";
+import { walkLeaves, type Position } from "./leaves.ts";
 import type { PlacedChunk } from "./unit.ts";
 import { topRef, type Version } from "./version.ts";
 
@@ -36,20 +37,24 @@ export async function* chunks(
     (child, at) => at.bytes + child.bytes <= start || at.bytes >= end,
   );
   for await (const { page, ref, items, bytes } of leaves) {
-    if (page.kind !== "chunks" || !("chunks" in page)) {
-      throw new AetherError("OBJECT_INVALID", "a leaf of chunks is none");
-    }
-    const batch: ChunkSpan[] = [];
-    let at = bytes;
-    for (const [leafIndex, { digest, length }] of page.chunks.entries()) {
-      if (at >= end) break;
-      if (at + length > start) {
-        batch.push({ digest, length, start: at, leaf: ref.digest, leafIndex, index: items + leafIndex });
-      }
-      at += length;
-    }
+    const batch = spansOf(page, { digest: ref.digest, items, bytes }).filter(
+      (span) => span.start < end && span.start + span.length > start,
+    );
     if (batch.length > 0) yield batch;
   }
+}
+
+/** The chunks that a leaf page names; `items` and `bytes` are those of the stream before it. Errors: OBJECT_INVALID. */
+export function spansOf(page: Page, leaf: Position & { readonly digest: Digest }): ChunkSpan[] {
+  if (page.kind !== "chunks" || !("chunks" in page)) {
+    throw new AetherError("OBJECT_INVALID", "a leaf of chunks is none");
+  }
+  let start = leaf.bytes;
+  return page.chunks.map(({ digest, length }, leafIndex) => {
+    const span = { digest, length, start, leaf: leaf.digest, leafIndex, index: leaf.items + leafIndex };
+    start += length;
+    return span;
+  });
 }
 
 /** Where a chunk lies. Errors: those of PlanSource.get; OBJECT_INVALID when the plan does not say it. */
