@@ -78,7 +78,8 @@ function checkedVersion(fd: number): Digest | undefined {
   for (let offset = 0; offset < sizeBytes - CRC_BYTES;) {
     const wanted = Math.min(BUFFER_BYTES, sizeBytes - CRC_BYTES - offset);
     const bytes = fs.readSync(fd, buffer, 0, wanted, offset);
-    if (bytes === 0 || (offset === 0 && !buffer.subarray(0, MAGIC.byteLength).equals(MAGIC))) return undefined;
+    if (bytes === 0 || (offset === 0 && !buffer.subarray(0, MAGIC.byteLength).equals(MAGIC)))
+      return undefined;
     crc = crc32(buffer.subarray(0, bytes), crc);
     offset += bytes;
   }
@@ -149,7 +150,8 @@ export class StatCacheReader {
   #fill(wantedBytes: number): boolean {
     if (this.#fd === undefined) return false;
     const more = Buffer.allocUnsafe(Math.min(BUFFER_BYTES, this.#endOffset - this.#fileOffset));
-    const bytes = more.byteLength === 0 ? 0 : fs.readSync(this.#fd, more, 0, more.byteLength, this.#fileOffset);
+    const bytes =
+      more.byteLength === 0 ? 0 : fs.readSync(this.#fd, more, 0, more.byteLength, this.#fileOffset);
     this.#fileOffset += bytes;
     this.#buffer = Buffer.concat([this.#buffer, more.subarray(0, bytes)]);
     return this.#buffer.byteLength >= wantedBytes;

@@ -46,7 +46,7 @@ export function encodeDelta(run: Uint8Array, dictionary: Uint8Array, level: numb
 
 function compress(bytes: Uint8Array, level: number, dictionary?: Uint8Array): Uint8Array {
   return zstdCompressSync(bytes, {
-    chunkSize: bytes.byteLength + OUTPUT_SLACK_BYTES,
+    chunkSize: (bytes.byteLength >>> 1) + OUTPUT_SLACK_BYTES,
     // Told the size, zstd takes tables to match: less memory to fault in for each chunk.
     pledgedSrcSize: bytes.byteLength,
     params: { [constants.ZSTD_c_compressionLevel]: level },

@@ -12,11 +12,19 @@ const KEPT_MAX = 32;
  * The index of a block, from its first and last bytes: for those who trust the store's listing of names. Errors:
  * OBJECT_MISSING, OBJECT_INVALID, FORMAT_UNSUPPORTED.
  */
-export async function readBlockIndex(blocks: BlockReader, block: Digest, options?: CallOptions): Promise<BlockIndex> {
+export async function readBlockIndex(
+  blocks: BlockReader,
+  block: Digest,
+  options?: CallOptions,
+): Promise<BlockIndex> {
   const blockBytes = await blocks.stat(block, options);
   if (blockBytes === undefined) throw missing(block);
   const header = await blocks.read(block, { start: 0, end: Math.min(HEADER_BYTES, blockBytes) }, options);
-  let tail = await blocks.read(block, { start: Math.max(0, blockBytes - INDEX_GUESS_BYTES), end: blockBytes }, options);
+  let tail = await blocks.read(
+    block,
+    { start: Math.max(0, blockBytes - INDEX_GUESS_BYTES), end: blockBytes },
+    options,
+  );
   const wantedBytes = indexBytes(tail);
   if (wantedBytes > tail.byteLength && wantedBytes <= blockBytes) {
     tail = await blocks.read(block, { start: blockBytes - wantedBytes, end: blockBytes }, options);

@@ -1,6 +1,7 @@
 /** Packs frames into blocks and sends these to the store. */
 import { createHash, type Hash } from "node:crypto";
-import { concatBytes, totalBytes } from "../../base/bytes.ts";
+import { concatBytes } from "../../base/bytes.ts";
+import { MiB } from "../../base/limits.ts";
 import { BLOCK_FRAMES_MAX, encodeBlock, type FrameInfo } from "../../format/block.ts";
 import { digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { HEADER_BYTES } from "../../format/header.ts";
@@ -12,12 +13,8 @@ export interface SealedBlock {
   readonly bytes: number;
   readonly frames: readonly FrameInfo[];
   readonly offsets: readonly number[];
-}
-
-/** A frame's bytes and what the index says of them. */
-export interface PackedFrame {
-  readonly info: FrameInfo;
-  readonly stored: Uint8Array;
+  /** The memory that the parts lie in: recycle() takes it back. */
+  readonly buffer: Buffer;
 }
 
 /** The digests of chunks as a frame's index entry has them. */
@@ -25,13 +22,20 @@ export function joinDigests(digests: readonly Digest[]): Uint8Array {
   return concatBytes(digests.map(digestBytes));
 }
 
-/** Fills one block after another. Hashing goes along with the frames, so that sealing takes no long turn. */
+/** Room for the frame that fills a block up, and for index and footer as a rule. */
+const SLACK_BYTES = 2 * MiB;
+
+/**
+ * Fills one block after another, in buffers that are used again: a sealed block's must be given back by recycle().
+ * Hashing goes along with the frames, so that sealing takes no long turn.
+ */
 export class BlockPacker {
   readonly #domain: string;
   readonly #blockBytes: number;
+  readonly #spare: Buffer[] = [];
   #frames: FrameInfo[] = [];
   #offsets: number[] = [];
-  #parts: Uint8Array[] = [];
+  #buffer: Buffer | undefined;
   #bytes = 0;
   #hasher: Hash | undefined;
 
@@ -41,42 +45,59 @@ export class BlockPacker {
     this.#blockBytes = blockBytes;
   }
 
-  /** Adds a frame; gives the block that this filled, if it did. */
-  add(frame: PackedFrame): SealedBlock | undefined {
-    const hasher = (this.#hasher ??= this.#begin());
-    hasher.update(frame.stored);
-    this.#frames.push(frame.info);
+  /** Whether the frame must wait for the block to be sealed. */
+  isFull(storedBytes: number): boolean {
+    if (this.#frames.length === 0) return false;
+    const room = (this.#buffer?.byteLength ?? 0) - this.#bytes;
+    return this.#bytes >= this.#blockBytes || this.#frames.length === BLOCK_FRAMES_MAX || storedBytes > room;
+  }
+
+  /** Adds a frame, which isFull() has let in: copies its bytes. */
+  add(info: FrameInfo, stored: Uint8Array): void {
+    const buffer = this.#begin(stored.byteLength);
+    buffer.set(stored, this.#bytes);
+    this.#hasher?.update(stored);
+    this.#frames.push(info);
     this.#offsets.push(this.#bytes);
-    this.#parts.push(frame.stored);
-    this.#bytes += frame.stored.byteLength;
-    const full = this.#bytes >= this.#blockBytes || this.#frames.length === BLOCK_FRAMES_MAX;
-    return full ? this.seal() : undefined;
+    this.#bytes += stored.byteLength;
   }
 
   /** The block so far, or undefined when there is none. */
   seal(): SealedBlock | undefined {
-    if (this.#hasher === undefined) return undefined;
+    if (this.#hasher === undefined || this.#buffer === undefined) return undefined;
     const { tail } = encodeBlock(this.#domain, this.#frames);
     this.#hasher.update(tail);
-    const parts = [...this.#parts, tail];
     const sealed = {
       digest: digestFromBytes(this.#hasher.digest()),
-      parts,
-      bytes: totalBytes(parts),
+      parts: [this.#buffer.subarray(0, this.#bytes), tail],
+      bytes: this.#bytes + tail.byteLength,
       frames: this.#frames,
       offsets: this.#offsets,
+      buffer: this.#buffer,
     };
     this.#hasher = undefined;
+    this.#buffer = undefined;
     this.#frames = [];
     this.#offsets = [];
-    this.#parts = [];
     return sealed;
   }
 
-  #begin(): Hash {
+  /** Takes a sealed block's memory back: its parts are void. */
+  recycle(sealed: SealedBlock): void {
+    this.#spare.push(sealed.buffer);
+  }
+
+  /** The buffer of the block under way, begun when there is none. */
+  #begin(firstBytes: number): Buffer {
+    if (this.#buffer !== undefined) return this.#buffer;
     const { head } = encodeBlock(this.#domain, []);
-    this.#parts = [head];
+    const neededBytes = Math.max(this.#blockBytes + SLACK_BYTES, HEADER_BYTES + firstBytes);
+    const index = this.#spare.findIndex((buffer) => buffer.byteLength >= neededBytes);
+    const [spare] = index === -1 ? [] : this.#spare.splice(index, 1);
+    this.#buffer = spare ?? Buffer.allocUnsafeSlow(neededBytes);
+    this.#buffer.set(head, 0);
     this.#bytes = HEADER_BYTES;
-    return createHash("sha256").update(head);
+    this.#hasher = createHash("sha256").update(head);
+    return this.#buffer;
   }
 }

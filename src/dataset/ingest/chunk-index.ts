@@ -101,7 +101,8 @@ export class ChunkIndex {
     try {
       const row = this.#insertBlock.get(digestBytes(block));
       const number = must(row, "a row was inserted")["number"] as number;
-      for (const [index, frame] of frames.entries()) this.#addFrame(number, index, offsets[index] ?? 0, frame);
+      for (const [index, frame] of frames.entries())
+        this.#addFrame(number, index, offsets[index] ?? 0, frame);
       this.#db.exec("COMMIT");
       this.#remember(number, block);
     } catch (error) {
@@ -170,7 +171,9 @@ function openDatabase(file: string | undefined): DatabaseSync {
 
 function prepareDatabase(db: DatabaseSync): DatabaseSync {
   // A hint need not survive a power failure, and a torn one is noticed and replaced: so no waiting for the disk.
-  db.exec("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192");
+  db.exec(
+    "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
+  );
   const version = db.prepare("PRAGMA user_version").get()?.["user_version"];
   if (version !== SCHEMA_VERSION) {
     db.exec(`

@@ -58,7 +58,10 @@ export interface IngestSession {
    * the bytes that it decodes to.
    */
   canBase(bases: readonly Digest[], decodedBytes: number, options?: CallOptions): Promise<boolean>;
-  /** Takes frames in the order in which they are to lie. Waits while too much is on its way to the store. */
+  /**
+   * Takes frames in the order in which they are to lie. Waits while too much is on its way to the store. The frames'
+   * bytes are the caller's again when it resolves.
+   */
   put(frames: readonly IngestFrame[], options?: CallOptions): Promise<void>;
   /** Takes a page of the version that does not lie in its manifest object, children before parents. */
   putPage(page: EncodedPage, options?: CallOptions): Promise<void>;

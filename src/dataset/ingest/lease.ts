@@ -1,4 +1,5 @@
 /** A producer's claim on what it builds on. docs/format.md §8.5 */
+import type { Clock } from "../../base/clock.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore } from "../../store/dataset-store.ts";
@@ -17,28 +18,28 @@ export class Lease {
   readonly #created: string;
   readonly #blocks = new Set<Digest>();
   readonly #versions = new Set<Digest>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #released = new AbortController();
   #beat = 0;
   #stored = -1;
   #last: Promise<void> = Promise.resolve();
 
   /** Nothing is claimed before the first store(). */
-  constructor(datasets: DatasetStore, id: string, holder: string, created: string) {
+  constructor(datasets: DatasetStore, clock: Clock, id: string, holder: string) {
     this.#datasets = datasets;
     this.#id = id;
     this.#holder = holder;
-    this.#created = created;
-    this.#timer = setInterval(() => {
-      this.store().catch(() => undefined); // the next store() that somebody waits for tells
-    }, RENEW_MS);
-    this.#timer.unref();
+    this.#created = new Date(clock.nowMs()).toISOString();
+    void this.#renew(clock);
   }
 
   /** Claims a block with the next store(). Errors: LIMIT_EXCEEDED. */
   addBlock(block: Digest): void {
     this.#blocks.add(block);
     if (this.#blocks.size > LEASE_BLOCKS_MAX) {
-      throw new AetherError("LIMIT_EXCEEDED", `one push may use at most ${LEASE_BLOCKS_MAX} blocks: give larger --block-size`);
+      throw new AetherError(
+        "LIMIT_EXCEEDED",
+        `one push may use at most ${LEASE_BLOCKS_MAX} blocks: give larger --block-size`,
+      );
     }
   }
 
@@ -65,9 +66,18 @@ export class Lease {
 
   /** Gives everything up. */
   async release(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#released.abort();
     await this.#last.catch(() => undefined);
     if (this.#stored !== -1) await this.#datasets.removeLease(this.#id);
+  }
+
+  /** Renews the claim now and then until it is given up. A write that fails is seen by the next store() that is awaited. */
+  async #renew(clock: Clock): Promise<void> {
+    const { signal } = this.#released;
+    while (!signal.aborted) {
+      await clock.sleep(RENEW_MS, signal).catch(() => undefined);
+      if (!signal.aborted && this.#stored !== -1) await this.store().catch(() => undefined);
+    }
   }
 
   async #write(options?: CallOptions): Promise<void> {

@@ -60,7 +60,7 @@ export class LocalIngest implements IngestSession {
     this.#index = index;
     this.#plans = new PlanMaker(index, new BlockIndexes(store.blocks));
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
-    this.#lease = new Lease(store.datasets, random.id(), options.publisher, new Date(clock.nowMs()).toISOString());
+    this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
     this.#dryRun = options.dryRun === true;
     if (options.reference !== undefined) this.#lease.addVersion(options.reference);
   }
@@ -119,12 +119,13 @@ export class LocalIngest implements IngestSession {
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     const version = digestOf(publication.root);
     this.#pending.push(rootPlan(version, publication));
-    const last = this.#packer.seal();
-    if (last !== undefined) await this.#send(last, options);
+    await this.#sealAndSend(options);
     await this.#settle();
     await this.#writePlans(options);
     await this.#putManifest(version, publication, options);
-    const moved = this.#dryRun ? publication.tags.map(() => false) : await this.#commit(version, publication, options);
+    const moved = this.#dryRun
+      ? publication.tags.map(() => false)
+      : await this.#commit(version, publication, options);
     await this.#lease.release();
     return { version, moved, totals: this.#totals() };
   }
@@ -159,14 +160,19 @@ export class LocalIngest implements IngestSession {
   }
 
   async #pack(info: FrameInfo, stored: Uint8Array, options: CallOptions): Promise<void> {
-    const sealed = this.#packer.add({ info, stored });
-    if (sealed !== undefined) await this.#send(sealed, options);
+    if (this.#packer.isFull(stored.byteLength)) await this.#sealAndSend(options);
+    this.#packer.add(info, stored);
   }
 
-  /** Starts the block's way to the store; waits while too many are on it. */
-  async #send(sealed: SealedBlock, options: CallOptions): Promise<void> {
+  /** Starts the block's way to the store, if there is one; waits while too many are on it. */
+  async #sealAndSend(options: CallOptions): Promise<void> {
+    const sealed = this.#packer.seal();
+    if (sealed === undefined) return;
     this.#storedBytes += sealed.bytes;
-    if (this.#dryRun) return;
+    if (this.#dryRun) {
+      this.#packer.recycle(sealed);
+      return;
+    }
     this.#lease.addBlock(sealed.digest);
     await this.#lease.storeGrown(options);
     while (this.#puts.size >= PUTS_MAX) await Promise.race(this.#puts);
@@ -181,8 +187,10 @@ export class LocalIngest implements IngestSession {
 
   async #store(sealed: SealedBlock, options: CallOptions): Promise<void> {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
+    this.#packer.recycle(sealed);
     this.#index.add(sealed.digest, sealed.frames, sealed.offsets);
-    for (const frame of sealed.frames) for (const digest of splitDigests(frame.digests)) this.#promised.delete(digest);
+    for (const frame of sealed.frames)
+      for (const digest of splitDigests(frame.digests)) this.#promised.delete(digest);
     await this.#writePlans(options);
   }
 
@@ -198,7 +206,8 @@ export class LocalIngest implements IngestSession {
   /** Writes the plans whose chunks are all in sealed blocks; pages come after their chunks, so these are the first. */
   async #writePlans(options: CallOptions): Promise<void> {
     const ready: PendingPlan[] = [];
-    const isSealed = (plan: PendingPlan): boolean => plan.items.every((digest) => !this.#promised.has(digest));
+    const isSealed = (plan: PendingPlan): boolean =>
+      plan.items.every((digest) => !this.#promised.has(digest));
     while (this.#pending[0] !== undefined && (this.#dryRun || isSealed(this.#pending[0]))) {
       ready.push(this.#pending[0]);
       this.#pending.shift();
@@ -286,7 +295,9 @@ function itemsOf(page: EncodedPage): Digest[] {
 function rootPlan(version: Digest, publication: Publication): PendingPlan {
   const root = decodeRoot(publication.root);
   if (publication.inlinePages.length === 0) {
-    const tops = [root.entries, root.times, root.chunks].flatMap((tree) => (tree === undefined ? [] : [tree.digest]));
+    const tops = [root.entries, root.times, root.chunks].flatMap((tree) =>
+      tree === undefined ? [] : [tree.digest],
+    );
     return { key: version, covers: "items", items: tops };
   }
   const items: Digest[] = [];
@@ -304,6 +315,7 @@ function rootPlan(version: Digest, publication: Publication): PendingPlan {
 
 function splitDigests(joined: Uint8Array): Digest[] {
   const digests: Digest[] = [];
-  for (let offset = 0; offset < joined.byteLength; offset += DIGEST_BYTES) digests.push(digestFromBytes(joined, offset));
+  for (let offset = 0; offset < joined.byteLength; offset += DIGEST_BYTES)
+    digests.push(digestFromBytes(joined, offset));
   return digests;
 }

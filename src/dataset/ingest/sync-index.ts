@@ -30,7 +30,8 @@ export async function syncIndex(
       index.add(block, its === domain ? frames : [], offsets);
     } catch (error) {
       const code = codeOf(error);
-      if (code !== "OBJECT_MISSING" && code !== "OBJECT_INVALID" && code !== "FORMAT_UNSUPPORTED") throw error;
+      if (code !== "OBJECT_MISSING" && code !== "OBJECT_INVALID" && code !== "FORMAT_UNSUPPORTED")
+        throw error;
       options.onBad?.(block, error);
     }
   };

@@ -99,7 +99,11 @@ export class DeltaPlanner {
     for (const [pieceFrom, pieceTo] of pieces(chunks, from, to)) {
       const pieceBytes = sumLengths(chunks, pieceFrom, pieceTo);
       const window = windowFor(gapStart, gapEnd, offset / bytes, pieceBytes / bytes);
-      runs.push({ from: pieceFrom, to: pieceTo, base: pieceBytes > DELTA_BYTES_MAX ? undefined : this.#base(window) });
+      runs.push({
+        from: pieceFrom,
+        to: pieceTo,
+        base: pieceBytes > DELTA_BYTES_MAX ? undefined : this.#base(window),
+      });
       offset += pieceBytes;
     }
     return runs;
@@ -139,7 +143,12 @@ export class DeltaPlanner {
 }
 
 /** The part of a gap in the old bytes where a piece (`at` and `share` of its run) most likely stood. */
-function windowFor(gapStart: number, gapEnd: number, at: number, share: number): { start: number; end: number } {
+function windowFor(
+  gapStart: number,
+  gapEnd: number,
+  at: number,
+  share: number,
+): { start: number; end: number } {
   const gapBytes = gapEnd - gapStart;
   if (gapBytes <= DELTA_BYTES_MAX) return { start: gapStart, end: gapEnd };
   const middle = gapStart + Math.floor((at + share / 2) * gapBytes);
@@ -147,7 +156,11 @@ function windowFor(gapStart: number, gapEnd: number, at: number, share: number):
   return { start, end: start + DELTA_BYTES_MAX };
 }
 
-function* pieces(chunks: readonly NewChunk[], from: number, to: number): Generator<readonly [number, number]> {
+function* pieces(
+  chunks: readonly NewChunk[],
+  from: number,
+  to: number,
+): Generator<readonly [number, number]> {
   let start = from;
   let bytes = 0;
   for (let index = from; index < to; index++) {

@@ -70,7 +70,8 @@ export class ManifestWriter {
     const chunks = this.#chunks.finish();
     await this.drain(options);
     const root = { chunking: this.#chunking, ...this.#counts, entries, times, chunks };
-    if ((chunks === undefined) !== (root.bytes === 0)) throw new AetherError("INTERNAL", "the chunks are not the files'");
+    if ((chunks === undefined) !== (root.bytes === 0))
+      throw new AetherError("INTERNAL", "the chunks are not the files'");
     return { root, rootBytes: encodeRoot(root), inlinePages: this.#pages.map((page) => page.bytes) };
   }
 }

@@ -27,7 +27,9 @@ export async function findPredecessor(
     if (version !== undefined) return version;
   }
   const name = tags[0]?.name;
-  return name === undefined ? undefined : openReadable(engine, await newestOf(engine, name, options), options);
+  return name === undefined
+    ? undefined
+    : openReadable(engine, await newestOf(engine, name, options), options);
 }
 
 async function newestOf(engine: Engine, name: DatasetName, options: CallOptions): Promise<Digest | null> {

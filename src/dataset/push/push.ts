@@ -50,7 +50,10 @@ function checkOptions(options: PushOptions): void {
   const { tags, message = "", labels = {}, publisher } = options;
   const [first] = tags;
   if (first === undefined || tags.length > TAGS_PER_PUSH_MAX) {
-    throw new AetherError("ARGUMENT_INVALID", `a push sets 1 to ${TAGS_PER_PUSH_MAX} tags, not ${tags.length}`);
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `a push sets 1 to ${TAGS_PER_PUSH_MAX} tags, not ${tags.length}`,
+    );
   }
   checkAnnotations({ publisher, message, labels });
 }
@@ -68,7 +71,10 @@ async function pushOnce(engine: Engine, options: PushOptions): Promise<Omit<Push
     await syncIndex(index, engine.store.blocks, domain, call);
     const blockBytes = Math.max(
       BLOCK_BYTES_MIN,
-      Math.min(options.blockBytes ?? BLOCK_BYTES_DEFAULT, Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE)),
+      Math.min(
+        options.blockBytes ?? BLOCK_BYTES_DEFAULT,
+        Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE),
+      ),
     );
     const { publisher, dryRun } = options;
     const session = new LocalIngest(engine, index, {
@@ -108,7 +114,10 @@ async function sharedSettings(
   );
   const domain = settings[0]?.domain ?? "";
   if (settings.some((setting) => setting.domain !== domain)) {
-    throw new AetherError("FEATURE_UNSUPPORTED", "the tags of one push must lie in one scope: push once for each scope");
+    throw new AetherError(
+      "FEATURE_UNSUPPORTED",
+      "the tags of one push must lie in one scope: push once for each scope",
+    );
   }
   return { domain, chunking: settings[0]?.chunking };
 }
@@ -150,7 +159,8 @@ async function chooseReference(
 ): Promise<Reference | undefined> {
   const cached = statCache === undefined || options.rehash === true ? undefined : statCacheVersion(statCache);
   if (cached !== undefined) {
-    const version = cached === predecessor?.digest ? predecessor : await openIfThere(engine, cached, options.signal);
+    const version =
+      cached === predecessor?.digest ? predecessor : await openIfThere(engine, cached, options.signal);
     if (version !== undefined && sameChunking(version.root.chunking, chunking)) {
       return new Reference(engine, version, { isStatCacheValid: true });
     }

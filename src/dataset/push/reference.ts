@@ -117,7 +117,9 @@ function lastPath(segment: OldSegment): string {
 
 /** Whether two segments have the same files, content included, as far as paths and digests tell. */
 export function sameFiles(files: readonly { readonly path: string }[], old: OldSegment): boolean {
-  return files.length === old.files.length && files.every((file, index) => file.path === old.files[index]?.path);
+  return (
+    files.length === old.files.length && files.every((file, index) => file.path === old.files[index]?.path)
+  );
 }
 
 /** The digests of an old segment's files, by position. */

@@ -1,7 +1,7 @@
 /** Reads, hashes and cuts segments in shared memory. Synchronous: for the source's thread. */
 import { createHash, hash, type Hash } from "node:crypto";
 import fs from "node:fs";
-import { assert, must } from "../../base/assert.ts";
+import { must } from "../../base/assert.ts";
 import { AetherError, errnoOf } from "../../base/errors.ts";
 import { Chunker, type ChunkerMemory } from "../../format/chunker.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
@@ -21,8 +21,12 @@ export interface ScannedFile {
 }
 
 /** A stretch of a segment, in the shared memory. */
-export interface ScannedSpan {
-  /** Ends of its chunks: the first begins at the span's start, each other one where the one before ends. */
+export interface ScannedPiece {
+  /** The segment's id. */
+  readonly segment: number;
+  /** Where the piece begins. */
+  readonly start: number;
+  /** Ends of its chunks: the first begins at the piece's start, each other one where the one before ends. */
   readonly chunkEnds: Uint32Array;
   /** Their digests, 32 bytes each. */
   readonly digests: Uint8Array;
@@ -30,14 +34,27 @@ export interface ScannedSpan {
   readonly files: readonly ScannedFile[];
   /** Whether the segment ends with it. */
   readonly done: boolean;
-  /** Whether everything of this segment before this span is void: its file changed and is read again. */
+  /** Whether everything of this segment before is void: its file changed and is read again. */
   readonly restarted: boolean;
+}
+
+/** A segment to be scanned: one file of at least the average size, or a run of smaller, non-empty ones. */
+export interface SegmentRequest {
+  readonly id: number;
+  readonly files: readonly SegmentFile[];
 }
 
 /** A file of a segment as the walk saw it. */
 export interface SegmentFile {
   readonly path: string;
   readonly size: number;
+}
+
+/** What a read brought: where it ends, and the files that ended in it. */
+interface Read {
+  readonly end: number;
+  readonly files: readonly ScannedFile[];
+  readonly restarted: boolean;
 }
 
 interface OpenFile {
@@ -47,17 +64,18 @@ interface OpenFile {
   readBytes: number;
 }
 
-/** Scans one segment after another, span by span, each into the place it is told. */
+/** Scans one segment after another into slots of the shared memory. */
 export class SegmentScanner {
   readonly #fullPath: (path: string) => string;
   readonly #bytes: Uint8Array;
   readonly #chunker: Chunker;
   readonly #averageBytes: number;
-  #files: readonly SegmentFile[] = [];
+  readonly #waiting: SegmentRequest[] = [];
+  #segment: SegmentRequest | undefined;
   #next = 0;
   #large: OpenFile | undefined;
   #tries = 0;
-  /** What the last span left uncut. */
+  /** What the last piece left uncut. */
   #carry = { start: 0, end: 0 };
 
   /** `fullPath` gives where a walked path lies. */
@@ -68,36 +86,59 @@ export class SegmentScanner {
     this.#averageBytes = chunking.averageBytes;
   }
 
-  /** Begins a segment: one file of at least the average size, or a run of smaller, non-empty ones. */
-  open(files: readonly SegmentFile[]): void {
-    assert(files.length > 0 && this.#next === this.#files.length, "the segment before is done");
-    this.#files = files;
-    this.#next = 0;
-    this.#tries = 0;
-    this.#carry = { start: 0, end: 0 };
+  /** Adds segments to those that wait. */
+  enqueue(segments: readonly SegmentRequest[]): void {
+    this.#waiting.push(...segments);
   }
 
   /**
-   * Reads on into [start,end) of the memory, which must hold twice the longest chunk. Errors: SOURCE_CHANGED when a file
-   * is not what the walk saw any more, or does not hold still; SOURCE_UNREADABLE.
+   * Reads segments in order into [start,end) of the memory, which must hold twice the longest chunk, until it is full or
+   * nothing waits. A segment that does not fit goes on in the next call. Errors: SOURCE_CHANGED when a file is not what
+   * the walk saw any more, or does not hold still; SOURCE_UNREADABLE.
    */
-  scan(start: number, end: number): ScannedSpan {
-    const carried = this.#carry.end - this.#carry.start;
-    this.#bytes.copyWithin(start, this.#carry.start, this.#carry.end);
-    const isLarge = must(this.#files[0], "a segment is open").size >= this.#averageBytes;
-    const from = start + carried;
-    const read = isLarge ? this.#readLarge(from, end) : this.#readRun(from, end);
-    const done = this.#next === this.#files.length;
-    const dataEnd = read.end;
-    const cutStart = read.restarted ? from : start;
-    const chunkEnds = this.#chunker.cut(cutStart, dataEnd, done);
-    const carryStart = chunkEnds.at(-1) ?? cutStart;
-    this.#carry = done || read.restarted ? { start: 0, end: 0 } : { start: carryStart, end: dataEnd };
-    if (read.restarted) {
-      return { chunkEnds: new Uint32Array(0), digests: new Uint8Array(0), files: [], done: false, restarted: true };
+  fill(start: number, end: number): ScannedPiece[] {
+    const pieces: ScannedPiece[] = [];
+    for (let at = start; ;) {
+      const segment = (this.#segment ??= this.#begin());
+      if (segment === undefined || (at > start && !this.#fits(segment, end - at))) return pieces;
+      const piece = this.#scan(segment, at, end);
+      pieces.push(piece);
+      if (piece.restarted) continue;
+      if (!piece.done) return pieces;
+      this.#segment = undefined;
+      at = piece.chunkEnds.at(-1) ?? at;
     }
+  }
+
+  #begin(): SegmentRequest | undefined {
+    this.#next = 0;
+    this.#tries = 0;
+    this.#carry = { start: 0, end: 0 };
+    return this.#waiting.shift();
+  }
+
+  /** Whether the whole segment most likely fits: a piece of one is worth a fresh slot. */
+  #fits(segment: SegmentRequest, roomBytes: number): boolean {
+    let needed = this.#averageBytes;
+    for (const file of segment.files) needed += file.size;
+    return needed <= roomBytes;
+  }
+
+  #scan(segment: SegmentRequest, start: number, end: number): ScannedPiece {
+    const from = start + this.#carry.end - this.#carry.start;
+    this.#bytes.copyWithin(start, this.#carry.start, this.#carry.end);
+    const isLarge = must(segment.files[0], "a segment has a file").size >= this.#averageBytes;
+    const read = isLarge ? this.#readLarge(segment, from, end) : this.#readRun(segment, from, end);
+    if (read.restarted) {
+      this.#carry = { start: 0, end: 0 };
+      const nothing = { chunkEnds: new Uint32Array(0), digests: new Uint8Array(0), files: [] };
+      return { segment: segment.id, start, ...nothing, done: false, restarted: true };
+    }
+    const done = this.#next === segment.files.length;
+    const chunkEnds = this.#chunker.cut(start, read.end, done);
+    this.#carry = { start: chunkEnds.at(-1) ?? start, end: read.end };
     const digests = this.#digests(start, chunkEnds);
-    return { chunkEnds, digests, files: read.files, done, restarted: false };
+    return { segment: segment.id, start, chunkEnds, digests, files: read.files, done, restarted: false };
   }
 
   /** Closes what an error left open. */
@@ -116,10 +157,10 @@ export class SegmentScanner {
     return digests;
   }
 
-  #readRun(start: number, end: number): { end: number; files: ScannedFile[]; restarted: boolean } {
+  #readRun(segment: SegmentRequest, start: number, end: number): Read {
     const files: ScannedFile[] = [];
     let at = start;
-    for (let file = this.#files[this.#next]; file !== undefined; file = this.#files[this.#next]) {
+    for (let file = segment.files[this.#next]; file !== undefined; file = segment.files[this.#next]) {
       if (end - at < this.#averageBytes) break;
       const scanned = this.#readSmall(file, at);
       files.push(scanned);
@@ -153,8 +194,8 @@ export class SegmentScanner {
     throw changed(file.path);
   }
 
-  #readLarge(start: number, end: number): { end: number; files: ScannedFile[]; restarted: boolean } {
-    const file = must(this.#files[0], "a segment is open");
+  #readLarge(segment: SegmentRequest, start: number, end: number): Read {
+    const file = must(segment.files[0], "a segment has a file");
     const open = (this.#large ??= this.#openLarge(file));
     const size = Number(open.before.size);
     const wanted = Math.min(end - start, size - open.readBytes);

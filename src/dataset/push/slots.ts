@@ -49,5 +49,5 @@ export class SlotPool {
 
 /** Bytes of the shared memory as workers see them. */
 export function sharedBuffer(memory: ChunkerMemory): SharedArrayBuffer {
-  return must(memory.memory.buffer as unknown as SharedArrayBuffer, "the memory is shared");
+  return must(memory.memory.buffer, "the memory is shared");
 }

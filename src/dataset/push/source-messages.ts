@@ -2,7 +2,7 @@
 import type { ChunkerMemory } from "../../format/chunker.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import type { PlainError } from "../workers/message.ts";
-import type { ScannedSpan, SegmentFile } from "./scan.ts";
+import type { ScannedPiece, SegmentRequest } from "./scan.ts";
 
 /** How the thread is started. */
 export interface SourceSettings {
@@ -12,7 +12,11 @@ export interface SourceSettings {
   readonly chunking: ChunkingParameters;
   readonly memory: ChunkerMemory;
   /** The stat cache to compare with, and where to write the next one. */
-  readonly statCache: { readonly read: string | undefined; readonly write: string | undefined; readonly id: string };
+  readonly statCache: {
+    readonly read: string | undefined;
+    readonly write: string | undefined;
+    readonly id: string;
+  };
 }
 
 /** Entries of a walk, in columns: cheap to send. */
@@ -35,13 +39,17 @@ export interface WalkBatch {
 
 export type SourceRequest =
   | { readonly kind: "walk" }
-  | { readonly kind: "open"; readonly files: readonly SegmentFile[] }
-  | { readonly kind: "scan"; readonly start: number; readonly end: number }
+  | {
+      readonly kind: "fill";
+      readonly segments: readonly SegmentRequest[];
+      readonly start: number;
+      readonly end: number;
+    }
   | { readonly kind: "commit"; readonly version: string }
   | { readonly kind: "close" };
 
 export interface SourceReply {
   readonly batch?: WalkBatch;
-  readonly span?: ScannedSpan;
+  readonly pieces?: readonly ScannedPiece[];
   readonly error?: PlainError;
 }

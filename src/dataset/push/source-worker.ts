@@ -29,9 +29,14 @@ class SourceThread {
     this.#settings = settings;
     this.#root = openRoot(source);
     const { path, fileName } = this.#root;
-    this.#scanner = new SegmentScanner((name) => (fileName === undefined ? `${path}/${name}` : path), chunking, memory);
+    this.#scanner = new SegmentScanner(
+      (name) => (fileName === undefined ? `${path}/${name}` : path),
+      chunking,
+      memory,
+    );
     this.#cache = new StatCacheReader(statCache.read);
-    this.#nextCache = statCache.write === undefined ? undefined : new StatCacheWriter(statCache.write, statCache.id);
+    this.#nextCache =
+      statCache.write === undefined ? undefined : new StatCacheWriter(statCache.write, statCache.id);
     this.#walk = walk(this.#root, createPathFilter({ exclude }), (skippedPath, error) => {
       this.#skip(skippedPath, error);
     });
@@ -41,11 +46,9 @@ class SourceThread {
     switch (request.kind) {
       case "walk":
         return { batch: this.#walkBatch() };
-      case "open":
-        this.#scanner.open(request.files);
-        return {};
-      case "scan":
-        return { span: this.#scanner.scan(request.start, request.end) };
+      case "fill":
+        this.#scanner.enqueue(request.segments);
+        return { pieces: this.#scanner.fill(request.start, request.end) };
       case "commit":
         this.#nextCache?.commit(must(digestFromHex(request.version), "a version is named by its digest"));
         return {};

@@ -5,7 +5,7 @@ import type { Digest } from "../../format/digest.ts";
 import type { TimelessEntry } from "../../format/page.ts";
 import type { FileTime } from "../../format/entry.ts";
 import { reviveError } from "../workers/message.ts";
-import type { ScannedSpan, SegmentFile } from "./scan.ts";
+import type { ScannedPiece, SegmentRequest } from "./scan.ts";
 import type { SourceReply, SourceRequest, SourceSettings, WalkBatch } from "./source-messages.ts";
 
 const WORKER_URL = new URL(
@@ -40,7 +40,10 @@ export class Source {
 
   /** Starts the thread. The first answer fails with SOURCE_NOT_FOUND when there is no such source. */
   constructor(settings: SourceSettings) {
-    this.#worker = new Worker(WORKER_URL, { workerData: settings });
+    this.#worker = new Worker(WORKER_URL, {
+      workerData: settings,
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    });
     this.#worker.unref();
     this.#worker.on("message", (reply: SourceReply) => {
       const waiting = must(this.#waiting.shift(), "a reply answers a request");
@@ -62,15 +65,14 @@ export class Source {
     return { entries, skipped, done };
   }
 
-  /** Begins a segment. */
-  async open(files: readonly SegmentFile[]): Promise<void> {
-    await this.#ask({ kind: "open", files });
-  }
-
-  /** Reads on in the segment, into [start,end) of the memory. */
-  async scan(start: number, end: number): Promise<ScannedSpan> {
-    const { span } = await this.#ask({ kind: "scan", start, end });
-    return must(span, "a scan is answered by a span");
+  /** Reads segments, the ones given last, into [start,end) of the memory. */
+  async fill(
+    segments: readonly SegmentRequest[],
+    start: number,
+    end: number,
+  ): Promise<readonly ScannedPiece[]> {
+    const { pieces } = await this.#ask({ kind: "fill", segments, start, end });
+    return must(pieces, "a fill is answered by pieces");
   }
 
   /** Keeps what the walk saw as the stat cache about `version`. */
@@ -85,7 +87,7 @@ export class Source {
   }
 
   #ask(request: SourceRequest): Promise<SourceReply> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure as Error);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#worker.postMessage(request);

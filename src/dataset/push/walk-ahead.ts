@@ -34,6 +34,11 @@ export class WalkAhead {
     for await (const batch of this.#channel) yield batch.entries;
   }
 
+  /** Ends it: batches() rejects with `error`. */
+  fail(error: unknown): void {
+    this.#channel.fail(error);
+  }
+
   async #run(): Promise<void> {
     while (!this.#done) {
       const batch = await this.#source.walk();

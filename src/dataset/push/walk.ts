@@ -86,7 +86,8 @@ function list(folder: string, path: string, skip: ReportSkip): readonly Listed[]
     if (errnoOf(cause) !== "ENOENT") skip(path, sourceError(cause, path, "the folder"));
     return [];
   }
-  if (entries.some((entry) => entry.name.includes("\ufffd"))) entries = withoutForeignNames(folder, path, entries, skip);
+  if (entries.some((entry) => entry.name.includes("\ufffd")))
+    entries = withoutForeignNames(folder, path, entries, skip);
   const items: Listed[] = [];
   for (const entry of entries) {
     items.push({ name: entry.name, key: entry.name, below: false });
@@ -108,7 +109,10 @@ function withoutForeignNames(
     if (Buffer.from(name).equals(raw)) valid.add(name);
     else {
       const shown = `${path === "" ? "" : `${path}/`}${raw.toString("latin1")}`;
-      skip(shown, new AetherError("SOURCE_UNSUPPORTED", `the name of ${JSON.stringify(shown)} is not UTF-8: rename it`));
+      skip(
+        shown,
+        new AetherError("SOURCE_UNSUPPORTED", `the name of ${JSON.stringify(shown)} is not UTF-8: rename it`),
+      );
     }
   }
   return entries.filter((entry) => valid.has(entry.name));
@@ -117,7 +121,13 @@ function withoutForeignNames(
 function readEntry(full: string, path: string, skip: ReportSkip): WalkedEntry | undefined {
   const fault = pathFault(path);
   if (fault !== undefined) {
-    skip(path, new AetherError("PATH_INVALID", `${JSON.stringify(path.slice(0, 200))} cannot be in a dataset: ${fault}`));
+    skip(
+      path,
+      new AetherError(
+        "PATH_INVALID",
+        `${JSON.stringify(path.slice(0, 200))} cannot be in a dataset: ${fault}`,
+      ),
+    );
     return undefined;
   }
   try {
@@ -159,7 +169,10 @@ export function sourceError(cause: unknown, path: string, what: string): AetherE
   const codes: Record<string, [ErrorCode, string]> = {
     ENOENT: ["SOURCE_NOT_FOUND", `${named} does not exist`],
     ENOTDIR: ["SOURCE_NOT_FOUND", `${named} does not exist`],
-    EACCES: ["SOURCE_UNREADABLE", `${named} may not be read: mend its permissions, or give --skip-unreadable`],
+    EACCES: [
+      "SOURCE_UNREADABLE",
+      `${named} may not be read: mend its permissions, or give --skip-unreadable`,
+    ],
     EPERM: ["SOURCE_UNREADABLE", `${named} may not be read: mend its permissions, or give --skip-unreadable`],
   };
   const [code, message] = codes[errno] ?? ["SOURCE_UNREADABLE", `${named} cannot be read (${errno})`];

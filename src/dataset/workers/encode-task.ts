@@ -1,5 +1,5 @@
 /** Encoding frames in a thread, from memory that it shares with the scanner. */
-import { CODECS, encodeDelta, encodePlain, type Codec } from "../../format/frame.ts";
+import { CODECS, encodeDelta, encodePlain, type Codec, type EncodedFrame } from "../../format/frame.ts";
 import type { TaskResult } from "./tasks.ts";
 
 /** One frame to make: a piece of the shared memory, against a dictionary when there is one. */
@@ -23,64 +23,48 @@ export interface EncodedItem {
   /** Index of the request, and of the chunk in it (0 for a delta, which holds them all). */
   readonly request: number;
   readonly chunk: number;
+  /** Where the stored bytes lie in the shared memory, and how many they are. */
+  readonly start: number;
   readonly storedBytes: number;
-}
-
-export interface EncodeOutput {
-  readonly items: readonly EncodedItem[];
-  /** The frames' bytes one after another. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** A delta that is this much shorter than its run is kept without trying the plain form. */
 const CLEAR_GAIN = 0.25;
 
-export function encodeFrames(input: EncodeInput): TaskResult<EncodeOutput> {
+/** Encodes in place: a frame is written over the bytes that it was made of, and is never longer than they are. */
+export function encodeFrames(input: EncodeInput): TaskResult<EncodedItem[]> {
   const memory = new Uint8Array(input.memory);
   const items: EncodedItem[] = [];
-  const parts: Uint8Array[] = [];
   for (const [request, wanted] of input.requests.entries()) {
-    for (const [chunk, frame] of encodeRequest(memory, wanted, input.level).entries()) {
-      items.push({ codec: frame.codec, request, chunk, storedBytes: frame.stored.byteLength });
-      parts.push(frame.stored);
+    const made = encodeRequest(memory, wanted, input.level);
+    for (const [chunk, { codec, stored, start }] of made.entries()) {
+      if (codec !== CODECS.raw) memory.set(stored, start);
+      items.push({ codec, request, chunk, start, storedBytes: stored.byteLength });
     }
   }
-  const bytes = joined(parts);
-  return { output: { items, bytes }, transfer: [bytes.buffer] };
+  return { output: items, transfer: [] };
 }
 
-function encodeRequest(
-  memory: Uint8Array,
-  request: EncodeRequest,
-  level: number,
-): ReturnType<typeof encodePlain>[] {
-  const plain = (): ReturnType<typeof encodePlain>[] => {
-    let start = request.start;
-    return request.chunkEnds.map((end) => {
-      const frame = encodePlain(memory.subarray(start, end), level);
-      start = end;
-      return frame;
-    });
-  };
-  if (request.dictionary === undefined) return plain();
-  const run = memory.subarray(request.start, request.end);
-  const delta = encodeDelta(run, request.dictionary, Math.max(level, 1));
+type MadeFrame = EncodedFrame & { readonly start: number };
+
+function encodeRequest(memory: Uint8Array, request: EncodeRequest, level: number): MadeFrame[] {
+  const { dictionary, start } = request;
+  if (dictionary === undefined) return encodeChunks(memory, request, level);
+  const run = memory.subarray(start, request.end);
+  const delta = { ...encodeDelta(run, dictionary, Math.max(level, 1)), start };
   if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) return [delta];
-  const frames = plain();
-  const plainBytes = frames.reduce((sum, frame) => sum + frame.stored.byteLength, 0);
-  return delta.stored.byteLength < plainBytes ? [delta] : frames;
+  const plain = encodeChunks(memory, request, level);
+  const plainBytes = plain.reduce((sum, frame) => sum + frame.stored.byteLength, 0);
+  return delta.stored.byteLength < plainBytes ? [delta] : plain;
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  let length = 0;
-  for (const part of parts) length += part.byteLength;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
+function encodeChunks(memory: Uint8Array, request: EncodeRequest, level: number): MadeFrame[] {
+  let start = request.start;
+  return request.chunkEnds.map((end) => {
+    const frame = { ...encodePlain(memory.subarray(start, end), level), start };
+    start = end;
+    return frame;
+  });
 }
 
 /** Whether an item holds its request's whole run. */

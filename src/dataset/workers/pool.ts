@@ -16,6 +16,9 @@ interface Job {
 /** The worker's module, whichever form this one runs in. */
 const WORKER_URL = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
 
+/** Threads make little garbage but buffers: a small nursery has these freed soon. */
+const YOUNG_MEMORY_MB = 4;
+
 /**
  * A fixed number of threads that run tasks in the order they were given. Callers bound what they queue: a job's input
  * counts against their memory, not the pool's. Threads start with the first job and end with close().
@@ -78,7 +81,7 @@ export class WorkerPool {
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER_URL);
+    const worker = new Worker(WORKER_URL, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEMORY_MB } });
     worker.unref();
     this.#all.add(worker);
     worker.on("message", (reply: Reply) => {

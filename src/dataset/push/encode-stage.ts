@@ -1,0 +1,77 @@
+/** Has the pool's threads encode what is new in a slot. */
+import { must } from "../../base/assert.ts";
+import { MiB } from "../../base/limits.ts";
+import type { ChunkerMemory } from "../../format/chunker.ts";
+import type { IngestFrame } from "../ingest/ingest.ts";
+import { isDelta } from "../workers/encode-task.ts";
+import type { WorkerPool } from "../workers/pool.ts";
+import { sumLengths, type PiecePlan, type PieceResult, type Work } from "./segment-push.ts";
+import { sharedBuffer } from "./slots.ts";
+
+/** Input bytes of one job: enough to be worth a message, few enough to spread over the threads. */
+const JOB_BYTES = MiB;
+
+/** Encodes pieces of one slot: small ones of several segments go together. */
+export class EncodeStage {
+  readonly #pool: WorkerPool;
+  readonly #memory: SharedArrayBuffer;
+  readonly #level: number;
+  readonly #signal: AbortSignal | undefined;
+
+  /** `level` is zstd's. */
+  constructor(pool: WorkerPool, memory: ChunkerMemory, level: number, signal: AbortSignal | undefined) {
+    this.#pool = pool;
+    this.#memory = sharedBuffer(memory);
+    this.#level = level;
+    this.#signal = signal;
+  }
+
+  /** The pieces with their frames, in order. These lie in the slot, in place of what they were made of. */
+  async encode(plans: readonly PiecePlan[]): Promise<PieceResult[]> {
+    const works = plans.flatMap((plan) => plan.works);
+    const jobs = groupWorks(works).map((group) => this.#job(group));
+    const frames = new Map<Work, IngestFrame[]>();
+    for (const done of await Promise.all(jobs)) for (const [work, made] of done) frames.set(work, made);
+    return plans.map((plan) => {
+      const missing = plan.chunks.filter((chunk) => chunk.isMissing);
+      return {
+        chunks: plan.chunks.map(({ digest, length }) => ({ digest, length })),
+        frames: plan.works.flatMap((work) => must(frames.get(work), "each work was done")),
+        bytes: sumLengths(plan.chunks),
+        newChunks: missing.length,
+        newBytes: sumLengths(missing),
+      };
+    });
+  }
+
+  async #job(works: readonly Work[]): Promise<Map<Work, IngestFrame[]>> {
+    const requests = works.map((work) => work.request);
+    const input = { memory: this.#memory, level: this.#level, requests };
+    const items = await this.#pool.run("encodeFrames", input, { signal: this.#signal });
+    const made = new Map<Work, IngestFrame[]>(works.map((work) => [work, []]));
+    for (const item of items) {
+      const work = must(works[item.request], "an item answers a request");
+      const { codec, start, storedBytes } = item;
+      const stored = new Uint8Array(this.#memory, start, storedBytes);
+      const frame = isDelta(item)
+        ? { codec, chunks: work.chunks, stored, base: work.run.base?.frame }
+        : { codec, chunks: [must(work.chunks[item.chunk], "an item is a chunk's")], stored, base: undefined };
+      made.get(work)?.push(frame);
+    }
+    return made;
+  }
+}
+
+function groupWorks(works: readonly Work[]): Work[][] {
+  const groups: Work[][] = [];
+  let bytes = JOB_BYTES;
+  for (const work of works) {
+    if (bytes >= JOB_BYTES) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)?.push(work);
+    bytes += work.request.end - work.request.start;
+  }
+  return groups;
+}
