@@ -74,9 +74,13 @@ export class Lease {
   /** Renews the claim now and then until it is given up. A write that fails is seen by the next store() that is awaited. */
   async #renew(clock: Clock): Promise<void> {
     const { signal } = this.#released;
-    while (!signal.aborted) {
-      await clock.sleep(RENEW_MS, signal).catch(() => undefined);
-      if (!signal.aborted && this.#stored !== -1) await this.store().catch(() => undefined);
+    for (;;) {
+      const isOver = await clock.sleep(RENEW_MS, signal).then(
+        () => false,
+        () => true,
+      );
+      if (isOver) return;
+      if (this.#stored !== -1) await this.store().catch(() => undefined);
     }
   }
 

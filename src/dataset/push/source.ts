@@ -36,7 +36,7 @@ export interface SourceBatch {
 export class Source {
   readonly #worker: Worker;
   readonly #waiting: { resolve: (reply: SourceReply) => void; reject: (error: unknown) => void }[] = [];
-  #failure: unknown;
+  #failure: Error | undefined;
 
   /** Starts the thread. The first answer fails with SOURCE_NOT_FOUND when there is no such source. */
   constructor(settings: SourceSettings) {
@@ -94,7 +94,7 @@ export class Source {
     });
   }
 
-  #fail(error: unknown): void {
+  #fail(error: Error): void {
     this.#failure ??= error;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
   }
