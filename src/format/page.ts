@@ -199,19 +199,15 @@ function decodeEntries(reader: WireReader): Page {
   return { kind: "entries", level: 0, entries };
 }
 
-/** As what is shared is all that is shared, the first byte after it tells the order. */
 function joinPath(last: Buffer, sharedBytes: number, suffix: Uint8Array): Buffer {
   if (sharedBytes > last.byteLength || sharedBytes + suffix.byteLength > PATH_BYTES_MAX) {
     throw invalid("a path is longer than a path may be");
   }
-  const [differs] = suffix;
-  const before = last[sharedBytes];
-  if (before !== undefined && differs === before)
+  if (sharedBytes < last.byteLength && last[sharedBytes] === suffix[0])
     throw invalid("a path shares more with the one before than it says");
   const path = Buffer.concat([last.subarray(0, sharedBytes), suffix]);
-  if (differs === undefined || (before !== undefined && differs < before)) {
-    throw unsafe(path.toString("utf8"), differs === undefined ? "it does not ascend" : "it is out of order");
-  }
+  const order = last.byteLength === 0 ? -1 : Buffer.compare(last, path);
+  if (order >= 0) throw unsafe(path.toString("utf8"), order === 0 ? "it stands twice" : "it is out of order");
   return path;
 }
 

@@ -1,0 +1,113 @@
+/** Vectors of records. docs/format.md §8 */
+import { digestOf } from "../../src/format/digest.ts";
+import * as record from "../../src/format/record.ts";
+import { parseDatasetName, parseTag } from "../../src/format/reference.ts";
+import { plain, type VectorCase } from "./case.ts";
+
+const TIME = "2026-11-22T10:00:00.000Z";
+const ID = "0123456789abcdef".repeat(2);
+const digest = digestOf(Buffer.from("aetherfs record"));
+
+const DATASET: record.DatasetRecord = {
+  name: parseDatasetName("@earth/cities"),
+  incarnation: ID,
+  domain: "@earth",
+  created: TIME,
+  chunking: { kind: "cdc", averageBytes: 65536 },
+  immutableTags: ["v*"],
+};
+const HISTORY: record.HistoryRecord = {
+  number: 7,
+  state: "announced",
+  digest,
+  previous: digestOf(Buffer.from("before")),
+  time: TIME,
+  publisher: "me",
+  message: "naïve",
+  labels: { source: "natural-earth" },
+  writeId: ID,
+  files: 1,
+  bytes: 2,
+};
+const EVENT: record.EventRecord = {
+  ...{ sequence: 3, kind: "tag", tag: parseTag("latest"), number: 7, state: "announced", digest, time: TIME },
+};
+const LEASE: record.LeaseRecord = {
+  ...{ id: ID, holder: "me", created: TIME, ttlSeconds: 900, beat: 1, blocks: [digest], versions: [] },
+};
+
+/** Records as they are written, and ones that are refused. */
+export function recordCases(): VectorCase[] {
+  const valid = (kind: string, bytes: Uint8Array, value: object, name = kind): VectorCase => ({
+    path: `record/${name}.json`,
+    content: {
+      description: `a ${kind} record`,
+      kind,
+      text: Buffer.from(bytes).toString("utf8"),
+      expect: { value: plain(value) },
+    },
+  });
+  const sound = Buffer.from(record.encodeHistory(HISTORY)).toString("utf8");
+  const broken = (
+    name: string,
+    description: string,
+    from: string,
+    to: string,
+    error = "OBJECT_INVALID",
+  ): VectorCase => {
+    const text = sound.replace(from, to);
+    if (text === sound) throw new Error(`record/${name}: nothing to replace`);
+    return {
+      path: `record/history-${name}.json`,
+      content: { description, kind: "history", text, expect: { error } },
+    };
+  };
+  const hint = { number: 7, digest, state: "pinned", event: 3 } as const;
+  const bare = {
+    ...DATASET,
+    name: parseDatasetName("cities"),
+    domain: "",
+    chunking: null,
+    immutableTags: [],
+  };
+  return [
+    valid("store", record.encodeStore({ id: ID }), { id: ID }),
+    valid("dataset", record.encodeDataset(DATASET), DATASET),
+    valid("dataset", record.encodeDataset(bare), bare, "dataset-without-scope"),
+    valid("history", record.encodeHistory(HISTORY), HISTORY),
+    valid(
+      "history",
+      record.encodeHistory({ ...HISTORY, previous: null, labels: {} }),
+      { ...HISTORY, previous: null, labels: {} },
+      "history-first",
+    ),
+    valid("hint", record.encodeHint(hint), hint),
+    valid("event", record.encodeEvent(EVENT), EVENT),
+    valid("lease", record.encodeLease(LEASE), LEASE),
+    broken("other-kind", "a hint where a history entry is expected", "aetherfs.history/1", "aetherfs.hint/1"),
+    broken("other-format", "another program's record", "aetherfs.history/1", "other/1"),
+    broken("version", "format version 2", "aetherfs.history/1", "aetherfs.history/2", "FORMAT_UNSUPPORTED"),
+    broken("requires", "required feature bit 0", '"requires":0', '"requires":1', "FORMAT_UNSUPPORTED"),
+    broken("key", "a key id", '"key":null', '"key":"k"', "FORMAT_UNSUPPORTED"),
+    broken(
+      "digest-upper",
+      "a digest in upper case",
+      `"digest":"sha256:${digest}"`,
+      `"digest":"sha256:${digest.toUpperCase()}"`,
+    ),
+    broken(
+      "digest-bare",
+      "a digest without its algorithm",
+      `"digest":"sha256:${digest}"`,
+      `"digest":"${digest}"`,
+    ),
+    broken("state-unknown", "an unknown state", '"state":"announced"', '"state":"done"'),
+    broken("number-negative", "entry −7", '"number":7', '"number":-7'),
+    broken("number-fraction", "entry 7.5", '"number":7', '"number":7.5'),
+    broken("number-text", "a number as a string", '"number":7', '"number":"7"'),
+    broken("member-missing", "no digest", '"digest"', '"other"'),
+    broken("labels-list", "labels as a list", '{"source":"natural-earth"}', "[]"),
+    broken("label-number", "a label that is a number", '"natural-earth"', "1"),
+    broken("not-json", "JSON that is cut off", "}\n", "\n"),
+  ];
+}
