@@ -51,7 +51,7 @@ export class Source {
       else waiting.reject(reviveError(reply.error));
     });
     this.#worker.on("error", (error) => {
-      this.#fail(error);
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
     });
     this.#worker.on("exit", () => {
       this.#fail(new Error("the source's thread has ended"));
