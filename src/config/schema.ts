@@ -31,7 +31,7 @@ function cacheDirOf(environment: Environment): string | undefined {
 }
 
 /** The settings by the names that they have in a Config. */
-export const SETTINGS = {
+const SETTINGS = {
   store: optional(
     {
       flag: "store",
@@ -40,12 +40,12 @@ export const SETTINGS = {
     },
     same,
   ),
-  output: single(
+  output: single<"text" | "json">(
     { flag: "output", placeholder: "text|json", fallback: "text", help: "the form of results on stdout" },
     (text) => parseChoice(text, ["text", "json"]),
     () => "text",
   ),
-  progress: single(
+  progress: single<"auto" | "none" | "json">(
     {
       flag: "progress",
       placeholder: "auto|none|json",
@@ -84,7 +84,7 @@ export const SETTINGS = {
     { flag: "config_file", placeholder: "FILE", help: "settings from a .yaml, .yml, .json or .toml file" },
     same,
   ),
-  logLevel: single(
+  logLevel: single<"error" | "info" | "debug">(
     {
       flag: "log_level",
       placeholder: "error|info|debug",
@@ -124,7 +124,7 @@ export const SETTINGS = {
     },
     parseSize,
   ),
-  chunking: optional(
+  chunking: optional<"cdc" | "fixed">(
     {
       flag: "chunking",
       placeholder: "cdc|fixed",

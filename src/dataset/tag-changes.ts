@@ -19,8 +19,10 @@ import { resolve } from "./resolve.ts";
 import { currentOf } from "./tag-head.ts";
 import { commitTag, type Annotations, type TagCommit } from "./tags.ts";
 
+/** Who changes a tag, and what is said about it. */
 export interface TagChangeOptions extends CallOptions, Annotations {}
 
+/** Where a rollback goes, and what is said about it. */
 export interface RollbackOptions extends TagChangeOptions {
   /** The number of a history entry, or the version itself; undefined: the version before the present one. */
   readonly to?: number | Digest;

@@ -1,0 +1,120 @@
+/** What the commands are called and what they take. Their modules are loaded only when they run. */
+import type { Run } from "./context.ts";
+
+/** A command, for help texts and for the program. */
+export interface Command {
+  readonly name: string;
+  /** Arguments: `<one>`, `[optional]`, `<several...>`. */
+  readonly takes: string;
+  /** How it is called, where that says more than `takes`. */
+  readonly usage?: string;
+  readonly summary: string;
+  readonly examples: readonly string[];
+  readonly load: () => Promise<{ readonly run: Run }>;
+}
+
+/** Every command, in the order of help. */
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "push",
+    takes: "<path>",
+    usage: "-t REF [-t REF...] [options] PATH",
+    summary: "publish a folder or a file as a version, and point tags at it",
+    examples: [
+      "aetherfs --store file:///var/lib/data push -t maxmind:2026-11-22 -t maxmind:stable ./maxmind",
+      "aetherfs push -t @acme/models:latest --exclude '*.tmp' -m 'nightly build' ./models",
+    ],
+    load: () => import("./push.ts"),
+  },
+  {
+    name: "pull",
+    takes: "<arguments...>",
+    usage: "[options] DIR REF... | --into DIR REF",
+    summary: "bring versions to a folder; only what it lacks is fetched",
+    examples: [
+      "aetherfs pull ./data maxmind:stable        # into ./data/maxmind/stable",
+      "aetherfs pull --into ./maxmind --delete maxmind:stable",
+    ],
+    load: () => import("./pull.ts"),
+  },
+  {
+    name: "ls",
+    takes: "[glob]",
+    summary: "list datasets, all or those whose name matches",
+    examples: ["aetherfs ls", "aetherfs ls '@acme/*'"],
+    load: () => import("./ls.ts"),
+  },
+  {
+    name: "tags",
+    takes: "<name>",
+    summary: "list the tags of a dataset and what they point at",
+    examples: ["aetherfs tags maxmind"],
+    load: () => import("./tags.ts"),
+  },
+  {
+    name: "history",
+    takes: "<ref>",
+    summary: "list the changes of a tag, newest first",
+    examples: ["aetherfs history maxmind:stable"],
+    load: () => import("./history.ts"),
+  },
+  {
+    name: "show",
+    takes: "<ref> [path]",
+    summary: "show a version: its totals and entries, or one of its folders",
+    examples: ["aetherfs show maxmind:stable", "aetherfs show maxmind:stable models/en"],
+    load: () => import("./show.ts"),
+  },
+  {
+    name: "cat",
+    takes: "<ref> <path>",
+    summary: "write the bytes of a file to stdout",
+    examples: [
+      "aetherfs cat maxmind:stable README.txt",
+      "aetherfs cat --range 0-1023 maxmind:stable city.mmdb",
+    ],
+    load: () => import("./cat.ts"),
+  },
+  {
+    name: "diff",
+    takes: "<from> <to>",
+    summary: "compare two versions, and say what the update costs",
+    examples: ["aetherfs diff maxmind:2026-11-21 maxmind:2026-11-22"],
+    load: () => import("./diff.ts"),
+  },
+  {
+    name: "verify",
+    takes: "<ref>",
+    summary: "read a version from the store and check every byte",
+    examples: ["aetherfs verify maxmind:stable"],
+    load: () => import("./verify.ts"),
+  },
+  {
+    name: "tag",
+    takes: "<ref> <newref>",
+    summary: "point a tag at a version that is there",
+    examples: ["aetherfs tag maxmind:2026-11-22 maxmind:stable"],
+    load: () => import("./tag.ts"),
+  },
+  {
+    name: "rollback",
+    takes: "<ref>",
+    summary: "point a tag at a version that it pointed at before",
+    examples: ["aetherfs rollback maxmind:stable", "aetherfs rollback maxmind:stable --to 3"],
+    load: () => import("./rollback.ts"),
+  },
+  {
+    name: "rm",
+    takes: "<ref>",
+    summary: "remove a tag; a rollback brings it back",
+    examples: ["aetherfs rm maxmind:2026-11-22"],
+    load: () => import("./rm.ts"),
+  },
+  {
+    name: "version",
+    takes: "",
+    summary: "say which AetherFS this is",
+    examples: ["aetherfs version --output json"],
+    load: () => import("./version.ts"),
+  },
+];

@@ -1,0 +1,76 @@
+import { AetherError } from "../base/errors.ts";
+import type { PushOptions, PushResult } from "../dataset/contract.ts";
+import { push } from "../dataset/push/push.ts";
+import { tagOf } from "../dataset/tag-changes.ts";
+import { checkChunking, DEFAULT_CHUNKING, type ChunkingParameters } from "../format/chunking.ts";
+import { formatDigest } from "../format/digest.ts";
+import { annotationsOf, readReference, remark, withEngine, withProgress, type Context } from "./context.ts";
+import { humanBytes, humanCount, humanSeconds, humanShare } from "./human.ts";
+
+/** Paths that were left out are named one by one up to this many. */
+const SKIPPED_SHOWN_MAX = 20;
+
+/** `aetherfs push -t REF PATH`. */
+export async function run(context: Context, source: string): Promise<void> {
+  const { config, signal } = context;
+  const tags = config.tags.map((text) => tagOf(readReference(context, text)));
+  if (tags.length === 0) {
+    throw new AetherError("ARGUMENT_INVALID", "a push needs a tag to set: -t [@scope/]name:tag");
+  }
+  const options: PushOptions = {
+    source,
+    tags,
+    ...annotationsOf(context),
+    ...chunkingOf(context),
+    ...(config.blockSize === undefined ? {} : { blockBytes: config.blockSize }),
+    ...(config.compression === undefined ? {} : { compressionLevel: config.compression }),
+    exclude: config.exclude,
+    dryRun: config.dryRun,
+    rehash: config.rehash,
+    skipUnreadable: config.skipUnreadable,
+    signal,
+  };
+  const result = await withEngine(context, { create: !config.dryRun }, (engine) =>
+    withProgress(context, (onProgress) => push(engine, { ...options, onProgress })),
+  );
+  for (const { path, reason } of result.skipped.slice(0, SKIPPED_SHOWN_MAX)) {
+    remark(context, `left out ${path}: ${reason}`);
+  }
+  const unshown = result.skipped.length - SKIPPED_SHOWN_MAX;
+  if (unshown > 0) remark(context, `left out ${humanCount(unshown)} more`);
+  await print(context, options, result);
+}
+
+/** Undefined leaves the choice to the version before. */
+function chunkingOf({ config }: Context): { readonly chunking?: ChunkingParameters } {
+  const { chunking, chunkSize } = config;
+  if (chunking === undefined && chunkSize === undefined) return {};
+  const averageBytes = chunkSize ?? DEFAULT_CHUNKING.averageBytes;
+  return { chunking: checkChunking({ kind: chunking ?? DEFAULT_CHUNKING.kind, averageBytes }) };
+}
+
+async function print({ output }: Context, { tags, dryRun }: PushOptions, result: PushResult): Promise<void> {
+  const { files, bytes, chunks, newChunks, newBytes, sentBytes, storedBytes, manifestBytes, seconds } =
+    result;
+  const digest = formatDigest(result.digest);
+  if (output.isJson) {
+    const sizes = { newChunks, newBytes, sentBytes, storedBytes, manifestBytes, seconds };
+    await output.json({ digest, files, bytes, chunks, ...sizes });
+    return;
+  }
+  const verb = dryRun === true ? "would publish" : "published";
+  const reusedBytes = bytes - newBytes;
+  await output.lines(
+    `${verb}  ${humanCount(files)} files, ${humanBytes(bytes)} in ${humanCount(chunks)} chunks`,
+    `reused     ${humanBytes(reusedBytes)} (${humanShare(reusedBytes, bytes)})`,
+    `new        ${humanBytes(newBytes)} in ${humanCount(newChunks)} chunks`,
+    `stored     ${humanBytes(storedBytes)}, of which manifest and plan ${humanBytes(manifestBytes)}`,
+    `took       ${humanSeconds(seconds)}`,
+    `version    ${digest}`,
+    ...tags.map(({ name, tag }, index) => {
+      const state =
+        result.moved[index] === true ? "" : dryRun === true ? " (dry run)" : " (pointed there already)";
+      return `tag        ${name}:${tag}${state}`;
+    }),
+  );
+}

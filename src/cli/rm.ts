@@ -1,0 +1,21 @@
+import { AetherError } from "../base/errors.ts";
+import { removeTag, tagOf } from "../dataset/tag-changes.ts";
+import { annotationsOf, readReference, withEngine, type Context } from "./context.ts";
+import { printCommit } from "./tag-output.ts";
+
+/** `aetherfs rm REF`. Removing asks for the tag in full: none is taken for granted. */
+export async function run(context: Context, text: string): Promise<void> {
+  const { signal } = context;
+  const reference = readReference(context, text);
+  const target = tagOf(reference);
+  if (reference.tag === undefined) {
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `${text} names no tag: say which one to remove, as in ${text}:latest`,
+    );
+  }
+  const commit = await withEngine(context, { create: false }, (engine) =>
+    removeTag(engine, target, { ...annotationsOf(context), signal }),
+  );
+  await printCommit(context, target, commit);
+}
