@@ -5,7 +5,7 @@ import { digestBytes, digestOf } from "../../src/format/digest.ts";
 import { encodeDelta, encodePlain } from "../../src/format/frame.ts";
 import { HEADER_BYTES, encodeHeader } from "../../src/format/header.ts";
 import { hex, noise, plain, rawMessage, refused, seededBytes } from "./case.ts";
-import type { Pinned, RawField, VectorCase } from "./case.ts";
+import type { Pinned, RawFields, VectorCase } from "./case.ts";
 
 interface Made {
   readonly info: FrameInfo;
@@ -113,85 +113,39 @@ function blockOf(
 function frameCases(): VectorCase[] {
   const stored = noise("aetherfs frame", 8);
   const one = seededBytes("aetherfs frame", 1);
-  const sound: RawField[] = [
-    [2, 8],
-    [3, one],
-    [4, [8]],
-  ];
-  const soundDelta: RawField[] = [
-    [1, 2],
-    [2, 8],
-    [3, one],
-    [4, [8]],
-    [5, one],
-    [6, [9]],
-    [8, 9],
-    [9, 1],
-    [10, 17],
-  ];
+  const sound: RawFields = { 2: 8, 3: one, 4: [8] };
+  const soundDelta: RawFields = { 1: 2, 2: 8, 3: one, 4: [8], 5: one, 6: [9], 8: 9, 9: 1, 10: 17 };
   const of =
-    (base: readonly RawField[]) =>
-    (name: string, description: string, changes: readonly RawField[]): VectorCase => {
-      const fields = [...new Map([...base, ...changes])]
-        .sort(([a], [b]) => a - b)
-        .filter(([, value]) => value !== 0);
-      const index = rawMessage([1, Buffer.from("@earth")], [2, rawMessage(...fields)]);
+    (base: RawFields) =>
+    (name: string, description: string, changes: RawFields): VectorCase => {
+      const fields = { ...base, ...changes };
+      const index = rawMessage({ 1: Buffer.from("@earth"), 2: rawMessage(fields) });
       return refused(`block/frame-${name}.json`, description, blockOf(index, stored), "OBJECT_INVALID");
     };
   const plainFrame = of(sound);
   const delta = of(soundDelta);
   return [
-    plainFrame("codec-unknown", "codec 3", [[1, 3]]),
-    plainFrame("empty", "no stored byte", [[2, 0]]),
-    plainFrame("raw-longer", "a raw frame of other length than its chunk", [[4, [9]]]),
-    plainFrame("two-chunks", "a plain frame of two chunks", [
-      [3, Buffer.concat([one, one])],
-      [4, [4, 4]],
-    ]),
-    plainFrame("chunk-huge", "a chunk of more than 16 MiB", [
-      [1, 1],
-      [4, [2 ** 24 + 1]],
-    ]),
-    plainFrame("chunk-empty", "a chunk of no bytes", [
-      [1, 1],
-      [4, [0]],
-    ]),
-    plainFrame("digest-short", "a digest of 31 bytes", [[3, one.subarray(1)]]),
-    plainFrame("page-huge", "a page of more than 64 KiB", [
-      [1, 1],
-      [4, [65_537]],
-      [11, 1],
-    ]),
-    plainFrame("plain-with-base", "a plain frame with a base", [
-      [5, one],
-      [6, [9]],
-      [8, 9],
-    ]),
-    plainFrame("plain-with-base-bytes", "a plain frame with a part of a base", [[8, 9]]),
-    plainFrame("plain-with-depth", "a plain frame of depth 1", [[9, 1]]),
-    plainFrame("field-unknown", "field 12", [[12, 1]]),
-    delta("delta-without-base", "a delta on nothing", [
-      [5, 0],
-      [6, 0],
-      [8, 0],
-    ]),
-    delta("delta-depth-none", "a delta of depth 0", [[9, 0]]),
-    delta("delta-depth-over", "a delta of depth 4", [[9, 4]]),
-    delta("delta-decode-short", "less to decode than the frame itself has", [[10, 7]]),
-    delta("delta-decode-over", "more than 4 MiB to decode", [[10, 2 ** 22 + 1]]),
-    delta("delta-long", "a delta of more than 1 MiB", [
-      [4, [2 ** 20 + 1]],
-      [10, 2 ** 21],
-    ]),
-    delta("delta-base-past-end", "a range past the end of the base", [[7, 1]]),
-    delta("delta-base-huge", "a dictionary of more than 1 MiB", [
-      [6, [2 ** 21]],
-      [8, 2 ** 20 + 1],
-    ]),
-    delta("delta-base-empty-chunk", "a base chunk of no bytes", [
-      [5, Buffer.concat([one, one])],
-      [6, [9, 0]],
-    ]),
+    plainFrame("codec-unknown", "codec 3", { 1: 3 }),
+    plainFrame("empty", "no stored byte", { 2: undefined }),
+    plainFrame("raw-longer", "a raw frame of other length than its chunk", { 4: [9] }),
+    plainFrame("two-chunks", "a plain frame of two chunks", { 3: Buffer.concat([one, one]), 4: [4, 4] }),
+    plainFrame("chunk-huge", "a chunk of more than 16 MiB", { 1: 1, 4: [2 ** 24 + 1] }),
+    plainFrame("chunk-empty", "a chunk of no bytes", { 1: 1, 4: [0] }),
+    plainFrame("digest-short", "a digest of 31 bytes", { 3: one.subarray(1) }),
+    plainFrame("page-huge", "a page of more than 64 KiB", { 1: 1, 4: [65_537], 11: 1 }),
+    plainFrame("plain-with-base", "a plain frame with a base", { 5: one, 6: [9], 8: 9 }),
+    plainFrame("plain-with-base-bytes", "a plain frame with a part of a base", { 8: 9 }),
+    plainFrame("plain-with-depth", "a plain frame of depth 1", { 9: 1 }),
+    plainFrame("field-unknown", "field 12", { 12: 1 }),
+    delta("delta-without-base", "a delta on nothing", { 5: undefined, 6: undefined, 8: undefined }),
+    delta("delta-depth-none", "a delta of depth 0", { 9: undefined }),
+    delta("delta-depth-over", "a delta of depth 4", { 9: 4 }),
+    delta("delta-decode-short", "less to decode than the frame itself has", { 10: 7 }),
+    delta("delta-decode-over", "more than 4 MiB to decode", { 10: 2 ** 22 + 1 }),
+    delta("delta-long", "a delta of more than 1 MiB", { 4: [2 ** 20 + 1], 10: 2 ** 21 }),
+    delta("delta-base-past-end", "a range past the end of the base", { 7: 1 }),
+    delta("delta-base-huge", "a dictionary of more than 1 MiB", { 6: [2 ** 21], 8: 2 ** 20 + 1 }),
+    delta("delta-base-empty-chunk", "a base chunk of no bytes", { 5: Buffer.concat([one, one]), 6: [9, 0] }),
   ];
 }
 
@@ -209,8 +163,8 @@ export function blockCases(pinned: Pinned): VectorCase[] {
     Buffer.concat([changed, Buffer.from("End.")]),
   ];
   const stored = noise("aetherfs frame", 8);
-  const frame = rawMessage([2, 8], [3, seededBytes("aetherfs frame", 1)], [4, [8]]);
-  const index = rawMessage([1, Buffer.from("@earth")], [2, frame]);
+  const frame = rawMessage({ 2: 8, 3: seededBytes("aetherfs frame", 1), 4: [8] });
+  const index = rawMessage({ 1: Buffer.from("@earth"), 2: frame });
   const broken = (
     name: string,
     description: string,
@@ -245,12 +199,12 @@ export function blockCases(pinned: Pinned): VectorCase[] {
     broken(
       "domain-not-utf8",
       "a domain that is not UTF-8",
-      blockOf(rawMessage([1, Buffer.from("ff", "hex")], [2, frame]), stored),
+      blockOf(rawMessage({ 1: Buffer.from("ff", "hex"), 2: frame }), stored),
     ),
     broken(
       "domain-long",
       "a domain of 257 characters",
-      blockOf(rawMessage([1, Buffer.alloc(257, 97)], [2, frame]), stored),
+      blockOf(rawMessage({ 1: Buffer.alloc(257, 97), 2: frame }), stored),
     ),
     broken(
       "version",

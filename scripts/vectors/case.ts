@@ -15,17 +15,20 @@ export type Expected = { readonly value: unknown } | { readonly error: string };
 /** Bytes of a vector that was made before, so that compressed bytes stay as they are when zlib changes. */
 export type Pinned = (path: string) => Uint8Array | undefined;
 
-/** A field of a raw message: a varint, bytes, or packed varints. */
-export type RawField = readonly [field: number, value: number | Uint8Array | readonly number[]];
+/** Fields of a raw message, in ascending order: a varint, bytes, or packed varints; undefined is left out. */
+export type RawFields = Readonly<Record<number, number | Uint8Array | readonly number[] | undefined>>;
 
-/** A message of these fields in this order, whatever the format says of them. */
-export function rawMessage(...fields: readonly RawField[]): Buffer {
-  const parts = fields.map(([field, value]) => {
-    if (typeof value === "number") return Buffer.concat([rawVarint(field * 8), rawVarint(value)]);
-    const bytes = value instanceof Uint8Array ? value : Buffer.concat(value.map(rawVarint));
-    return Buffer.concat([rawVarint(field * 8 + 2), rawVarint(bytes.byteLength), bytes]);
-  });
-  return Buffer.concat(parts);
+/** A message of these fields, whatever the format says of them; repeated ones stand in several parts. */
+export function rawMessage(...parts: readonly RawFields[]): Buffer {
+  return Buffer.concat(parts.flatMap((part) => Object.entries(part).map(rawField)));
+}
+
+function rawField([field, value]: [string, RawFields[number]]): Buffer {
+  if (value === undefined) return Buffer.alloc(0);
+  const tag = Number(field) * 8;
+  if (typeof value === "number") return Buffer.concat([rawVarint(tag), rawVarint(value)]);
+  const bytes = value instanceof Uint8Array ? value : Buffer.concat(value.map(rawVarint));
+  return Buffer.concat([rawVarint(tag + 2), rawVarint(bytes.byteLength), bytes]);
 }
 
 function rawVarint(value: number): Buffer {

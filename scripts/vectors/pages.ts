@@ -4,7 +4,7 @@ import type { FileTime } from "../../src/format/entry.ts";
 import { encodeChunkPage, encodeEntryPage, encodeInnerPage, encodeTimePage } from "../../src/format/page.ts";
 import type { ChildItem, Page, TimelessEntry, TreeKind } from "../../src/format/page.ts";
 import { hex, plain, rawMessage, refused, seededBytes, seededDigest } from "./case.ts";
-import type { RawField, VectorCase } from "./case.ts";
+import type { RawFields, VectorCase } from "./case.ts";
 
 function encode(page: Page): Uint8Array {
   if ("children" in page) return encodeInnerPage(page.kind, page.level, page.children);
@@ -107,34 +107,31 @@ function validCases(): VectorCase[] {
   ];
 }
 
-type Broken = (name: string, description: string, changes: readonly RawField[], error?: string) => VectorCase;
+type Broken = (name: string, description: string, changes: RawFields, error?: string) => VectorCase;
 
-/** Makes cases from a sound page's fields, some of them changed; a changed field of 0 or undefined is left out. */
-function breaker(kind: TreeKind, level: number, sound: readonly RawField[]): Broken {
+/** Makes cases from a sound page's fields, some of them changed; a changed field of undefined is left out. */
+function breaker(kind: TreeKind, level: number, sound: RawFields): Broken {
   return (name, description, changes, error = "OBJECT_INVALID") => {
-    const fields = [...new Map([...sound, ...changes])]
-      .sort(([a], [b]) => a - b)
-      .filter(([, value]) => !isNothing(value));
-    return refused(`page/${name}.json`, description, rawMessage(...fields), error, { kind, level });
+    const fields = { ...sound, ...changes };
+    return refused(`page/${name}.json`, description, rawMessage(fields), error, { kind, level });
   };
 }
 
-function isNothing(value: RawField[1]): boolean {
-  return value === 0 || (value instanceof Uint8Array && value.byteLength === 0);
-}
-
-/** Entry pages of files of one byte with these paths, whatever they are. Nothing is shared unless `shared` says so. */
-function paths(...raw: readonly (string | Buffer)[]): RawField[] {
+/** Entry pages of files of one byte with these paths, whatever they are. */
+function paths(...raw: readonly (string | Buffer)[]): RawFields {
   const bytes = raw.map((path) => Buffer.from(path));
-  return [
-    [3, bytes.map((path, index) => sharedWith(bytes[index - 1], path))],
-    [4, bytes.map((path, index) => path.byteLength - sharedWith(bytes[index - 1], path))],
-    [5, Buffer.concat(bytes.map((path, index) => path.subarray(sharedWith(bytes[index - 1], path))))],
-    [6, raw.map(() => 0)],
-    [7, raw.map(() => 0o644)],
-    [8, raw.map(() => 1)],
-    [9, digests(raw.length)],
-  ];
+  const suffixes = Buffer.concat(
+    bytes.map((path, index) => path.subarray(sharedWith(bytes[index - 1], path))),
+  );
+  return {
+    3: bytes.map((path, index) => sharedWith(bytes[index - 1], path)),
+    4: bytes.map((path, index) => path.byteLength - sharedWith(bytes[index - 1], path)),
+    5: suffixes.byteLength === 0 ? undefined : suffixes,
+    6: raw.map(() => 0),
+    7: raw.map(() => 0o644),
+    8: raw.map(() => 1),
+    9: digests(raw.length),
+  };
 }
 
 function sharedWith(before: Buffer | undefined, path: Buffer): number {
@@ -144,7 +141,7 @@ function sharedWith(before: Buffer | undefined, path: Buffer): number {
 }
 
 function unsafeCases(): VectorCase[] {
-  const broken = breaker("entries", 0, [[1, 1]]);
+  const broken = breaker("entries", 0, { 1: 1 });
   const unsafe = (name: string, description: string, ...raw: string[]): VectorCase =>
     broken(`path-${name}`, description, paths(...raw), "MANIFEST_UNSAFE");
   return [
@@ -165,150 +162,111 @@ function unsafeCases(): VectorCase[] {
     broken("path-surrogate", "a surrogate in UTF-8", paths(Buffer.from("eda080", "hex"))),
     broken("path-overlong-slash", "a slash in two bytes", paths(Buffer.from("2e2ec0af78", "hex"))),
     broken("path-long", "a path of 4,097 bytes", paths("a".repeat(4097))),
-    broken("path-shares-less", "a path that shares more with the one before than it says", [
+    broken("path-shares-less", "a path that shares more with the one before than it says", {
       ...paths("ab", "ac"),
-      [3, [0, 0]],
-      [4, [2, 2]],
-      [5, Buffer.from("abac")],
-    ]),
-    broken("path-shares-more", "a path that shares more than the one before has", [
+      3: [0, 0],
+      4: [2, 2],
+      5: Buffer.from("abac"),
+    }),
+    broken("path-shares-more", "a path that shares more than the one before has", {
       ...paths("a", "b"),
-      [3, [0, 2]],
-    ]),
+      3: [0, 2],
+    }),
   ];
 }
 
 function columnCases(): VectorCase[] {
-  const broken = breaker("entries", 0, [[1, 1], ...paths("a", "b")]);
+  const broken = breaker("entries", 0, { 1: 1, ...paths("a", "b") });
   return [
-    broken("entries-empty", "no entry at all", [
-      [3, 0],
-      [4, 0],
-      [5, 0],
-      [6, 0],
-      [7, 0],
-      [8, 0],
-      [9, 0],
-    ]),
-    broken("entries-other-kind", "a page of times where one of entries is named", [[1, 2]]),
-    broken("entries-other-level", "a page of level 1 where a leaf is named", [[2, 1]]),
-    broken("entries-shared-short", "a column that is too short", [[3, [0]]]),
-    broken("entries-suffixes-short", "suffixes that are cut off", [[5, Buffer.from("a")]]),
-    broken("entries-suffixes-long", "suffixes with a byte too many", [[5, Buffer.from("abc")]]),
-    broken("entries-kind-unknown", "an entry of kind 3", [[6, [0, 3]]]),
-    broken("entries-mode-over", "a mode over 0o7777", [[7, [0o644, 0o10000]]]),
-    broken("entries-size-missing", "a file without a size", [[8, [1]]]),
-    broken("entries-size-extra", "a size too many", [[8, [1, 1, 1]]]),
-    broken("entries-digest-short", "digests that are cut off", [[9, digests(2).subarray(1)]]),
-    broken("entries-digest-extra", "a digest too many", [[9, digests(3)]]),
-    broken("entries-target-missing", "a symlink without a target", [
-      [6, [0, 2]],
-      [8, [1]],
-      [9, digests(1)],
-    ]),
-    broken("entries-target-empty", "a symlink with an empty target", [
-      [6, [0, 2]],
-      [8, [1]],
-      [9, digests(1)],
-      [10, [0]],
-    ]),
-    broken("entries-target-nul", "a NUL in a target", [
-      [6, [0, 2]],
-      [8, [1]],
-      [9, digests(1)],
-      [10, [1]],
-      [11, Buffer.alloc(1)],
-    ]),
-    broken("entries-target-extra", "a target too many", [
-      [10, [1]],
-      [11, Buffer.from("t")],
-    ]),
-    broken("entries-field-unknown", "field 12", [[12, 1]]),
-    broken("entries-too-many", "8,193 entries", [[3, Array.from({ length: 8193 }, () => 0)]]),
-    broken("page-huge", "a page of more than 64 KiB", [[5, Buffer.alloc(65_536, 97)]]),
+    broken("entries-empty", "no entry at all", {
+      3: undefined,
+      4: undefined,
+      5: undefined,
+      6: undefined,
+      7: undefined,
+      8: undefined,
+      9: undefined,
+    }),
+    broken("entries-other-kind", "a page of times where one of entries is named", { 1: 2 }),
+    broken("entries-other-level", "a page of level 1 where a leaf is named", { 2: 1 }),
+    broken("entries-shared-short", "a column that is too short", { 3: [0] }),
+    broken("entries-suffixes-short", "suffixes that are cut off", { 5: Buffer.from("a") }),
+    broken("entries-suffixes-long", "suffixes with a byte too many", { 5: Buffer.from("abc") }),
+    broken("entries-kind-unknown", "an entry of kind 3", { 6: [0, 3] }),
+    broken("entries-mode-over", "a mode over 0o7777", { 7: [0o644, 0o10000] }),
+    broken("entries-size-missing", "a file without a size", { 8: [1] }),
+    broken("entries-size-extra", "a size too many", { 8: [1, 1, 1] }),
+    broken("entries-digest-short", "digests that are cut off", { 9: digests(2).subarray(1) }),
+    broken("entries-digest-extra", "a digest too many", { 9: digests(3) }),
+    broken("entries-target-missing", "a symlink without a target", { 6: [0, 2], 8: [1], 9: digests(1) }),
+    broken("entries-target-empty", "a symlink with an empty target", {
+      6: [0, 2],
+      8: [1],
+      9: digests(1),
+      10: [0],
+    }),
+    broken("entries-target-nul", "a NUL in a target", {
+      6: [0, 2],
+      8: [1],
+      9: digests(1),
+      10: [1],
+      11: Buffer.alloc(1),
+    }),
+    broken("entries-target-extra", "a target too many", { 10: [1], 11: Buffer.from("t") }),
+    broken("entries-field-unknown", "field 12", { 12: 1 }),
+    broken("entries-too-many", "8,193 entries", { 3: Array.from({ length: 8193 }, () => 0) }),
+    broken("page-huge", "a page of more than 64 KiB", { 5: Buffer.alloc(65_536, 97) }),
   ];
 }
 
 function otherCases(): VectorCase[] {
-  const time = breaker("times", 0, [
-    [1, 2],
-    [3, [10, 2]],
-    [4, [5, 0]],
-  ]);
-  const chunk = breaker("chunks", 0, [
-    [1, 3],
-    [3, digests(2)],
-    [4, [1, 2]],
-  ]);
-  const inner = breaker("entries", 1, [
-    [1, 1],
-    [2, 1],
-    [3, digests(2)],
-    [4, [1, 2]],
-    [5, [0, 9]],
-  ]);
+  const time = breaker("times", 0, { 1: 2, 3: [10, 2], 4: [5, 0] });
+  const chunk = breaker("chunks", 0, { 1: 3, 3: digests(2), 4: [1, 2] });
+  const inner = breaker("entries", 1, { 1: 1, 2: 1, 3: digests(2), 4: [1, 2], 5: [0, 9] });
   const first = (
     name: string,
     description: string,
     error: string,
     ...raw: readonly (string | Buffer)[]
   ): VectorCase => {
-    const parts = raw.map((path): RawField => [6, Buffer.from(path)]);
-    const sound: RawField[] = [
-      [1, 1],
-      [2, 1],
-      [3, digests(2)],
-      [4, [1, 2]],
-      [5, [0, 9]],
-    ];
-    return refused(`page/inner-${name}.json`, description, rawMessage(...sound, ...parts), error, {
+    const parts = raw.map((path): RawFields => ({ 6: Buffer.from(path) }));
+    const sound: RawFields = { 1: 1, 2: 1, 3: digests(2), 4: [1, 2], 5: [0, 9] };
+    return refused(`page/inner-${name}.json`, description, rawMessage(sound, ...parts), error, {
       kind: "entries",
       level: 1,
     });
   };
   return [
-    time("times-empty", "no time at all", [
-      [3, 0],
-      [4, 0],
-    ]),
-    time("times-nanos-short", "nanoseconds for one of two", [[4, [5]]]),
-    time("times-nanos-zero", "nanoseconds that are all zero and yet there", [[4, [0, 0]]]),
-    time("times-nanos-over", "a second of nanoseconds", [[4, [5, 1_000_000_000]]]),
-    time("times-over", "a time after 2^40", [[3, [2 ** 41, 2]]]),
-    chunk("chunks-empty", "no chunk at all", [
-      [3, 0],
-      [4, 0],
-    ]),
-    chunk("chunks-length-zero", "a chunk of no bytes", [[4, [1, 0]]]),
-    chunk("chunks-length-over", "a chunk of more than 16 MiB", [[4, [1, 2 ** 24 + 1]]]),
-    chunk("chunks-digest-short", "digests that are cut off", [[3, digests(2).subarray(1)]]),
-    inner("inner-without-paths", "children without their first paths", []),
+    time("times-empty", "no time at all", { 3: undefined, 4: undefined }),
+    time("times-nanos-short", "nanoseconds for one of two", { 4: [5] }),
+    time("times-nanos-zero", "nanoseconds that are all zero and yet there", { 4: [0, 0] }),
+    time("times-nanos-over", "a second of nanoseconds", { 4: [5, 1_000_000_000] }),
+    time("times-over", "a time after 2^40", { 3: [2 ** 41, 2] }),
+    chunk("chunks-empty", "no chunk at all", { 3: undefined, 4: undefined }),
+    chunk("chunks-length-zero", "a chunk of no bytes", { 4: [1, 0] }),
+    chunk("chunks-length-over", "a chunk of more than 16 MiB", { 4: [1, 2 ** 24 + 1] }),
+    chunk("chunks-digest-short", "digests that are cut off", { 3: digests(2).subarray(1) }),
+    inner("inner-without-paths", "children without their first paths", {}),
     first("child-count", "first paths for three children of two", "OBJECT_INVALID", "a", "b", "c"),
     first("path-descending", "children out of order", "MANIFEST_UNSAFE", "b", "a"),
     first("path-twice", "children with the same first path", "MANIFEST_UNSAFE", "a", "a"),
     first("path-dot-dot", "a child that begins outside of the folder", "MANIFEST_UNSAFE", "../a", "b"),
     first("path-not-utf8", "a first path that is not UTF-8", "OBJECT_INVALID", Buffer.from("ff", "hex"), "b"),
-    breaker("chunks", 1, [
-      [1, 3],
-      [2, 1],
-      [3, digests(2)],
-      [4, [1, 0]],
-      [5, [1, 1]],
-    ])("inner-child-empty", "a child without items", []),
-    breaker("times", 1, [
-      [1, 2],
-      [2, 1],
-      [3, digests(2)],
-      [4, [1, 1]],
-      [5, [1, 1]],
-    ])("inner-times-bytes", "bytes in a tree of times", []),
-    breaker("chunks", 1, [
-      [1, 3],
-      [2, 1],
-      [3, digests(2)],
-      [4, [1, 1]],
-      [5, [1]],
-    ])("inner-bytes-short", "bytes for one child of two", []),
+    breaker("chunks", 1, { 1: 3, 2: 1, 3: digests(2), 4: [1, 0], 5: [1, 1] })(
+      "inner-child-empty",
+      "a child without items",
+      {},
+    ),
+    breaker("times", 1, { 1: 2, 2: 1, 3: digests(2), 4: [1, 1], 5: [1, 1] })(
+      "inner-times-bytes",
+      "bytes in a tree of times",
+      {},
+    ),
+    breaker("chunks", 1, { 1: 3, 2: 1, 3: digests(2), 4: [1, 1], 5: [1] })(
+      "inner-bytes-short",
+      "bytes for one child of two",
+      {},
+    ),
   ];
 }
 

@@ -16,18 +16,18 @@ export function wireCases(): VectorCase[] {
   const raw = (digits: string): Buffer => Buffer.from(digits, "hex");
   return [
     wire("empty", "nothing at all", rawMessage(), EMPTY),
-    wire("full", "every field", rawMessage([1, 300], [2, text], [3, text], [4, [1, 128]]), {
+    wire("full", "every field", rawMessage({ 1: 300, 2: text, 3: text, 4: [1, 128] }), {
       number: 300,
       text: "ab",
       parts: ["ab"],
       numbers: [1, 128],
     }),
-    wire("largest-number", "2^53 − 1, eight bytes", rawMessage([1, max]), { ...EMPTY, number: max }),
+    wire("largest-number", "2^53 − 1, eight bytes", rawMessage({ 1: max }), { ...EMPTY, number: max }),
     wire("empty-part", "an element of a repeated field may be empty", raw("1a001a01ab"), {
       ...EMPTY,
       parts: ["", "ab"],
     }),
-    wire("packed-zeros", "zeros in a packed field", rawMessage([4, [0, 0]]), { ...EMPTY, numbers: [0, 0] }),
+    wire("packed-zeros", "zeros in a packed field", rawMessage({ 4: [0, 0] }), { ...EMPTY, numbers: [0, 0] }),
     wire("number-over-2-53", "2^53 is over what a number may be", raw("088080808080808010")),
     wire("number-of-ten-bytes", "a number of ten bytes", raw("08ffffffffffffffffff01")),
     wire("number-longer-than-needed", "1 written in two bytes", raw("088100")),
@@ -51,7 +51,7 @@ export function wireCases(): VectorCase[] {
     wire("packed-in-two", "a packed field in two pieces", raw("220101220102")),
     wire("packed-cut-off", "a packed field that ends inside a number", raw("220180")),
     wire("packed-number-over", "a packed field whose number reaches past it", raw("2201800801")),
-    wire("packed-too-many", "five numbers where four are allowed", rawMessage([4, [1, 2, 3, 4, 5]])),
+    wire("packed-too-many", "five numbers where four are allowed", rawMessage({ 4: [1, 2, 3, 4, 5] })),
     wire("parts-too-many", "five elements where four are allowed", raw("1a001a001a001a001a00")),
   ];
 }

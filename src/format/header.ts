@@ -6,7 +6,7 @@ import { asBuffer } from "../base/bytes.ts";
 export const HEADER_BYTES = 32;
 
 /** What an object is, as its header says. */
-export const OBJECT_KINDS = { block: 1, manifest: 2, plan: 3 } as const;
+const OBJECT_KINDS = { block: 1, manifest: 2, plan: 3 } as const;
 export type ObjectKind = keyof typeof OBJECT_KINDS;
 
 const MAGIC = 0x53464541; // "AEFS", little-endian

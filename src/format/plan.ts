@@ -12,7 +12,7 @@ import { PAGE_ITEMS_MAX } from "./page.ts";
 import { WireReader, WireWriter, unzigzag, zigzag } from "./wire.ts";
 
 /** What a plan's places stand for: the pages (or chunks) that its key names, or every chunk of a version in order. */
-export const PLAN_COVERS = { items: 1, version: 2 } as const;
+const PLAN_COVERS = { items: 1, version: 2 } as const;
 export type PlanCovers = keyof typeof PLAN_COVERS;
 const COVERS_NAMES: readonly (PlanCovers | undefined)[] = [undefined, "items", "version"];
 
