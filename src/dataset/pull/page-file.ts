@@ -29,6 +29,7 @@ export class PageFile {
   readonly #pages = new Map<Digest, Place>();
   readonly #bundles = new Map<Digest, Place>();
   #endOffset = 0;
+  #isFull = false;
 
   /** Opens an existing file for reading (one that is damaged counts up to the damage), or makes one. */
   constructor(file: string, flags: "r" | "wx+") {
@@ -42,9 +43,15 @@ export class PageFile {
     return bytes !== undefined && digestOf(bytes) === digest ? bytes : undefined;
   }
 
+  /** Adds a page; does nothing when there is no room for it. */
   keep(digest: Digest, bytes: Uint8Array): void {
-    if (this.#pages.has(digest) || this.#pages.size >= PAGES_MAX) return;
-    this.#pages.set(digest, this.#append(RECORD_KINDS.page, digest, bytes));
+    if (this.#isFull || this.#pages.has(digest) || this.#pages.size >= PAGES_MAX) return;
+    try {
+      this.#pages.set(digest, this.#append(RECORD_KINDS.page, digest, bytes));
+    } catch {
+      // A full disk: what is not kept is fetched again.
+      this.#isFull = true;
+    }
   }
 
   /** A version's bundle; its pages are verified where they are used, its root here. */

@@ -9,14 +9,14 @@ import type { Entry } from "../../format/entry.ts";
 import { parseDatasetName } from "../../format/reference.ts";
 import type { BlockStore } from "../../store/block-store.ts";
 import type { Store } from "../../store/dataset-store.ts";
-import type { PullOptions, PullResult } from "../contract.ts";
+import type { Progress, PullOptions, PullResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { noise, testEngine } from "../testing/engine.ts";
 import { comparable, readFolder, temporaryFolder } from "../testing/folder.ts";
 import { entriesOf, entryOf, type Tree } from "../testing/tree.ts";
 import { VersionBuilder, openMemoryStore, type BuildOptions } from "../testing/version-builder.ts";
 import { pull } from "./pull.ts";
-import { STAGING_NAME } from "./staging.ts";
+import { STAGING_NAME, stagedName } from "./staging.ts";
 
 const store = await openMemoryStore();
 const builder = new VersionBuilder(store);
@@ -126,6 +126,32 @@ describe("pull", () => {
     const result = await buildAndPull({ "b/y": { bytes } }, { delete: true });
     assertHolds(entriesOf({ "b/y": { bytes } }));
     assert.equal(result.fetchedBytes, result.manifestBytes);
+  });
+
+  it("with what it remembers damaged or of another folder, hashes and mends", async () => {
+    await buildAndPull(MIXED, {}, { paged: true });
+    const memory = path.join(folder.path, "cache/pull");
+    for (const damage of ["", "garbage".repeat(1000)]) {
+      for (const name of fs.readdirSync(memory, { recursive: true, encoding: "utf8" })) {
+        const file = path.join(memory, name);
+        if (fs.statSync(file).isFile()) fs.writeFileSync(file, damage);
+      }
+      fs.writeFileSync(path.join(target, "a-b"), "other");
+      const result = await buildAndPull(MIXED, {}, { paged: true });
+      assertHolds(entriesOf(MIXED));
+      assert.ok(result.reusedBytes >= result.bytes - 100);
+    }
+  });
+
+  it("with progress wanted, reports numbers that only grow within a phase", async () => {
+    const seen: Progress[] = [];
+    await buildAndPull(MIXED, { verify: true, onProgress: (progress) => seen.push(progress) });
+    assert.ok(seen.length > 0);
+    for (const [index, progress] of seen.entries()) {
+      const before = seen[index - 1];
+      if (before?.phase === progress.phase)
+        assert.ok(progress.bytes >= before.bytes && progress.files >= before.files);
+    }
   });
 
   it("with a file changed behind its back, mends it", async () => {
@@ -243,6 +269,19 @@ describe("pull", () => {
     assertHolds(entriesOf(tree));
     assert.ok(result.reusedBytes > 10_000_000, `${result.reusedBytes} bytes reused`);
     assert.ok(result.fetchedBytes < 21_000_000, `${result.fetchedBytes} bytes fetched`);
+  });
+
+  it("that finds a file staged whole by a killed one, places it with its mode and time", async () => {
+    const tree: Tree = { a: { bytes: "staged", mode: 0o640, mtime: { seconds: 1_000_000_000, nanos: 0 } } };
+    const entry = must(entriesOf(tree)[0], "there is one");
+    assert.ok(entry.kind === "file");
+    fs.mkdirSync(path.join(target, STAGING_NAME), { recursive: true });
+    fs.writeFileSync(path.join(target, stagedName(entry)), "staged", { mode: 0o600 });
+    const { digest, chunks } = await builder.build(tree);
+    assert.equal(chunks.length, 1);
+    const result = await pullVersion(digest);
+    assert.equal(result.fetchedBytes, result.manifestBytes);
+    assertHolds([entry]);
   });
 
   it("of a damaged block, fails with OBJECT_CORRUPT and leaves the old files as they were", async () => {

@@ -59,6 +59,11 @@ function place(target: string, { entry, action, staged }: PlaceItem): void {
     fs.symlinkSync(entry.target, source);
     setLinkTime(source, entry.mtime);
   }
+  if (entry.kind === "file" && source !== undefined) {
+    // A pull that was killed may have left it whole, but without these.
+    fs.chmodSync(source, entry.mode);
+    setTime(source, entry.mtime);
+  }
   if (lstat(file)?.isDirectory() === true) removeTree(file);
   if (source !== undefined) fs.renameSync(source, file);
 }

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { threadId } from "node:worker_threads";
 import { must } from "../../base/assert.ts";
+import { errnoOf } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { FileTime } from "../../format/entry.ts";
 import { settableTime } from "../pull/file-times.ts";
@@ -72,7 +73,7 @@ function writeFile({ target }: WriteInput, file: FileToWrite, chunks: readonly U
   const place = path.join(target, name);
   const { O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW, O_TRUNC } = fs.constants;
   const flags = file.staged === undefined ? O_CREAT | O_EXCL : file.isWhole ? O_CREAT | O_TRUNC : O_CREAT;
-  const fd = openWritable(place, O_WRONLY | O_NOFOLLOW | flags, file.isWhole ? file.mode : 0o600);
+  const fd = openWritable(place, O_WRONLY | O_NOFOLLOW | flags, file);
   try {
     for (const { chunk, from, bytes, fileOffset } of file.pieces) {
       const whole = must(chunks[chunk], "a piece's chunk is in the unit");
@@ -85,14 +86,16 @@ function writeFile({ target }: WriteInput, file: FileToWrite, chunks: readonly U
   if (file.staged === undefined) fs.renameSync(place, path.join(target, file.path));
 }
 
-/** A left-over of an earlier run, which may be of another mode, is replaced when it cannot be opened. */
-function openWritable(place: string, flags: number, mode: number): number {
+/** A left-over of an earlier run may be of another mode. One that is written whole is replaced, a part is kept. */
+function openWritable(place: string, flags: number, file: FileToWrite): number {
+  const mode = file.isWhole ? file.mode : 0o600;
   try {
     return fs.openSync(place, flags, mode);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "EACCES" && code !== "EEXIST" && code !== "ELOOP") throw error;
-    fs.rmSync(place, { force: true });
+    const errno = errnoOf(error);
+    if (errno !== "EACCES" && errno !== "EEXIST" && errno !== "ELOOP") throw error;
+    if (file.isWhole) fs.rmSync(place, { force: true });
+    else if (errno === "EACCES") fs.chmodSync(place, 0o600);
     return fs.openSync(place, flags, mode);
   }
 }
