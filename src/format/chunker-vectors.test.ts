@@ -8,7 +8,7 @@ import { parseChunking } from "./chunking.ts";
 import { digestOf } from "./digest.ts";
 import { GEAR_SEED, gearTable } from "./gear.ts";
 
-/** docs/format.md §4.5 */
+/** docs/format.md §12 */
 type Part = { sha256Counter: string; bytes: number } | { repeat: string; bytes: number };
 
 interface CutVector {
