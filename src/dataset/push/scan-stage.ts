@@ -51,6 +51,7 @@ export class ScanStage {
   fail(error: unknown): void {
     this.#failure ??= { error };
     for (const segment of this.#segments.values()) segment.events.fail(error);
+    this.#slots.fail(error);
     this.#notify();
   }
 
@@ -61,7 +62,9 @@ export class ScanStage {
       while (this.#failure === undefined && !(this.#complete && this.#segments.size === 0)) {
         if (this.#segments.size === 0) await this.#change();
         else {
-          fills.push(this.#fill(await this.#slots.acquire()));
+          const fill = this.#fill(await this.#slots.acquire());
+          fill.catch(() => undefined); // it is awaited, but perhaps not before it fails
+          fills.push(fill);
           if (fills.length >= FILLS_AHEAD) await fills.shift();
         }
       }

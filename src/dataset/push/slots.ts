@@ -16,11 +16,17 @@ const SLOTS_MIN = 3;
 /** Slots take at most this part of the memory. */
 const MEMORY_SHARE = 4;
 
+interface Waiter {
+  readonly resolve: (slot: Slot) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Hands out slots; whoever finds none waits. */
 export class SlotPool {
   readonly memory: ChunkerMemory;
   readonly #free: Slot[] = [];
-  readonly #waiting: ((slot: Slot) => void)[] = [];
+  readonly #waiting: Waiter[] = [];
+  #failure: { readonly error: unknown } | undefined;
 
   /** As many slots as `threads` keep busy, within the memory limit. */
   constructor(chunking: ChunkingParameters, memoryBytes: number, threads: number) {
@@ -34,16 +40,24 @@ export class SlotPool {
     }
   }
 
-  acquire(): Promise<Slot> {
+  /** A free slot, or the next that is released. Rejects with what fail() was given. */
+  async acquire(): Promise<Slot> {
+    if (this.#failure !== undefined) throw this.#failure.error;
     const slot = this.#free.pop();
-    if (slot !== undefined) return Promise.resolve(slot);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (slot !== undefined) return slot;
+    return await new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /** Nobody releases slots any more: who waits for one, now or later, is rejected with `error`. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 
   release(slot: Slot): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(slot);
-    else next(slot);
+    else next.resolve(slot);
   }
 }
 
