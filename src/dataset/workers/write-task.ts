@@ -6,7 +6,7 @@ import { must } from "../../base/assert.ts";
 import { errnoOf } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { FileTime } from "../../format/entry.ts";
-import { settableTime } from "../pull/file-times.ts";
+import { setOpenTime } from "../pull/file-times.ts";
 import { readPieces, type LocalPiece } from "../pull/local-pieces.ts";
 import { STAGING_NAME } from "../pull/staging.ts";
 import { targetError } from "../pull/target-errors.ts";
@@ -109,8 +109,7 @@ function writeAll(fd: number, bytes: Uint8Array, position: number): void {
 function finish(fd: number, file: Pick<FileToWrite, "mode" | "mtime">): void {
   // Whatever the process's mask took away when the file was made.
   fs.fchmodSync(fd, file.mode);
-  const time = settableTime(file.mtime);
-  fs.futimesSync(fd, time, time);
+  setOpenTime(fd, file.mtime);
 }
 
 /** A staged file all of whose pieces are written. */
