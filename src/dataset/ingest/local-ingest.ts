@@ -18,6 +18,8 @@ import { PlanMaker } from "./plan-maker.ts";
 
 /** Blocks on their way to the store while the next one fills. */
 const PUTS_MAX = 1;
+/** Times that a plan is written anew because somebody else wrote it meanwhile. */
+const PLAN_TRIES_MAX = 8;
 /** Calls at the same time when many small objects are written or looked for. */
 const PARALLEL_MAX = 16;
 
@@ -30,6 +32,9 @@ export interface LocalIngestOptions {
   /** The version whose chunks the producer reuses without asking for each. */
   readonly reference?: Digest | undefined;
 }
+
+/** Times that a plan is written again because another one came first. */
+const PLAN_TRIES_MAX = 5;
 
 /** A plan that waits for its chunks to be in sealed blocks. */
 interface PendingPlan {
@@ -218,15 +223,24 @@ export class LocalIngest implements IngestSession {
     }
   }
 
+  /** Others may write the same plan meanwhile, or this session itself, for a page that stands twice in the version. */
   async #writePlan(pending: PendingPlan, options: CallOptions): Promise<void> {
     const { datasets } = this.#engine.store;
-    const present = await datasets.getPlan(pending.key, options);
-    if (present !== undefined && this.#holds(present.value)) return;
-    const { plan, blocks } = await this.#plans.make(pending.covers, pending.items, options);
-    for (const block of blocks) this.#lease.addBlock(block);
-    const bytes = encodePlan(plan);
-    await datasets.putPlan(pending.key, bytes, present?.revision, options);
-    this.#count(bytes);
+    for (let tries = 1; ; tries++) {
+      const present = await datasets.getPlan(pending.key, options);
+      if (present !== undefined && this.#holds(present.value)) return;
+      const { plan, blocks } = await this.#plans.make(pending.covers, pending.items, options);
+      for (const block of blocks) this.#lease.addBlock(block);
+      const bytes = encodePlan(plan);
+      try {
+        await datasets.putPlan(pending.key, bytes, present?.revision, options);
+        this.#count(bytes);
+        return;
+      } catch (error) {
+        // Another push planned the same page meanwhile; or this one did, of a page that stands twice in the version.
+        if (codeOf(error) !== "OBJECT_CONFLICT" || tries === PLAN_TRIES_MAX) throw error;
+      }
+    }
   }
 
   /** Whether a plan leads only to blocks that are there. One that does not is replaced: the store heals. */
