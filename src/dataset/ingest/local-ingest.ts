@@ -18,8 +18,6 @@ import { PlanMaker } from "./plan-maker.ts";
 
 /** Blocks on their way to the store while the next one fills. */
 const PUTS_MAX = 1;
-/** Times that a plan is written anew because somebody else wrote it meanwhile. */
-const PLAN_TRIES_MAX = 8;
 /** Calls at the same time when many small objects are written or looked for. */
 const PARALLEL_MAX = 16;
 
@@ -32,9 +30,6 @@ export interface LocalIngestOptions {
   /** The version whose chunks the producer reuses without asking for each. */
   readonly reference?: Digest | undefined;
 }
-
-/** Times that a plan is written again because another one came first. */
-const PLAN_TRIES_MAX = 5;
 
 /** A plan that waits for its chunks to be in sealed blocks. */
 interface PendingPlan {
@@ -237,7 +232,6 @@ export class LocalIngest implements IngestSession {
         this.#count(bytes);
         return;
       } catch (error) {
-        // Another push planned the same page meanwhile; or this one did, of a page that stands twice in the version.
         if (codeOf(error) !== "OBJECT_CONFLICT" || tries === PLAN_TRIES_MAX) throw error;
       }
     }
