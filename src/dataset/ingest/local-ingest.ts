@@ -18,6 +18,8 @@ import { PlanMaker } from "./plan-maker.ts";
 
 /** Blocks on their way to the store while the next one fills. */
 const PUTS_MAX = 1;
+/** Times that a plan is written anew because somebody else wrote it meanwhile. */
+const PLAN_TRIES_MAX = 8;
 /** Calls at the same time when many small objects are written or looked for. */
 const PARALLEL_MAX = 16;
 
@@ -232,6 +234,7 @@ export class LocalIngest implements IngestSession {
         this.#count(bytes);
         return;
       } catch (error) {
+        // Another push planned the same page meanwhile; or this one did, of a page that stands twice in the version.
         if (codeOf(error) !== "OBJECT_CONFLICT" || tries === PLAN_TRIES_MAX) throw error;
       }
     }
