@@ -7,6 +7,7 @@ import { concatBytes } from "../src/base/bytes.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { MiB } from "../src/base/limits.ts";
 import { systemRandom } from "../src/base/random.ts";
+import { diffVersions } from "../src/dataset/diff.ts";
 import type { Engine } from "../src/dataset/engine.ts";
 import { ChunkIndex } from "../src/dataset/ingest/chunk-index.ts";
 import { LocalIngest } from "../src/dataset/ingest/local-ingest.ts";
@@ -79,6 +80,11 @@ async function runSteps(engine: Engine): Promise<Record<string, Figures>> {
     "list everything",
     () => listAll(engine, first.version),
     (items) => ({ items }),
+  );
+  await step(
+    "compare the two",
+    () => diffVersions(engine, first.version, second.version),
+    ({ changed, updateBytes }) => ({ changed: changed.length, updateBytes }),
   );
   return steps;
 }
