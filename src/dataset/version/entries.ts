@@ -31,6 +31,7 @@ export async function* entries(
 ): AsyncGenerator<PlacedEntry[]> {
   const { from, signal } = options;
   const check = orderCheck(from);
+  const counts = { file: 0, directory: 0, symlink: 0 };
   let times: TimeCursor | undefined;
   for await (const leaf of walkLeaves(version, topRef(version, "entries"), entriesBefore(from))) {
     signal?.throwIfAborted();
@@ -40,6 +41,7 @@ export async function* entries(
       const isBefore = from !== undefined && compareUtf8(entry.path, from) < 0;
       if (!isBefore) {
         check(entry);
+        counts[entry.kind]++;
         times ??= new TimeCursor(version, leaf.items + index);
         batch.push({ entry: { ...entry, mtime: times.ready() ?? (await times.next()) }, start });
       }
@@ -47,6 +49,14 @@ export async function* entries(
     }
     if (batch.length > 0) yield batch;
   }
+  if (from === undefined) checkCounts(version, counts);
+}
+
+/** Holds the root to what was read: pages tell how many entries there are, not of which kind. */
+function checkCounts({ root }: Version, counts: Readonly<Record<Entry["kind"], number>>): void {
+  const { file, directory, symlink } = counts;
+  if (file === root.files && directory === root.directories && symlink === root.symlinks) return;
+  throw new AetherError("OBJECT_INVALID", "a manifest's root miscounts its files, folders or symlinks");
 }
 
 /** The entry at `path`, or undefined. Reads the pages on the way to it and no others. Errors: those of PageSource.load. */

@@ -168,6 +168,11 @@ const LIES: readonly (readonly [string, string, (forge: Forge) => Trees])[] = [
     }),
   ],
   [
+    "a root that counts a folder as a file",
+    "OBJECT_INVALID",
+    (f) => ({ entries: f.leaf([file("a"), folder("b")]) }),
+  ],
+  [
     "pages whose paths overlap",
     "MANIFEST_UNSAFE",
     (f) => ({
