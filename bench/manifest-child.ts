@@ -65,7 +65,11 @@ async function runSteps(engine: Engine): Promise<Record<string, Figures>> {
     () => build(engine, { tag: "one", changedEvery: undefined }),
     stored,
   );
-  await step("a thousandth changed", () => build(engine, { tag: "two", changedEvery: 1000 }), stored);
+  const second = await step(
+    "a thousandth changed",
+    () => build(engine, { tag: "two", changedEvery: 1000 }),
+    stored,
+  );
   await step(
     `look up ${LOOKUPS} paths, each cold`,
     () => lookUp(engine, first.version),
