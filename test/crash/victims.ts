@@ -81,8 +81,9 @@ export class Victims {
     const timer = point !== undefined && "afterMs" in point ? setTimeout(kill, point.afterMs) : undefined;
     const limit = setTimeout(kill, TASK_TIMEOUT_MS);
     try {
-      await exited;
+      const [, signal] = (await exited) as [number | null, NodeJS.Signals | null];
       endMs = performance.now();
+      assert.ok(reply !== undefined || signal === "SIGKILL", `a ${task.kind} died of itself`);
       assert.ok(endMs - startMs < TASK_TIMEOUT_MS, `a ${task.kind} hung`);
     } finally {
       clearTimeout(timer);
@@ -91,6 +92,7 @@ export class Victims {
       child.kill("SIGKILL");
     }
     this.#next = startChild(this.#compileCache);
+    this.#next.catch(() => undefined); // who takes the child hears of it
     return { elapsedMs: endMs - startMs, events, reply };
   }
 }
@@ -98,7 +100,9 @@ export class Victims {
 async function startChild(compileCache: string): Promise<ChildProcess> {
   const env = { ...process.env, NODE_COMPILE_CACHE: compileCache };
   const child = fork(CHILD, { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const [reply] = (await once(child, "message")) as [CrashReply];
+  const died = once(child, "exit").then(() => assert.fail("a child died before it had anything to do"));
+  const [reply] = (await Promise.race([once(child, "message"), died])) as [CrashReply];
+  died.catch(() => undefined); // later it is expected
   assert.equal(reply.state, "ready");
   return child;
 }
