@@ -2,6 +2,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
+import { WINDOW_LOG_MAX, compressBound, compressInto, decompressInto } from "./zstd.ts";
 
 /** How a frame's bytes decode: as they are, as one zstd frame, or as one against a raw dictionary. */
 export const CODECS = { raw: 0, zstd: 1, delta: 2 } as const;
@@ -20,8 +21,6 @@ export const DECODE_BYTES_MAX = 4 * MiB;
 export const DEFAULT_COMPRESSION_LEVEL = 3;
 /** Below this a compressed form is not worth decoding: 3 % less than raw. */
 const WORTHWHILE_SHARE = 0.97;
-/** log2 of the bytes that a zstd frame may refer back: what the longest chunk needs. Bounds a decoder's memory. */
-const WINDOW_LOG_MAX = 24;
 /** Output buffers a little over the input's size save zlib from growing and joining them. */
 const OUTPUT_SLACK_BYTES = 1024;
 
@@ -33,8 +32,18 @@ export interface EncodedFrame {
 
 /** One chunk as zstd, or raw when that is hardly longer. `level` 0 is raw always. Synchronous: for workers. */
 export function encodePlain(chunk: Uint8Array, level: number): EncodedFrame {
+  const frame = encodePlainInto(chunk, level, new Uint8Array(compressBound(chunk.byteLength)));
+  return frame.codec === CODECS.raw ? frame : { ...frame, stored: new Uint8Array(frame.stored) };
+}
+
+/**
+ * As encodePlain, without memory of its own: the stored bytes are the chunk's, or lie in `scratch`, which has
+ * compressBound of the chunk's bytes at least.
+ */
+export function encodePlainInto(chunk: Uint8Array, level: number, scratch: Uint8Array): EncodedFrame {
   if (level === 0) return { codec: CODECS.raw, stored: chunk };
-  const stored = compress(chunk, level);
+  const length = compressInto(chunk, scratch, level);
+  const stored = length === undefined ? compress(chunk, level) : scratch.subarray(0, length);
   if (stored.byteLength >= chunk.byteLength * WORTHWHILE_SHARE) return { codec: CODECS.raw, stored: chunk };
   return { codec: CODECS.zstd, stored };
 }
@@ -85,6 +94,11 @@ export function decodeFrameWithin(
   if (codec === CODECS.raw) {
     if (stored.byteLength <= bytesMax) return stored;
     throw new AetherError("OBJECT_CORRUPT", `a frame has ${stored.byteLength} bytes, over ${bytesMax}`);
+  }
+  if (dictionary === undefined) {
+    const output = new Uint8Array(bytesMax);
+    const length = decompressInto(stored, output);
+    if (length !== undefined) return output.subarray(0, length);
   }
   try {
     return zstdDecompressSync(stored, {

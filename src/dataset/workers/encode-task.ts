@@ -1,5 +1,6 @@
 /** Encoding frames in a thread, from memory that it shares with the scanner. */
-import { CODECS, encodeDelta, encodePlain, type Codec, type EncodedFrame } from "../../format/frame.ts";
+import { CODECS, encodeDelta, encodePlainInto, type Codec, type EncodedFrame } from "../../format/frame.ts";
+import { compressBound } from "../../format/zstd.ts";
 import type { TaskResult } from "./tasks.ts";
 
 /** One frame to make: a piece of the shared memory, against a dictionary when there is one. */
@@ -31,40 +32,65 @@ export interface EncodedItem {
 /** A delta that is this much shorter than its run is kept without trying the plain form. */
 const CLEAR_GAIN = 0.25;
 
+/** Where a chunk is compressed before it is known to be worth it; one for each thread. */
+let scratch = new Uint8Array(0);
+
 /** Encodes in place: a frame is written over the bytes that it was made of, and is never longer than they are. */
 export function encodeFrames(input: EncodeInput): TaskResult<EncodedItem[]> {
   const memory = new Uint8Array(input.memory);
   const items: EncodedItem[] = [];
   for (const [request, wanted] of input.requests.entries()) {
-    const made = encodeRequest(memory, wanted, input.level);
-    for (const [chunk, { codec, stored, start }] of made.entries()) {
-      if (codec !== CODECS.raw) memory.set(stored, start);
-      items.push({ codec, request, chunk, start, storedBytes: stored.byteLength });
+    const delta = encodeDeltaIfShorter(memory, wanted, input.level);
+    if (delta === undefined) items.push(...encodeChunks(memory, wanted, input.level, request));
+    else {
+      const { start } = wanted;
+      memory.set(delta.stored, start);
+      items.push({ codec: delta.codec, request, chunk: 0, start, storedBytes: delta.stored.byteLength });
     }
   }
   return { output: items, transfer: [] };
 }
 
-type MadeFrame = EncodedFrame & { readonly start: number };
-
-function encodeRequest(memory: Uint8Array, request: EncodeRequest, level: number): MadeFrame[] {
-  const { dictionary, start } = request;
-  if (dictionary === undefined) return encodeChunks(memory, request, level);
-  const run = memory.subarray(start, request.end);
-  const delta = { ...encodeDelta(run, dictionary, Math.max(level, 1)), start };
-  if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) return [delta];
-  const plain = encodeChunks(memory, request, level);
-  const plainBytes = plain.reduce((sum, frame) => sum + frame.stored.byteLength, 0);
-  return delta.stored.byteLength < plainBytes ? [delta] : plain;
+/** The run as a delta, unless its chunks are shorter on their own. */
+function encodeDeltaIfShorter(
+  memory: Uint8Array,
+  request: EncodeRequest,
+  level: number,
+): EncodedFrame | undefined {
+  const { dictionary, start, end, chunkEnds } = request;
+  if (dictionary === undefined) return undefined;
+  const run = memory.subarray(start, end);
+  const delta = encodeDelta(run, dictionary, Math.max(level, 1));
+  if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) return delta;
+  let plainBytes = 0;
+  let from = start;
+  for (const to of chunkEnds) {
+    plainBytes += encodePlainInto(memory.subarray(from, to), level, scratchFor(to - from)).stored.byteLength;
+    from = to;
+  }
+  return delta.stored.byteLength < plainBytes ? delta : undefined;
 }
 
-function encodeChunks(memory: Uint8Array, request: EncodeRequest, level: number): MadeFrame[] {
-  let start = request.start;
-  return request.chunkEnds.map((end) => {
-    const frame = { ...encodePlain(memory.subarray(start, end), level), start };
+function encodeChunks(
+  memory: Uint8Array,
+  wanted: EncodeRequest,
+  level: number,
+  request: number,
+): EncodedItem[] {
+  let start = wanted.start;
+  return wanted.chunkEnds.map((end, chunk) => {
+    const from = start;
     start = end;
-    return frame;
+    const frame = encodePlainInto(memory.subarray(from, end), level, scratchFor(end - from));
+    if (frame.codec !== CODECS.raw) memory.set(frame.stored, from);
+    return { codec: frame.codec, request, chunk, start: from, storedBytes: frame.stored.byteLength };
   });
+}
+
+function scratchFor(chunkBytes: number): Uint8Array {
+  const neededBytes = compressBound(chunkBytes);
+  if (scratch.byteLength < neededBytes) scratch = new Uint8Array(neededBytes);
+  return scratch;
 }
 
 /** Whether an item holds its request's whole run. */
