@@ -57,16 +57,23 @@ class PullSeries {
     fs.mkdirSync(target);
   }
 
-  /** What a pull of everything takes. */
-  async calibrate(): Promise<Calibration> {
-    const calibration = await victims.calibrate(this.#task(this.#any()), this.#target);
+  /** What a pull of everything takes, and one of an update; the first, which compiles, does not count. */
+  async calibrate(): Promise<readonly Calibration[]> {
+    const calibrations: Calibration[] = [];
+    for (const isFresh of [true, true, false]) {
+      if (isFresh) fs.rmSync(this.#target, { recursive: true });
+      fs.mkdirSync(this.#target, { recursive: true });
+      const version = must(this.#versions[isFresh ? 0 : 1], "there are versions");
+      calibrations.push(await victims.calibrate(this.#task(version), this.#target));
+    }
     fs.rmSync(this.#target, { recursive: true });
     fs.mkdirSync(this.#target);
-    return calibration;
+    return calibrations.slice(1);
   }
 
   /** Kills the pull of some version; whatever the folder has under a final name must be of one version, whole. */
-  async kill(calibration: Calibration): Promise<void> {
+  async kill(calibrations: readonly Calibration[]): Promise<void> {
+    const calibration = must(calibrations[pick(this.#fractions, calibrations.length)], "there are some");
     const version = this.#any();
     this.#begun.push(version);
     const point = killPoint(this.#fractions, calibration);
@@ -123,17 +130,17 @@ test(`pull, killed at ${POINTS} points, never leaves a torn file, and the next o
   t.diagnostic(`AETHERFS_CRASH_SEED=${seed}`);
   const fractions = fractionsOf(seed);
   const versions = await publishVersions(fractions);
-  let calibration: Calibration | undefined;
+  let calibrations: readonly Calibration[] | undefined;
   let kills = 0;
   let tries = 0;
   for (let number = 0; kills < POINTS; number++) {
     const series = new PullSeries(path.join(folder.path, `target-${number}`), fractions, versions);
     try {
-      calibration ??= await series.calibrate();
+      calibrations ??= await series.calibrate();
       for (let count = 0; count < PULLS_PER_FOLDER && kills + series.kills < POINTS; count++) {
         tries++;
         assert.ok(tries <= TRIES_MAX * POINTS, "most kills come too late");
-        await series.kill(calibration);
+        await series.kill(calibrations);
       }
       await series.heal();
     } catch (error) {

@@ -8,6 +8,8 @@ import type { CrashTask } from "./crash-task.ts";
 import { pick, type Fractions } from "./seeded.ts";
 import { watchTree } from "./watch-tree.ts";
 
+/** As bin/aetherfs: the warning would be about node:ffi. */
+const EXEC_ARGV = ["--disable-warning=ExperimentalWarning"];
 const CHILD = fileURLToPath(new URL("crash-child.ts", import.meta.url));
 /** Kills by time reach a little beyond what a task took, so that its last steps are hit too. */
 const TIME_SHARE_MAX = 1.15;
@@ -99,7 +101,7 @@ export class Victims {
 
 async function startChild(compileCache: string): Promise<ChildProcess> {
   const env = { ...process.env, NODE_COMPILE_CACHE: compileCache };
-  const child = fork(CHILD, { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const child = fork(CHILD, { env, execArgv: EXEC_ARGV, stdio: ["ignore", "ignore", "inherit", "ipc"] });
   const died = once(child, "exit").then(() => assert.fail("a child died before it had anything to do"));
   const [reply] = (await Promise.race([once(child, "message"), died])) as [CrashReply];
   died.catch(() => undefined); // later it is expected
