@@ -96,7 +96,7 @@ export function decodeFrameWithin(
     throw new AetherError("OBJECT_CORRUPT", `a frame has ${stored.byteLength} bytes, over ${bytesMax}`);
   }
   if (dictionary === undefined) {
-    const output = new Uint8Array(bytesMax);
+    const output = Buffer.allocUnsafeSlow(bytesMax);
     const length = decompressInto(stored, output);
     if (length !== undefined) return output.subarray(0, length);
   }
