@@ -3,7 +3,7 @@ import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
 import type { ChunkerMemory } from "../../format/chunker.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
-import { isDelta } from "../workers/encode-task.ts";
+import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
 import type { WorkerPool } from "../workers/pool.ts";
 import { sumLengths, type PiecePlan, type PieceResult, type Work } from "./segment-push.ts";
 import { sharedBuffer } from "./slots.ts";
@@ -46,8 +46,8 @@ export class EncodeStage {
 
   async #job(works: readonly Work[]): Promise<Map<Work, IngestFrame[]>> {
     const requests = works.map((work) => work.request);
-    const input = { memory: this.#memory, level: this.#level, requests };
-    const items = await this.#pool.run("encodeFrames", input, { signal: this.#signal });
+    const input = packRequests(this.#memory, this.#level, requests);
+    const items = unpackItems(await this.#pool.run("encodeFrames", input, { signal: this.#signal }));
     const made = new Map<Work, IngestFrame[]>(works.map((work) => [work, []]));
     for (const item of items) {
       const work = must(works[item.request], "an item answers a request");

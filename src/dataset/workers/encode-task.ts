@@ -12,10 +12,14 @@ export interface EncodeRequest {
   readonly dictionary: Uint8Array | undefined;
 }
 
+/** Requests as they go to a thread: numbers in one array, since a message of many small objects costs more than its work. */
 export interface EncodeInput {
   readonly memory: SharedArrayBuffer;
   readonly level: number;
-  readonly requests: readonly EncodeRequest[];
+  /** Of each request: its start, how many chunks it has, and their ends. */
+  readonly requests: Uint32Array<ArrayBuffer>;
+  /** Of each request. */
+  readonly dictionaries: readonly (Uint8Array | undefined)[];
 }
 
 /** A frame made; a request that was better off plain gives one frame for each of its chunks. */
@@ -29,6 +33,51 @@ export interface EncodedItem {
   readonly storedBytes: number;
 }
 
+const ITEM_FIELDS = 5;
+
+/** The requests as one message. */
+export function packRequests(
+  memory: SharedArrayBuffer,
+  level: number,
+  requests: readonly EncodeRequest[],
+): EncodeInput {
+  const numbers = requests.flatMap(({ start, chunkEnds }) => [start, chunkEnds.length, ...chunkEnds]);
+  const dictionaries = requests.map((request) => request.dictionary);
+  return { memory, level, requests: Uint32Array.from(numbers), dictionaries };
+}
+
+function unpackRequests({ requests, dictionaries }: EncodeInput): EncodeRequest[] {
+  let at = 0;
+  return dictionaries.map((dictionary) => {
+    const [start = 0, count = 0] = requests.subarray(at, at + 2);
+    const chunkEnds = [...requests.subarray(at + 2, at + 2 + count)];
+    at += 2 + count;
+    return { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary };
+  });
+}
+
+function packItems(items: readonly EncodedItem[]): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from(
+    items.flatMap(({ codec, request, chunk, start, storedBytes }) => [
+      codec,
+      request,
+      chunk,
+      start,
+      storedBytes,
+    ]),
+  );
+}
+
+/** The items that a thread answered with. */
+export function unpackItems(packed: Uint32Array): EncodedItem[] {
+  const items: EncodedItem[] = [];
+  for (let at = 0; at < packed.length; at += ITEM_FIELDS) {
+    const [codec, request = 0, chunk = 0, start = 0, storedBytes = 0] = packed.subarray(at, at + ITEM_FIELDS);
+    items.push({ codec: codec as Codec, request, chunk, start, storedBytes });
+  }
+  return items;
+}
+
 /** A delta that is this much shorter than its run is kept without trying the plain form. */
 const CLEAR_GAIN = 0.25;
 
@@ -36,10 +85,10 @@ const CLEAR_GAIN = 0.25;
 let scratch = new Uint8Array(0);
 
 /** Encodes in place: a frame is written over the bytes that it was made of, and is never longer than they are. */
-export function encodeFrames(input: EncodeInput): TaskResult<EncodedItem[]> {
+export function encodeFrames(input: EncodeInput): TaskResult<Uint32Array<ArrayBuffer>> {
   const memory = new Uint8Array(input.memory);
   const items: EncodedItem[] = [];
-  for (const [request, wanted] of input.requests.entries()) {
+  for (const [request, wanted] of unpackRequests(input).entries()) {
     const delta = encodeDeltaIfShorter(memory, wanted, input.level);
     if (delta === undefined) items.push(...encodeChunks(memory, wanted, input.level, request));
     else {
@@ -48,7 +97,7 @@ export function encodeFrames(input: EncodeInput): TaskResult<EncodedItem[]> {
       items.push({ codec: delta.codec, request, chunk: 0, start, storedBytes: delta.stored.byteLength });
     }
   }
-  return { output: items, transfer: [] };
+  return { output: packItems(items), transfer: [] };
 }
 
 /** The run as a delta, unless its chunks are shorter on their own. */
