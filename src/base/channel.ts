@@ -1,21 +1,25 @@
 /** A bounded queue between one producer and one consumer that run at the same time. */
 export class Channel<T> {
   readonly #capacity: number;
+  readonly #weigh: (item: T) => number;
+  #weight = 0;
   readonly #items: T[] = [];
   #closed = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void)[] = [];
 
-  /** The producer waits while `capacity` items are in the queue. */
-  constructor(capacity: number) {
+  /** The producer waits while `capacity` items are in the queue; an item may count for more than one. */
+  constructor(capacity: number, weigh: (item: T) => number = () => 1) {
     this.#capacity = capacity;
+    this.#weigh = weigh;
   }
 
   /** Adds an item; waits for room. Rejects with what the other side failed with. */
   async send(item: T): Promise<void> {
-    while (this.#items.length >= this.#capacity && this.#failure === undefined) await this.#change();
+    while (this.#weight >= this.#capacity && this.#failure === undefined) await this.#change();
     this.#throwFailure();
     this.#items.push(item);
+    this.#weight += this.#weigh(item);
     this.#notify();
   }
 
@@ -37,6 +41,7 @@ export class Channel<T> {
       this.#throwFailure();
       const item = this.#items.shift();
       if (item !== undefined) {
+        this.#weight -= this.#weigh(item);
         this.#notify();
         yield item;
       } else if (this.#closed) return;
