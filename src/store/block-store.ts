@@ -16,6 +16,8 @@ export interface StoreFeatures {
   readonly persistent: boolean;
   /** Other processes may use the same place at the same time. */
   readonly shared: boolean;
+  /** The folder of this machine that holds its objects; absent of a store that lies elsewhere. */
+  readonly folder?: string;
 }
 
 /** A block's name and size. */

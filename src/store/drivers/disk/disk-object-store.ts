@@ -40,7 +40,7 @@ export interface DiskOptions extends CallOptions {
  * and fdatasynced under a temporary name and then renamed, or linked where it must be the first of its name.
  */
 class DiskObjectStore implements ObjectStore {
-  readonly features: StoreFeatures = { kind: "disk", persistent: true, shared: true };
+  readonly features: StoreFeatures;
   readonly name: string;
   readonly #root: string;
   readonly #folders: Folders;
@@ -53,6 +53,7 @@ class DiskObjectStore implements ObjectStore {
     const { name, clock, random } = options;
     this.name = name;
     this.#root = root;
+    this.features = { kind: "disk", persistent: true, shared: true, folder: join(root, STORE_ROOT) };
     this.#folders = new Folders(root);
     const temporaryFolder = async (): Promise<string> => {
       await this.#folders.make(TEMPORARY);
