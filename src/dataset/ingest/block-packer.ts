@@ -24,6 +24,13 @@ export function joinDigests(digests: readonly Digest[]): Uint8Array {
 
 /** Room for the frame that fills a block up, and for index and footer as a rule. */
 const SLACK_BYTES = 2 * MiB;
+/** A block's index takes about this at most: half of what readers allow. */
+const INDEX_BYTES_MAX = 16 * MiB;
+/** What an entry of the index takes beside its digests, and what each length in it does. */
+const ENTRY_BYTES = 32;
+const LENGTH_BYTES = 4;
+/** Buffers that wait to be used again: what is on its way to the store, and one more. */
+const SPARE_MAX = 2;
 
 /**
  * Fills one block after another, in buffers that are used again: a sealed block's must be given back by recycle().
@@ -37,6 +44,7 @@ export class BlockPacker {
   #offsets: number[] = [];
   #buffer: Buffer | undefined;
   #bytes = 0;
+  #indexBytes = 0;
   #hasher: Hash | undefined;
 
   /** Blocks end at about `blockBytes` of frames. */
@@ -49,7 +57,8 @@ export class BlockPacker {
   isFull(storedBytes: number): boolean {
     if (this.#frames.length === 0) return false;
     const room = (this.#buffer?.byteLength ?? 0) - this.#bytes;
-    return this.#bytes >= this.#blockBytes || this.#frames.length === BLOCK_FRAMES_MAX || storedBytes > room;
+    const isLong = this.#bytes >= this.#blockBytes || this.#indexBytes >= INDEX_BYTES_MAX;
+    return isLong || this.#frames.length === BLOCK_FRAMES_MAX || storedBytes > room;
   }
 
   /** Adds a frame, which isFull() has let in: copies its bytes. */
@@ -60,6 +69,7 @@ export class BlockPacker {
     this.#frames.push(info);
     this.#offsets.push(this.#bytes);
     this.#bytes += stored.byteLength;
+    this.#indexBytes += entryBytes(info);
   }
 
   /** The block so far, or undefined when there is none. */
@@ -84,7 +94,7 @@ export class BlockPacker {
 
   /** Takes a sealed block's memory back: its parts are void. */
   recycle(sealed: SealedBlock): void {
-    this.#spare.push(sealed.buffer);
+    if (this.#spare.length < SPARE_MAX) this.#spare.push(sealed.buffer);
   }
 
   /** The buffer of the block under way, begun when there is none. */
@@ -92,12 +102,18 @@ export class BlockPacker {
     if (this.#buffer !== undefined) return this.#buffer;
     const { head } = encodeBlock(this.#domain, []);
     const neededBytes = Math.max(this.#blockBytes + SLACK_BYTES, HEADER_BYTES + firstBytes);
-    const index = this.#spare.findIndex((buffer) => buffer.byteLength >= neededBytes);
-    const [spare] = index === -1 ? [] : this.#spare.splice(index, 1);
-    this.#buffer = spare ?? Buffer.allocUnsafeSlow(neededBytes);
+    const spare = this.#spare.pop();
+    const fits = spare !== undefined && spare.byteLength >= neededBytes;
+    this.#buffer = fits ? spare : Buffer.allocUnsafeSlow(neededBytes);
     this.#buffer.set(head, 0);
     this.#bytes = HEADER_BYTES;
+    this.#indexBytes = 0;
     this.#hasher = createHash("sha256").update(head);
     return this.#buffer;
   }
+}
+
+function entryBytes({ digests, lengths, base }: FrameInfo): number {
+  const counts = lengths.length + (base?.lengths.length ?? 0);
+  return ENTRY_BYTES + digests.byteLength + (base?.digests.byteLength ?? 0) + counts * LENGTH_BYTES;
 }

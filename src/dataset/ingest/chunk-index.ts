@@ -2,14 +2,13 @@
  * Where the chunks of a domain lie: a local hint, made from the blocks' own indexes, that may be deleted at any time.
  * What it says is verified by whoever reads the frame, and a block it names is looked for again before a publish.
  */
-import fs from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { asBuffer } from "../../base/bytes.ts";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { must } from "../../base/assert.ts";
+import { AetherError } from "../../base/errors.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { FrameInfo } from "../../format/block.ts";
 import { CODECS } from "../../format/frame.ts";
+import { openIndexDatabase, removeDatabase, sqliteFault } from "./index-database.ts";
 
 /** A chunk's place: a frame of a block, and where in the frame's decoded bytes the chunk begins. */
 export interface ChunkLocation {
@@ -25,12 +24,23 @@ export interface ChunkLocation {
   readonly chunkBytes: number;
 }
 
-/** Bytes of a digest that make up the key; the rest stands in the row. */
-const KEY_BYTES = 6;
-const SCHEMA_VERSION = 1;
+/** A block, as it is added. */
+export interface IndexedBlock {
+  readonly digest: Digest;
+  /** Size of the whole block. */
+  readonly bytes: number;
+  readonly frames: readonly FrameInfo[];
+  /** Where each frame begins. */
+  readonly offsets: readonly number[];
+}
+
+interface KnownBlock {
+  readonly number: number;
+  readonly digest: Digest;
+  readonly bytes: number;
+}
 
 interface Row {
-  readonly rest: Uint8Array;
   readonly block: number;
   readonly frame: number;
   readonly frame_offset: number;
@@ -40,152 +50,174 @@ interface Row {
   readonly length: number;
 }
 
+/**
+ * Several processes may use one file at once. Errors of every call: OBJECT_INVALID when the file turns out to be damaged
+ * (it is removed, so that the next one to open it begins anew); SPACE_EXHAUSTED.
+ */
 export class ChunkIndex {
+  readonly #file: string | undefined;
   readonly #db: DatabaseSync;
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
-  readonly #insertBlock: StatementSync;
-  readonly #digests = new Map<number, Digest>();
-  readonly #numbers = new Map<Digest, number>();
+  readonly #byNumber = new Map<number, KnownBlock>();
+  readonly #byDigest = new Map<Digest, KnownBlock>();
 
-  /** Opens the index at `file` (in a folder that is made), or one in memory. A damaged file is replaced by an empty one. */
+  /**
+   * Opens the index at `file` (in a folder that is made), or one in memory. A damaged file is replaced by an empty one; where
+   * none can be used, the index lies in memory.
+   */
   constructor(file: string | undefined) {
-    this.#db = openDatabase(file);
+    this.#file = file;
+    this.#db = openIndexDatabase(file);
     this.#select = this.#db.prepare(
-      "SELECT rest, block, frame, frame_offset, stored, codec, chunk_offset, length FROM chunk WHERE key = ?",
+      "SELECT block, frame, frame_offset, stored, codec, chunk_offset, length FROM chunk WHERE digest = ?",
     );
     // The first place stands, unless it is in a delta frame and the new one is not.
     this.#insert = this.#db.prepare(
-      `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET rest = excluded.rest,
-       block = excluded.block, frame = excluded.frame, frame_offset = excluded.frame_offset, stored = excluded.stored,
-       codec = excluded.codec, chunk_offset = excluded.chunk_offset, length = excluded.length
+      `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET block = excluded.block,
+       frame = excluded.frame, frame_offset = excluded.frame_offset, stored = excluded.stored, codec = excluded.codec,
+       chunk_offset = excluded.chunk_offset, length = excluded.length
        WHERE chunk.codec = ${CODECS.delta} AND excluded.codec <> ${CODECS.delta}`,
     );
-    this.#insertBlock = this.#db.prepare("INSERT INTO block (digest) VALUES (?) RETURNING number");
-    for (const row of this.#db.prepare("SELECT number, digest FROM block").iterate()) {
-      this.#remember(row["number"] as number, digestFromBytes(row["digest"] as Uint8Array));
+    for (const row of this.#db.prepare("SELECT number, digest, bytes FROM block").iterate()) {
+      this.#remember(row);
     }
   }
 
-  /** Whether the block's chunks stand in the index. */
-  knows(block: Digest): boolean {
-    return this.#numbers.has(block);
+  /** The size of a block whose chunks stand in the index; undefined of one that does not. */
+  bytesOf(block: Digest): number | undefined {
+    return this.#blockOf(block)?.bytes;
   }
 
-  /** Every block that stands in the index. */
+  /** Every block that stood in the index when it was opened, or was added since. */
   blocks(): Iterable<Digest> {
-    return this.#numbers.keys();
+    return this.#byDigest.keys();
   }
 
   /** Where a chunk (or page) lies, as far as this index knows. */
   find(digest: Digest): ChunkLocation | undefined {
-    const bytes = asBuffer(digestBytes(digest));
-    const row = this.#select.get(bytes.readUIntLE(0, KEY_BYTES)) as Row | undefined;
-    if (row === undefined || !bytes.subarray(KEY_BYTES).equals(row.rest)) return undefined;
-    const block = this.#digests.get(row.block);
-    if (block === undefined) return undefined;
-    return {
-      block,
-      frame: row.frame,
-      frameOffset: row.frame_offset,
-      storedBytes: row.stored,
-      codec: row.codec as FrameInfo["codec"],
-      chunkOffset: row.chunk_offset,
-      chunkBytes: row.length,
-    };
+    return this.#guard(() => {
+      const row = this.#select.get(digestBytes(digest)) as Row | undefined;
+      const block = row === undefined ? undefined : this.#blockAt(row.block);
+      if (row === undefined || block === undefined) return undefined;
+      return {
+        block: block.digest,
+        frame: row.frame,
+        frameOffset: row.frame_offset,
+        storedBytes: row.stored,
+        codec: row.codec as FrameInfo["codec"],
+        chunkOffset: row.chunk_offset,
+        chunkBytes: row.length,
+      };
+    });
   }
 
-  /** Adds a block's frames; `offsets` tell where each begins. A block of another domain is added without frames. */
-  add(block: Digest, frames: readonly FrameInfo[], offsets: readonly number[]): void {
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const row = this.#insertBlock.get(digestBytes(block));
-      const number = must(row, "a row was inserted")["number"] as number;
-      for (const [index, frame] of frames.entries())
-        this.#addFrame(number, index, offsets[index] ?? 0, frame);
-      this.#db.exec("COMMIT");
-      this.#remember(number, block);
-    } catch (error) {
-      this.#db.exec("ROLLBACK");
-      if (!this.#isDuplicate(block)) throw error;
+  /** Adds a block and its frames' chunks. A block of another domain is added without frames. */
+  add(block: IndexedBlock): void {
+    this.#guard(() => {
+      this.#transaction(() => {
+        if (this.#blockOf(block.digest) !== undefined) return;
+        const row = this.#db
+          .prepare("INSERT INTO block (digest, bytes) VALUES (?, ?) RETURNING number, digest, bytes")
+          .get(digestBytes(block.digest), block.bytes);
+        const { number } = this.#remember(must(row, "a row was inserted"));
+        for (const [index, frame] of block.frames.entries()) {
+          this.#addFrame(number, index, block.offsets[index] ?? 0, frame);
+        }
+      });
+    });
+  }
+
+  /** Forgets blocks that are not there any more, and their chunks. */
+  remove(blocks: Iterable<Digest>): void {
+    const known = [...blocks].flatMap((digest) => this.#blockOf(digest) ?? []);
+    if (known.length === 0) return;
+    const numbers = JSON.stringify(known.map(({ number }) => number));
+    this.#guard(() => {
+      this.#transaction(() => {
+        const among = "IN (SELECT value FROM json_each(?))";
+        this.#db.prepare(`DELETE FROM chunk WHERE block ${among}`).run(numbers);
+        this.#db.prepare(`DELETE FROM block WHERE number ${among}`).run(numbers);
+      });
+    });
+    for (const { number, digest } of known) {
+      this.#byNumber.delete(number);
+      this.#byDigest.delete(digest);
     }
   }
 
-  /** Forgets a block that is not there any more, and its chunks. */
-  remove(block: Digest): void {
-    const number = this.#numbers.get(block);
-    if (number === undefined) return;
-    this.#db.prepare("DELETE FROM chunk WHERE block = ?").run(number);
-    this.#db.prepare("DELETE FROM block WHERE number = ?").run(number);
-    this.#numbers.delete(block);
-    this.#digests.delete(number);
+  /** Forgets one chunk, so that the next place that is added stands. */
+  forget(digest: Digest): void {
+    this.#guard(() => this.#db.prepare("DELETE FROM chunk WHERE digest = ?").run(digestBytes(digest)));
   }
 
   close(): void {
-    this.#db.close();
+    if (this.#db.isOpen) this.#db.close();
   }
 
   #addFrame(block: number, frame: number, frameOffset: number, info: FrameInfo): void {
     let chunkOffset = 0;
     for (const [index, length] of info.lengths.entries()) {
-      const digest = asBuffer(info.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
-      this.#insert.run(
-        digest.readUIntLE(0, KEY_BYTES),
-        digest.subarray(KEY_BYTES),
-        block,
-        frame,
-        frameOffset,
-        info.storedBytes,
-        info.codec,
-        chunkOffset,
-        length,
-      );
+      const digest = info.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+      const { storedBytes, codec } = info;
+      this.#insert.run(digest, block, frame, frameOffset, storedBytes, codec, chunkOffset, length);
       chunkOffset += length;
     }
   }
 
-  #remember(number: number, digest: Digest): void {
-    this.#digests.set(number, digest);
-    this.#numbers.set(digest, number);
+  #remember(row: Record<string, unknown>): KnownBlock {
+    const block = {
+      number: row["number"] as number,
+      digest: digestFromBytes(row["digest"] as Uint8Array),
+      bytes: row["bytes"] as number,
+    };
+    this.#byNumber.set(block.number, block);
+    this.#byDigest.set(block.digest, block);
+    return block;
   }
 
-  /** Another process on the same index may have added the block meanwhile. */
-  #isDuplicate(block: Digest): boolean {
-    const row = this.#db.prepare("SELECT number FROM block WHERE digest = ?").get(digestBytes(block));
-    if (row === undefined) return false;
-    this.#remember(row["number"] as number, block);
-    return true;
+  /** Another process on the same index may have added the block since it was opened. */
+  #blockOf(digest: Digest): KnownBlock | undefined {
+    const known = this.#byDigest.get(digest);
+    if (known !== undefined) return known;
+    const row = this.#db
+      .prepare("SELECT number, digest, bytes FROM block WHERE digest = ?")
+      .get(digestBytes(digest));
+    return row && this.#remember(row);
   }
-}
 
-function openDatabase(file: string | undefined): DatabaseSync {
-  if (file === undefined) return prepareDatabase(new DatabaseSync(":memory:"));
-  fs.mkdirSync(join(file, ".."), { recursive: true });
-  try {
-    return prepareDatabase(new DatabaseSync(file));
-  } catch {
-    for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(file + suffix, { force: true });
-    return prepareDatabase(new DatabaseSync(file));
+  #blockAt(number: number): KnownBlock | undefined {
+    const known = this.#byNumber.get(number);
+    if (known !== undefined) return known;
+    const row = this.#db.prepare("SELECT number, digest, bytes FROM block WHERE number = ?").get(number);
+    return row && this.#remember(row);
   }
-}
 
-function prepareDatabase(db: DatabaseSync): DatabaseSync {
-  // A hint need not survive a power failure, and a torn one is noticed and replaced: so no waiting for the disk.
-  db.exec(
-    "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
-  );
-  const version = db.prepare("PRAGMA user_version").get()?.["user_version"];
-  if (version !== SCHEMA_VERSION) {
-    db.exec(`
-      BEGIN IMMEDIATE;
-      DROP TABLE IF EXISTS block;
-      DROP TABLE IF EXISTS chunk;
-      CREATE TABLE block (number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE);
-      CREATE TABLE chunk (key INTEGER PRIMARY KEY, rest BLOB NOT NULL, block INTEGER NOT NULL, frame INTEGER NOT NULL,
-        frame_offset INTEGER NOT NULL, stored INTEGER NOT NULL, codec INTEGER NOT NULL,
-        chunk_offset INTEGER NOT NULL, length INTEGER NOT NULL);
-      PRAGMA user_version = ${SCHEMA_VERSION};
-      COMMIT;`);
+  #transaction(change: () => void): void {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      change();
+      this.#db.exec("COMMIT");
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
   }
-  return db;
+
+  #guard<T>(use: () => T): T {
+    try {
+      return use();
+    } catch (cause) {
+      const fault = sqliteFault(cause);
+      if (fault === "damaged" && this.#file !== undefined) {
+        this.#db.close();
+        removeDatabase(this.#file);
+        throw new AetherError("OBJECT_INVALID", "the index in the cache folder is damaged: it was removed", {
+          cause,
+        });
+      }
+      if (fault !== "full") throw cause;
+      throw new AetherError("SPACE_EXHAUSTED", "the disk of the cache folder is full: make room", { cause });
+    }
+  }
 }

@@ -15,6 +15,7 @@ export class Lease {
   readonly #datasets: DatasetStore;
   readonly #id: string;
   readonly #holder: string;
+  readonly #clock: Clock;
   readonly #created: string;
   readonly #blocks = new Set<Digest>();
   readonly #versions = new Set<Digest>();
@@ -22,14 +23,15 @@ export class Lease {
   #beat = 0;
   #stored = -1;
   #last: Promise<void> = Promise.resolve();
+  #renewal: Promise<void> | undefined;
 
   /** Nothing is claimed before the first store(). */
   constructor(datasets: DatasetStore, clock: Clock, id: string, holder: string) {
     this.#datasets = datasets;
     this.#id = id;
     this.#holder = holder;
+    this.#clock = clock;
     this.#created = new Date(clock.nowMs()).toISOString();
-    void this.#renew(clock);
   }
 
   /** Claims a block with the next store(). Errors: LIMIT_EXCEEDED. */
@@ -55,6 +57,7 @@ export class Lease {
 
   /** Writes the claim when it has grown, or renews it. One write at a time. */
   store(options?: CallOptions): Promise<void> {
+    this.#renewal ??= this.#renew();
     this.#last = this.#last.catch(() => undefined).then(() => this.#write(options));
     return this.#last;
   }
@@ -64,23 +67,21 @@ export class Lease {
     if (this.#stored !== this.#blocks.size + this.#versions.size) await this.store(options);
   }
 
-  /** Gives everything up. */
+  /** Gives everything up. Never rejects: a claim that cannot be removed expires by itself. */
   async release(): Promise<void> {
     this.#released.abort();
+    await this.#renewal;
     await this.#last.catch(() => undefined);
-    if (this.#stored !== -1) await this.#datasets.removeLease(this.#id);
+    if (this.#beat > 0) await this.#datasets.removeLease(this.#id).catch(() => undefined);
   }
 
   /** Renews the claim now and then until it is given up. A write that fails is seen by the next store() that is awaited. */
-  async #renew(clock: Clock): Promise<void> {
+  async #renew(): Promise<void> {
     const { signal } = this.#released;
     for (;;) {
-      const isOver = await clock.sleep(RENEW_MS, signal).then(
-        () => false,
-        () => true,
-      );
-      if (isOver) return;
-      if (this.#stored !== -1) await this.store().catch(() => undefined);
+      await this.#clock.sleep(RENEW_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.store().catch(() => undefined);
     }
   }
 

@@ -4,25 +4,26 @@ import { BLOCK_BYTES_DEFAULT, type FrameInfo } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
 import { DEFAULT_COMPRESSION_LEVEL, encodePlain } from "../../format/frame.ts";
 import { decodeRoot, encodeManifest } from "../../format/manifest.ts";
-import { decodePage, type EncodedPage } from "../../format/page.ts";
-import { decodePlan, encodePlan, type PlanCovers } from "../../format/plan.ts";
+import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { commitTag } from "../tags.ts";
+import { loadBundle } from "../version/manifest-source.ts";
+import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
 import { BlockPacker, joinDigests, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
 import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
+import { PlanWriter, itemsOf, rootPlan } from "./plan-writer.ts";
 
 /** Blocks on their way to the store while the next one fills. */
 const PUTS_MAX = 1;
-/** Times that a plan is written anew because somebody else wrote it meanwhile. */
-const PLAN_TRIES_MAX = 8;
 /** Calls at the same time when many small objects are written or looked for. */
 const PARALLEL_MAX = 16;
 
+/** What a session is for. */
 export interface LocalIngestOptions {
   readonly domain: string;
   readonly publisher: string;
@@ -33,24 +34,18 @@ export interface LocalIngestOptions {
   readonly reference?: Digest | undefined;
 }
 
-/** A plan that waits for its chunks to be in sealed blocks. */
-interface PendingPlan {
-  readonly key: Digest;
-  readonly covers: PlanCovers;
-  readonly items: readonly Digest[];
-}
-
+/** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalIngest implements IngestSession {
   readonly #engine: Engine;
   readonly #index: ChunkIndex;
   readonly #plans: PlanMaker;
+  readonly #planWriter: PlanWriter;
   readonly #packer: BlockPacker;
   readonly #lease: Lease;
   readonly #dryRun: boolean;
   /** Chunks that were declared missing, until their block is sealed. */
   readonly #promised = new Set<Digest>();
   readonly #puts = new Set<Promise<void>>();
-  #pending: PendingPlan[] = [];
   #storedBytes = 0;
   #manifestBytes = 0;
   #failure: unknown;
@@ -64,6 +59,8 @@ export class LocalIngest implements IngestSession {
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
     this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
     this.#dryRun = options.dryRun === true;
+    const parts = { datasets: store.datasets, index, plans: this.#plans, lease: this.#lease };
+    this.#planWriter = new PlanWriter(parts);
     if (options.reference !== undefined) this.#lease.addVersion(options.reference);
   }
 
@@ -72,18 +69,10 @@ export class LocalIngest implements IngestSession {
     if (!this.#dryRun) await this.#lease.store(options);
   }
 
-  missing(digests: readonly Digest[]): Promise<readonly boolean[]> {
-    const answers = digests.map((digest) => {
-      if (this.#promised.has(digest)) return false;
-      const location = this.#index.find(digest);
-      if (location === undefined) {
-        this.#promised.add(digest);
-        return true;
-      }
-      this.#lease.addBlock(location.block);
-      return false;
-    });
-    return Promise.resolve(answers);
+  async missing(digests: readonly Digest[], options: CallOptions = {}): Promise<readonly boolean[]> {
+    const answers: boolean[] = [];
+    for (const digest of digests) answers.push(await this.#promise(digest, options));
+    return answers;
   }
 
   async canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions = {}): Promise<boolean> {
@@ -98,8 +87,7 @@ export class LocalIngest implements IngestSession {
   }
 
   async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    const [isMissing] = await this.missing([page.digest]);
-    if (isMissing === true) {
+    if (await this.#promise(page.digest, options)) {
       const { codec, stored } = encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
       const info = {
         codec,
@@ -115,12 +103,12 @@ export class LocalIngest implements IngestSession {
       await this.#pack(info, stored, options);
     }
     const items = itemsOf(page);
-    if (items.length > 0) this.#pending.push({ key: page.digest, covers: "items", items });
+    if (items.length > 0 && !this.#dryRun) this.#planWriter.add({ key: page.digest, covers: "items", items });
   }
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     const version = digestOf(publication.root);
-    this.#pending.push(rootPlan(version, publication));
+    this.#planWriter.add(rootPlan(version, publication));
     await this.#sealAndSend(options);
     await this.#settle();
     await this.#writePlans(options);
@@ -135,6 +123,21 @@ export class LocalIngest implements IngestSession {
   async abort(): Promise<void> {
     await Promise.allSettled(this.#puts);
     await this.#lease.release();
+  }
+
+  /** Whether the chunk is missing, and was not promised before. */
+  async #promise(digest: Digest, options: CallOptions): Promise<boolean> {
+    if (this.#promised.has(digest)) return false;
+    const location = this.#index.find(digest);
+    if (location !== undefined && (await this.#plans.isWhole(location, digest, options))) {
+      this.#lease.addBlock(location.block);
+      return false;
+    }
+    // Somebody else may have asked for the same one meanwhile.
+    if (this.#promised.has(digest)) return false;
+    if (location !== undefined) this.#index.forget(digest);
+    this.#promised.add(digest);
+    return true;
   }
 
   #totals(): IngestTotals {
@@ -190,7 +193,7 @@ export class LocalIngest implements IngestSession {
   async #store(sealed: SealedBlock, options: CallOptions): Promise<void> {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
     this.#packer.recycle(sealed);
-    this.#index.add(sealed.digest, sealed.frames, sealed.offsets);
+    this.#index.add(sealed);
     for (const frame of sealed.frames)
       for (const digest of splitDigests(frame.digests)) this.#promised.delete(digest);
     await this.#writePlans(options);
@@ -205,63 +208,39 @@ export class LocalIngest implements IngestSession {
     if (this.#failure !== undefined) throw this.#failure as Error;
   }
 
-  /** Writes the plans whose chunks are all in sealed blocks; pages come after their chunks, so these are the first. */
   async #writePlans(options: CallOptions): Promise<void> {
-    const ready: PendingPlan[] = [];
-    const isSealed = (plan: PendingPlan): boolean =>
-      plan.items.every((digest) => !this.#promised.has(digest));
-    while (this.#pending[0] !== undefined && (this.#dryRun || isSealed(this.#pending[0]))) {
-      ready.push(this.#pending[0]);
-      this.#pending.shift();
-    }
     if (this.#dryRun) return;
-    for (let next = 0; next < ready.length; next += PARALLEL_MAX) {
-      await Promise.all(ready.slice(next, next + PARALLEL_MAX).map((plan) => this.#writePlan(plan, options)));
-    }
-  }
-
-  /** Others may write the same plan meanwhile, or this session itself, for a page that stands twice in the version. */
-  async #writePlan(pending: PendingPlan, options: CallOptions): Promise<void> {
-    const { datasets } = this.#engine.store;
-    for (let tries = 1; ; tries++) {
-      const present = await datasets.getPlan(pending.key, options);
-      if (present !== undefined && this.#holds(present.value)) return;
-      const { plan, blocks } = await this.#plans.make(pending.covers, pending.items, options);
-      for (const block of blocks) this.#lease.addBlock(block);
-      const bytes = encodePlan(plan);
-      try {
-        await datasets.putPlan(pending.key, bytes, present?.revision, options);
-        this.#count(bytes);
-        return;
-      } catch (error) {
-        // Another push planned the same page meanwhile; or this one did, of a page that stands twice in the version.
-        if (codeOf(error) !== "OBJECT_CONFLICT" || tries === PLAN_TRIES_MAX) throw error;
-      }
-    }
-  }
-
-  /** Whether a plan leads only to blocks that are there. One that does not is replaced: the store heals. */
-  #holds(bytes: Uint8Array): boolean {
-    try {
-      return decodePlan(bytes).frames.every((frame) => this.#index.knows(frame.block));
-    } catch (error) {
-      if (codeOf(error) === "OBJECT_INVALID" || codeOf(error) === "OBJECT_CORRUPT") return false;
-      throw error;
-    }
+    const bytes = await this.#planWriter.write(this.#promised, options);
+    this.#storedBytes += bytes;
+    this.#manifestBytes += bytes;
   }
 
   async #putManifest(version: Digest, publication: Publication, options: CallOptions): Promise<void> {
     const { datasets } = this.#engine.store;
-    const bundle = { root: publication.root, pages: publication.inlinePages };
-    const bytes = encodeManifest(bundle, publication.base);
-    if ((await datasets.getManifest(version, options)) !== undefined) return;
-    this.#count(bytes);
+    if (await this.#hasManifest(version, publication.inlinePages, options)) return;
+    const bytes = encodeManifest(
+      { root: publication.root, pages: publication.inlinePages },
+      publication.base,
+    );
+    this.#storedBytes += bytes.byteLength;
+    this.#manifestBytes += bytes.byteLength;
     if (!this.#dryRun) await datasets.putManifest(version, bytes, options);
   }
 
-  #count(bytes: Uint8Array): void {
-    this.#storedBytes += bytes.byteLength;
-    this.#manifestBytes += bytes.byteLength;
+  /** Whether the version's manifest object is there and can be read, with all that it needs. */
+  async #hasManifest(version: Digest, pages: readonly Uint8Array[], options: CallOptions): Promise<boolean> {
+    try {
+      const bundle = await loadBundle(this.#engine.store.datasets, version, {
+        ...options,
+        traffic: new Traffic(),
+      });
+      const present = new Set(bundle.pages.map(digestOf));
+      return pages.every((page) => present.has(digestOf(page)));
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "VERSION_NOT_FOUND" || code.startsWith("OBJECT_")) return false;
+      throw error;
+    }
   }
 
   /** The barrier, the last look for every block, then the tags. docs/format.md §9 */
@@ -285,43 +264,15 @@ export class LocalIngest implements IngestSession {
   async #checkBlocks(options: CallOptions): Promise<void> {
     const used = [...this.#lease.blocks];
     const check = async (block: Digest): Promise<void> => {
-      if ((await this.#engine.store.blocks.stat(block, options)) !== undefined) return;
-      this.#index.remove(block);
+      const bytes = await this.#engine.store.blocks.stat(block, options);
+      if (bytes !== undefined && bytes === this.#index.bytesOf(block)) return;
+      this.#index.remove([block]);
       throw missing(block);
     };
     for (let next = 0; next < used.length; next += PARALLEL_MAX) {
       await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
   }
-}
-
-/** What a page's plan places: its children or chunks; entries and times lie in the page itself. */
-function itemsOf(page: EncodedPage): Digest[] {
-  if (page.level === 0 && page.kind !== "chunks") return [];
-  const decoded = decodePage(page.bytes, page.kind, page.level);
-  if ("children" in decoded) return decoded.children.map((child) => child.digest);
-  return "chunks" in decoded ? decoded.chunks.map((chunk) => chunk.digest) : [];
-}
-
-function rootPlan(version: Digest, publication: Publication): PendingPlan {
-  const root = decodeRoot(publication.root);
-  if (publication.inlinePages.length === 0) {
-    const tops = [root.entries, root.times, root.chunks].flatMap((tree) =>
-      tree === undefined ? [] : [tree.digest],
-    );
-    return { key: version, covers: "items", items: tops };
-  }
-  const items: Digest[] = [];
-  const pages = new Map(publication.inlinePages.map((page) => [digestOf(page), page]));
-  const visit = (digest: Digest, level: number): void => {
-    const bytes = pages.get(digest);
-    if (bytes === undefined) throw missing(digest);
-    const page = decodePage(bytes, "chunks", level);
-    if ("children" in page) for (const child of page.children) visit(child.digest, level - 1);
-    else if ("chunks" in page) for (const chunk of page.chunks) items.push(chunk.digest);
-  };
-  if (root.chunks !== undefined) visit(root.chunks.digest, root.chunks.level);
-  return { key: version, covers: "version", items };
 }
 
 function splitDigests(joined: Uint8Array): Digest[] {

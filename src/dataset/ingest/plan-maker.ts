@@ -1,6 +1,6 @@
 /** Makes plans from what the chunk index and the blocks' indexes say. docs/format.md §7 */
-import { AetherError } from "../../base/errors.ts";
-import { assert, must } from "../../base/assert.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
+import { assert } from "../../base/assert.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { CODECS, DECODE_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { FrameInfo } from "../../format/block.ts";
@@ -8,6 +8,9 @@ import type { Plan, PlanCovers, PlanFrame, PlanPlace, PlanSource } from "../../f
 import type { CallOptions } from "../../store/block-store.ts";
 import type { BlockIndexes } from "./block-indexes.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
+
+/** Frames that are remembered as whole. */
+const WHOLE_KEPT_MAX = 1 << 16;
 
 /** What decoding a frame takes. */
 interface FrameCost {
@@ -51,8 +54,9 @@ class PlanDraft {
     if (location.codec !== CODECS.delta) return this.#add(key, location, 0, location.chunkBytes, undefined);
     if (depthMax === 0) throw new AetherError("OBJECT_INVALID", "delta frames lie on each other too deep");
     const index = await this.#indexes.get(location.block, this.#options);
-    const info = must(index.frames[location.frame], "the chunk index agrees with the block's");
-    const base = must(info.base, "a delta frame has a base");
+    const info = index.frames[location.frame];
+    const base = info?.base;
+    if (info === undefined || base === undefined) throw disagreement(location.block);
     const sources: PlanSource[] = [];
     const needed = new Map<number, FrameCost>();
     for (const [number, bytes] of base.lengths.entries()) {
@@ -93,9 +97,12 @@ function costOn(decodedBytes: number, bases: Iterable<FrameCost>): { depth: numb
   return { depth: depth + 1, decodeBytes };
 }
 
+/** Says where chunks lie, and what decoding them takes, from the indexes of chunks and blocks. */
 export class PlanMaker {
   readonly #index: ChunkIndex;
   readonly #indexes: BlockIndexes;
+  /** Delta frames that were found whole. */
+  readonly #whole = new Set<string>();
 
   constructor(index: ChunkIndex, indexes: BlockIndexes) {
     this.#index = index;
@@ -124,14 +131,47 @@ export class PlanMaker {
     options: CallOptions,
   ): Promise<Pick<FrameInfo, "depth" | "decodeBytes"> | undefined> {
     assert(bases.length > 0, "a delta has a base");
-    const draft = new PlanDraft(this.#index, this.#indexes, options);
-    const needed = new Map<number, FrameCost>();
-    for (const digest of bases) {
-      if (this.#index.find(digest) === undefined) return undefined;
-      const { cost } = await draft.place(digest);
-      needed.set(cost.index, cost);
-    }
+    const needed = await this.#place(bases, options);
+    if (needed === undefined) return undefined;
     const cost = costOn(decodedBytes, needed.values());
     return cost.depth <= DEPTH_MAX && cost.decodeBytes <= DECODE_BYTES_MAX ? cost : undefined;
   }
+
+  /** Whether all is there that decoding the chunk takes, as far as the indexes know. */
+  async isWhole(location: ChunkLocation, digest: Digest, options: CallOptions): Promise<boolean> {
+    if (location.codec !== CODECS.delta) return true;
+    const key = `${location.block}:${location.frame}`;
+    if (this.#whole.has(key)) return true;
+    if ((await this.#place([digest], options)) === undefined) return false;
+    if (this.#whole.size === WHOLE_KEPT_MAX) this.#whole.clear();
+    this.#whole.add(key);
+    return true;
+  }
+
+  /** The frames that hold the chunks, or undefined when something of them is missing or damaged. */
+  async #place(
+    digests: readonly Digest[],
+    options: CallOptions,
+  ): Promise<ReadonlyMap<number, FrameCost> | undefined> {
+    const draft = new PlanDraft(this.#index, this.#indexes, options);
+    const needed = new Map<number, FrameCost>();
+    try {
+      for (const digest of digests) {
+        const { cost } = await draft.place(digest);
+        needed.set(cost.index, cost);
+      }
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "OBJECT_MISSING" || code === "OBJECT_INVALID") return undefined;
+      throw error;
+    }
+    return needed;
+  }
+}
+
+function disagreement(block: Digest): AetherError {
+  return new AetherError(
+    "OBJECT_INVALID",
+    `the index of block sha256:${block} is not the one that was read before`,
+  );
 }
