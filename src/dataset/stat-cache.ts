@@ -6,6 +6,7 @@
  * little-endian.
  */
 import fs from "node:fs";
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { compareUtf8 } from "../base/bytes.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../format/digest.ts";
@@ -25,6 +26,7 @@ const FIXED_BYTES = 2 + 8 + 4 + 8 + 8 + 8;
 const CRC_BYTES = 4;
 const TRAILER_BYTES = DIGEST_BYTES + CRC_BYTES;
 const BUFFER_BYTES = 256 * 1024;
+const TEMPORARY_SUFFIX = ".tmp";
 
 /** File systems that keep whole seconds may show a change two seconds later under the same time. */
 const COARSE_NS = 2_000_000_000n;
@@ -51,12 +53,15 @@ export function sameStat(a: StatRecord, b: StatRecord): boolean {
   );
 }
 
-/** The version that the cache at `file` is about; undefined when there is no cache, or it is not whole. */
+/**
+ * The version that the cache at `file` says it is about; undefined when there is no cache. Whether it is whole, the reader
+ * finds out.
+ */
 export function statCacheVersion(file: string): Digest | undefined {
   const fd = openOrUndefined(file);
   if (fd === undefined) return undefined;
   try {
-    return checkedVersion(fd);
+    return readTrailer(fd)?.version;
   } finally {
     fs.closeSync(fd);
   }
@@ -70,44 +75,48 @@ function openOrUndefined(file: string): number | undefined {
   }
 }
 
-function checkedVersion(fd: number): Digest | undefined {
+function readTrailer(fd: number): { readonly version: Digest; readonly crc: number } | undefined {
   const sizeBytes = fs.fstatSync(fd).size;
+  const trailer = Buffer.alloc(TRAILER_BYTES);
   if (sizeBytes < MAGIC.byteLength + TRAILER_BYTES) return undefined;
+  fs.readSync(fd, trailer, 0, TRAILER_BYTES, sizeBytes - TRAILER_BYTES);
+  return { version: digestFromBytes(trailer), crc: trailer.readUInt32LE(DIGEST_BYTES) };
+}
+
+function isWhole(fd: number, crcWanted: number): boolean {
+  const endOffset = fs.fstatSync(fd).size - CRC_BYTES;
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   let crc = 0;
-  for (let offset = 0; offset < sizeBytes - CRC_BYTES;) {
-    const wanted = Math.min(BUFFER_BYTES, sizeBytes - CRC_BYTES - offset);
-    const bytes = fs.readSync(fd, buffer, 0, wanted, offset);
-    if (bytes === 0 || (offset === 0 && !buffer.subarray(0, MAGIC.byteLength).equals(MAGIC)))
-      return undefined;
+  for (let offset = 0; offset < endOffset;) {
+    const bytes = fs.readSync(fd, buffer, 0, Math.min(BUFFER_BYTES, endOffset - offset), offset);
+    const isForeign = offset === 0 && !buffer.subarray(0, MAGIC.byteLength).equals(MAGIC);
+    if (bytes === 0 || isForeign) return false;
     crc = crc32(buffer.subarray(0, bytes), crc);
     offset += bytes;
   }
-  const trailer = Buffer.alloc(TRAILER_BYTES);
-  fs.readSync(fd, trailer, 0, TRAILER_BYTES, sizeBytes - TRAILER_BYTES);
-  return trailer.readUInt32LE(DIGEST_BYTES) === crc ? digestFromBytes(trailer) : undefined;
+  return crc === crcWanted;
 }
 
 /** Reads a cache beside a walk in the same order. */
 export class StatCacheReader {
-  readonly #fd: number | undefined;
+  #fd: number | undefined;
   readonly #endOffset: number;
   #buffer = Buffer.alloc(0);
   #fileOffset = MAGIC.byteLength;
   #current: StatRecord | undefined;
 
-  /** A cache that is missing or not whole reads as an empty one. */
-  constructor(file: string | undefined) {
+  /**
+   * Opens the cache, about `version` when one is given. One that is missing, not whole or about another version (another push may just have
+   * replaced it) reads as an empty one.
+   */
+  constructor(file: string | undefined, version?: Digest) {
     const fd = file === undefined ? undefined : openOrUndefined(file);
-    if (fd !== undefined && checkedVersion(fd) === undefined) {
-      fs.closeSync(fd);
-      this.#fd = undefined;
-      this.#endOffset = 0;
-      return;
-    }
     this.#fd = fd;
     this.#endOffset = fd === undefined ? 0 : fs.fstatSync(fd).size - TRAILER_BYTES;
-    this.#current = this.#read();
+    const trailer = fd === undefined ? undefined : readTrailer(fd);
+    const isWanted = trailer !== undefined && (version ?? trailer.version) === trailer.version;
+    if (fd !== undefined && isWanted && isWhole(fd, trailer.crc)) this.#current = this.#read();
+    else this.close();
   }
 
   /** The record of `path`, or undefined. Paths must ascend from call to call. */
@@ -123,6 +132,8 @@ export class StatCacheReader {
 
   close(): void {
     if (this.#fd !== undefined) fs.closeSync(this.#fd);
+    this.#fd = undefined;
+    this.#current = undefined;
   }
 
   #read(): StatRecord | undefined {
@@ -158,7 +169,10 @@ export class StatCacheReader {
   }
 }
 
-/** Writes a cache beside the place where it will lie; only commit() puts it there. */
+/** Temporary files of pushes that died are removed when they are this old. */
+const ABANDONED_MS = 24 * 60 * 60 * 1000;
+
+/** Writes a cache beside the place where it will lie; only commit() puts it there. One that cannot be written is none. */
 export class StatCacheWriter {
   readonly #file: string;
   readonly #temporary: string;
@@ -170,37 +184,47 @@ export class StatCacheWriter {
   /** `file` lies in an existing folder; `id` makes the temporary name its own. */
   constructor(file: string, id: string) {
     this.#file = file;
-    this.#temporary = `${file}.${id}.tmp`;
-    this.#fd = fs.openSync(this.#temporary, "wx", 0o600);
+    this.#temporary = `${file}.${id}${TEMPORARY_SUFFIX}`;
+    try {
+      this.#fd = fs.openSync(this.#temporary, "wx", 0o600);
+    } catch {
+      this.#fd = undefined;
+    }
     this.#append(MAGIC);
   }
 
   /** Adds the next record; paths ascend. */
   add(record: StatRecord): void {
+    if (this.#fd === undefined) return;
     const path = Buffer.from(record.path);
     const fixed = Buffer.allocUnsafe(FIXED_BYTES);
     fixed.writeUInt16LE(path.byteLength, 0);
     fixed.writeDoubleLE(record.size, 2);
     fixed.writeUInt32LE(record.mode, 10);
-    fixed.writeBigInt64LE(record.mtimeNs, 14);
-    fixed.writeBigInt64LE(record.ctimeNs, 22);
-    fixed.writeBigUInt64LE(record.ino, 30);
+    // A time that does not fit is cut: its file is read each time.
+    fixed.writeBigInt64LE(BigInt.asIntN(64, record.mtimeNs), 14);
+    fixed.writeBigInt64LE(BigInt.asIntN(64, record.ctimeNs), 22);
+    fixed.writeBigUInt64LE(BigInt.asUintN(64, record.ino), 30);
     this.#append(fixed);
     this.#append(path);
   }
 
   /** Puts the cache in its place, as one about `version`. */
   commit(version: Digest): void {
-    if (this.#fd === undefined) return;
     this.#append(digestBytes(version));
     this.#flush();
     const crc = Buffer.alloc(CRC_BYTES);
     crc.writeUInt32LE(this.#crc, 0);
     this.#append(crc);
     this.#flush();
+    if (this.#fd === undefined) return;
     fs.closeSync(this.#fd);
     this.#fd = undefined;
-    fs.renameSync(this.#temporary, this.#file);
+    try {
+      fs.renameSync(this.#temporary, this.#file);
+    } catch {
+      fs.rmSync(this.#temporary, { force: true });
+    }
   }
 
   /** Drops the cache when it was not committed. */
@@ -218,10 +242,24 @@ export class StatCacheWriter {
   }
 
   #flush(): void {
-    if (this.#fd === undefined) return;
     const bytes = this.#buffer.subarray(0, this.#length);
-    this.#crc = crc32(bytes, this.#crc);
-    fs.writeSync(this.#fd, bytes);
     this.#length = 0;
+    if (this.#fd === undefined) return;
+    this.#crc = crc32(bytes, this.#crc);
+    try {
+      fs.writeSync(this.#fd, bytes);
+    } catch {
+      this.close();
+    }
+  }
+}
+
+/** Removes what writers that died long before `nowMs` (milliseconds since 1970) left in a folder of caches. */
+export function removeAbandoned(folder: string, nowMs: number): void {
+  for (const name of fs.readdirSync(folder)) {
+    if (!name.endsWith(TEMPORARY_SUFFIX)) continue;
+    const file = join(folder, name);
+    const stat = fs.statSync(file, { throwIfNoEntry: false });
+    if (stat !== undefined && nowMs - stat.mtimeMs > ABANDONED_MS) fs.rmSync(file, { force: true });
   }
 }

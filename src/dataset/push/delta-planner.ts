@@ -78,11 +78,14 @@ export class DeltaPlanner {
 
   /** The first old chunk of this digest at or after the cursor. */
   #find(digest: Digest): OldChunk | undefined {
-    for (const index of this.#byDigest.get(digest) ?? []) {
-      const chunk = this.#old[index];
-      if (chunk !== undefined && chunk.start >= this.#cursor) return chunk;
-    }
-    return undefined;
+    const places = this.#byDigest.get(digest) ?? [];
+    const first = lowerBound(places.length, (at) => this.#at(places[at] ?? 0).start >= this.#cursor);
+    const index = places[first];
+    return index === undefined ? undefined : this.#at(index);
+  }
+
+  #at(index: number): OldChunk {
+    return must(this.#old[index], "the index is within");
   }
 
   #runs(chunks: readonly NewChunk[], from: number, to: number, isLast: boolean): Run[] {
@@ -113,7 +116,7 @@ export class DeltaPlanner {
     if (window.end <= window.start) return undefined;
     const chunks: OldChunk[] = [];
     for (let index = this.#indexAt(window.start); index < this.#old.length; index++) {
-      const chunk = must(this.#old[index], "the index is within");
+      const chunk = this.#at(index);
       if (chunk.start >= window.end) break;
       chunks.push(chunk);
     }
@@ -130,16 +133,20 @@ export class DeltaPlanner {
 
   /** Index of the old chunk that holds this offset. */
   #indexAt(offset: number): number {
-    let low = 0;
-    let high = this.#old.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const chunk = must(this.#old[middle], "the index is within");
-      if (chunk.start + chunk.length <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lowerBound(this.#old.length, (index) => this.#at(index).start + this.#at(index).length > offset);
   }
+}
+
+/** The first of `count` numbers from 0 on that is reached; once one is, all after it are. `count` when none is. */
+function lowerBound(count: number, isReached: (index: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isReached(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The part of a gap in the old bytes where a piece (`at` and `share` of its run) most likely stood. */

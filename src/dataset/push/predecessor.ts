@@ -42,7 +42,8 @@ async function newestOf(engine: Engine, name: DatasetName, options: CallOptions)
   return null;
 }
 
-async function openReadable(
+/** A version, or undefined when it is not there or cannot be read. */
+export async function openReadable(
   engine: Engine,
   digest: Digest | null,
   options: CallOptions,

@@ -8,19 +8,21 @@ import { digestFromHex, type Digest } from "../../format/digest.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import { DEFAULT_COMPRESSION_LEVEL } from "../../format/frame.ts";
 import type { ChunkItem, TimelessEntry } from "../../format/page.ts";
-import { Segmenter } from "../../format/segment.ts";
 import type { Progress, PushOptions, PushResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import type { IngestSession } from "../ingest/ingest.ts";
 import { EncodeStage } from "./encode-stage.ts";
 import { ManifestWriter } from "./manifest-writer.ts";
-import { sameFiles, type OldSegment, type Reference } from "./reference.ts";
+import { LayStage, entriesOf, hasBytes, type Item } from "./lay-stage.ts";
+import type { OldSegment, Reference } from "./reference.ts";
 import { ScanStage } from "./scan-stage.ts";
-import { SegmentPush, type PieceResult } from "./segment-push.ts";
+import type { PieceResult } from "./segment-push.ts";
 import { SlotPool } from "./slots.ts";
-import { Source, fileTime, type SourceEntry } from "./source.ts";
+import { Source, type SourceEntry } from "./source.ts";
+import { changed, fileTime } from "./walk.ts";
 import { WalkAhead } from "./walk-ahead.ts";
 
+/** What a job is about. */
 export interface PushJobOptions extends PushOptions {
   readonly chunking: ChunkingParameters;
   readonly reference: Reference | undefined;
@@ -36,16 +38,13 @@ interface FileContent {
   readonly mtimeNs?: bigint;
 }
 
-/** What goes from the laying stage to the storing one, in stream order. */
-type Item =
-  | { readonly kind: "entry"; readonly entry: SourceEntry }
-  | { readonly kind: "known"; readonly old: OldSegment; readonly held: readonly SourceEntry[] }
-  | { readonly kind: "scan"; readonly segment: SegmentPush; readonly held: readonly SourceEntry[] };
-
-/** Items that wait for the storing stage at most. */
-const QUEUE_MAX = 1024;
+/** Entries that wait for the storing stage at most: as many again as the walk is ahead. */
+const QUEUE_ENTRIES_MAX = 1 << 16;
+/** Chunks of a file that wait for its end at most, in case it changes while it is read. */
+const CHUNKS_HELD_MAX = 1 << 16;
 const PROGRESS_INTERVAL_MS = 50;
 
+/** One run: run() once, then close(). */
 export class PushJob {
   readonly #engine: Engine;
   readonly #session: IngestSession;
@@ -54,10 +53,10 @@ export class PushJob {
   readonly #walk: WalkAhead;
   readonly #scan: ScanStage;
   readonly #manifest: ManifestWriter;
-  readonly #queue = new Channel<Item>(QUEUE_MAX);
+  readonly #queue = new Channel<Item>(QUEUE_ENTRIES_MAX, entriesOf);
   readonly #counts = { chunks: 0, newChunks: 0, newBytes: 0, readBytes: 0, reusedBytes: 0 };
-  #segments = 0;
   #progressMs = 0;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(engine: Engine, session: IngestSession, options: PushJobOptions) {
     const { chunking, reference, statCache, signal } = options;
@@ -72,7 +71,10 @@ export class PushJob {
       chunking,
       memory: slots.memory,
       statCache: {
-        read: reference?.isStatCacheValid === true ? statCache : undefined,
+        read:
+          reference?.isStatCacheValid === true && statCache !== undefined
+            ? { file: statCache, version: reference.version.digest }
+            : undefined,
         write: options.dryRun === true ? undefined : statCache,
         id: engine.random.id(),
       },
@@ -88,18 +90,31 @@ export class PushJob {
 
   /** Runs to the end. Errors: as push(). */
   async run(): Promise<Omit<PushResult, "seconds">> {
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    const onAbort = (): void => {
+      this.#fail(signal?.reason);
+    };
+    signal?.addEventListener("abort", onAbort);
     const stages = [this.#lay(), this.#scan.run(), this.#store()];
     for (const stage of stages) {
       stage.catch((error: unknown) => {
-        this.#queue.fail(error);
-        this.#scan.fail(error);
-        this.#walk.fail(error);
+        this.#fail(error);
       });
     }
     // All of them: nothing may go on in the background when an error is reported.
-    const outcomes = await Promise.allSettled(stages);
-    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    await Promise.allSettled(stages);
+    signal?.removeEventListener("abort", onAbort);
+    if (this.#failure !== undefined) throw this.#failure.error as Error;
     return this.#publish();
+  }
+
+  /** Ends all stages; of several errors the first is the one that is reported. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#queue.fail(error);
+    this.#scan.fail(error);
+    this.#walk.fail(error);
   }
 
   async close(): Promise<void> {
@@ -115,46 +130,18 @@ export class PushJob {
     return signal === undefined ? {} : { signal };
   }
 
-  /** The laying stage: entries in order, gathered into segments. */
-  async #lay(): Promise<void> {
-    const segmenter = new Segmenter(this.#options.chunking.averageBytes);
-    let held: SourceEntry[] = [];
-    let files: SourceEntry[] = [];
-    for await (const batch of this.#walk.batches()) {
-      this.#options.signal?.throwIfAborted();
-      for (const entry of batch) {
-        const hasBytes = entry.kind === "file" && entry.size > 0;
-        if (hasBytes && segmenter.next(entry.path, entry.size) && files.length > 0) {
-          await this.#laySegment(held, files);
-          held = [];
-          files = [];
-        }
-        if (hasBytes) files.push(entry);
-        if (files.length > 0) held.push(entry);
-        else await this.#queue.send({ kind: "entry", entry });
-      }
-    }
-    await this.#laySegment(held, files);
-    this.#scan.complete();
-    this.#queue.close();
-  }
-
-  /** `held`: the segment's files and the entries between and after them, in order. */
-  async #laySegment(held: readonly SourceEntry[], files: readonly SourceEntry[]): Promise<void> {
-    const first = files[0];
-    const last = files.at(-1);
-    if (first === undefined || last === undefined) return;
-    const { reference, signal } = this.#options;
-    const old = (await reference?.overlapping(first.path, last.path)) ?? [];
-    const same = old.length === 1 ? old[0] : undefined;
-    if (same !== undefined && files.every((file) => file.unchanged) && sameFiles(files, same)) {
-      await this.#queue.send({ kind: "known", old: same, held });
-      return;
-    }
-    const id = this.#segments++;
-    const segment = new SegmentPush(this.#session, { id, files, old, reference, level: this.#level, signal });
-    await this.#scan.add(segment);
-    await this.#queue.send({ kind: "scan", segment, held });
+  #lay(): Promise<void> {
+    const { chunking, reference, signal } = this.#options;
+    return new LayStage({
+      averageBytes: chunking.averageBytes,
+      walk: this.#walk,
+      scan: this.#scan,
+      session: this.#session,
+      queue: this.#queue,
+      reference,
+      level: this.#level,
+      signal,
+    }).run();
   }
 
   /** The storing stage. */
@@ -162,7 +149,7 @@ export class PushJob {
     for await (const item of this.#queue) {
       if (item.kind === "entry") this.#addEntry(item.entry, undefined);
       else if (item.kind === "known") await this.#storeKnown(item.old, item.held);
-      else await this.#storeScanned(item.segment, item.held);
+      else await this.#storeScanned(item);
       await this.#manifest.drain(this.#call);
     }
   }
@@ -180,12 +167,15 @@ export class PushJob {
     this.#report("read");
   }
 
-  async #storeScanned(segment: SegmentPush, held: readonly SourceEntry[]): Promise<void> {
+  async #storeScanned({ segment, held, continues }: Item & { kind: "scan" }): Promise<void> {
+    const wanted = continues ? held.filter(hasBytes).length : Infinity;
     // Chunks wait for the segment's end: they are void if its file turns out to have changed.
     let chunks: ChunkItem[] = [];
     let contents: FileContent[] = [];
+    let isPartAdded = false;
     for await (const event of segment.events) {
       if (event.kind === "restart") {
+        if (isPartAdded) throw changed(held.find(hasBytes)?.path ?? "");
         chunks = [];
         contents = [];
         continue;
@@ -198,18 +188,26 @@ export class PushJob {
       this.#count(result);
       await this.#session.put(result.frames, this.#call);
       event.release();
+      if (contents.length === wanted) break;
+      if (chunks.length < CHUNKS_HELD_MAX) continue;
+      await this.#addChunks(chunks.splice(0));
+      isPartAdded = true;
     }
-    for (const chunk of chunks) this.#addChunk(chunk);
+    await this.#addChunks(chunks);
     this.#addHeld(held, contents);
+  }
+
+  async #addChunks(chunks: readonly ChunkItem[]): Promise<void> {
+    for (const chunk of chunks) this.#addChunk(chunk);
+    await this.#manifest.drain(this.#call);
   }
 
   #addHeld(held: readonly SourceEntry[], contents: readonly FileContent[]): void {
     let index = 0;
     for (const entry of held) {
-      const hasBytes = entry.kind === "file" && entry.size > 0;
       this.#addEntry(
         entry,
-        hasBytes ? must(contents[index++], "each file of a segment was read") : undefined,
+        hasBytes(entry) ? must(contents[index++], "each file of a segment was read") : undefined,
       );
     }
   }

@@ -1,28 +1,41 @@
 /** Publishing a folder as a version. ARCHITECTURE.md "How a push works" */
 import { join } from "node:path";
 import { mkdir, realpath } from "node:fs/promises";
-import { AetherError, codeOf } from "../../base/errors.ts";
+import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { TAGS_PER_PUSH_MAX } from "../../base/limits.ts";
-import { DEFAULT_CHUNKING, sameChunking, type ChunkingParameters } from "../../format/chunking.ts";
-import { digestOf, type Digest } from "../../format/digest.ts";
-import { BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MIN } from "../../format/block.ts";
+import {
+  DEFAULT_CHUNKING,
+  checkChunking,
+  sameChunking,
+  type ChunkingParameters,
+} from "../../format/chunking.ts";
+import { digestOf } from "../../format/digest.ts";
+import { BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from "../../format/block.ts";
 import { scopeOf, type DatasetName } from "../../format/reference.ts";
 import type { PushOptions, PushResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { ChunkIndex } from "../ingest/chunk-index.ts";
 import { LocalIngest } from "../ingest/local-ingest.ts";
 import { syncIndex } from "../ingest/sync-index.ts";
-import { statCacheVersion } from "../stat-cache.ts";
+import { removeAbandoned, statCacheVersion } from "../stat-cache.ts";
 import { checkAnnotations } from "../tags.ts";
-import { openVersion, type Version } from "../version/version.ts";
-import { PushJob } from "./push-job.ts";
-import { findPredecessor } from "./predecessor.ts";
+import type { Version } from "../version/version.ts";
+import { checkPlaces } from "./places.ts";
+import { PushJob, type PushJobOptions } from "./push-job.ts";
+import { findPredecessor, openReadable } from "./predecessor.ts";
 import { Reference } from "./reference.ts";
 
 /** Times that a push begins anew because its source or its store changed under it. */
 const TRIES_MAX = 3;
 /** A block takes at most this part of the memory: one fills while another is on its way. */
 const BLOCK_MEMORY_SHARE = 6;
+/** zstd's highest. */
+const COMPRESSION_LEVEL_MAX = 22;
+/**
+ * What says that something of the store is lost. The next try has no reference: it reads every file, and stores again what
+ * is missing, so that a damaged version is mended by pushing its content once more.
+ */
+const DAMAGE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
 /**
  * Publishes `source` as a version and points the tags at it. What the store has is not sent again; a tag moves only when
@@ -34,20 +47,24 @@ const BLOCK_MEMORY_SHARE = 6;
 export async function push(engine: Engine, options: PushOptions): Promise<PushResult> {
   const begunMs = engine.clock.elapsedMs();
   checkOptions(options);
+  await checkPlaces(engine, options);
+  let useReference = true;
   for (let tries = 1; ; tries++) {
     try {
-      const result = await pushOnce(engine, options);
+      const result = await pushOnce(engine, options, useReference);
       return { ...result, seconds: (engine.clock.elapsedMs() - begunMs) / 1000 };
     } catch (error) {
       const code = codeOf(error);
-      const again = code === "SOURCE_CHANGED" || code === "OBJECT_MISSING";
+      const isDamage = DAMAGE.has(code);
+      const again = code === "SOURCE_CHANGED" || isDamage;
       if (!again || tries === TRIES_MAX || options.signal?.aborted === true) throw error;
+      if (isDamage) useReference = false;
     }
   }
 }
 
 function checkOptions(options: PushOptions): void {
-  const { tags, message = "", labels = {}, publisher } = options;
+  const { tags, message = "", labels = {}, publisher, blockBytes, compressionLevel, chunking } = options;
   const [first] = tags;
   if (first === undefined || tags.length > TAGS_PER_PUSH_MAX) {
     throw new AetherError(
@@ -56,47 +73,70 @@ function checkOptions(options: PushOptions): void {
     );
   }
   checkAnnotations({ publisher, message, labels });
+  if (chunking !== undefined) checkChunking(chunking);
+  checkNumber("a block size", blockBytes, BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
+  checkNumber("a compression level", compressionLevel, 0, COMPRESSION_LEVEL_MAX);
 }
 
-async function pushOnce(engine: Engine, options: PushOptions): Promise<Omit<PushResult, "seconds">> {
+function checkNumber(what: string, value: number | undefined, min: number, max: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return;
+  throw new AetherError("ARGUMENT_INVALID", `${what} is a whole number from ${min} to ${max}, not ${value}`);
+}
+
+async function pushOnce(
+  engine: Engine,
+  options: PushOptions,
+  useReference: boolean,
+): Promise<Omit<PushResult, "seconds">> {
   const { signal, tags } = options;
   const call = signal === undefined ? {} : { signal };
   const { domain, chunking: preset } = await sharedSettings(engine, options, call);
   const predecessor = await findPredecessor(engine, tags, call);
   const chunking = options.chunking ?? preset ?? predecessor?.root.chunking ?? DEFAULT_CHUNKING;
-  const caches = await cachePaths(engine, options, domain);
-  const reference = await chooseReference(engine, caches.stats, predecessor, chunking, options);
+  const caches = await openCaches(engine, options, domain);
+  const reference = useReference
+    ? await chooseReference(engine, caches.stats, predecessor, chunking, options)
+    : undefined;
   const index = new ChunkIndex(caches.index);
   try {
     await syncIndex(index, engine.store.blocks, domain, call);
-    const blockBytes = Math.max(
-      BLOCK_BYTES_MIN,
-      Math.min(
-        options.blockBytes ?? BLOCK_BYTES_DEFAULT,
-        Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE),
-      ),
-    );
     const { publisher, dryRun } = options;
     const session = new LocalIngest(engine, index, {
       domain,
       publisher,
-      blockBytes,
+      blockBytes: blockBytesFor(engine, options),
       dryRun,
       reference: reference?.version.digest,
     });
-    const job = new PushJob(engine, session, { ...options, chunking, reference, statCache: caches.stats });
     try {
-      await session.begin(call);
-      return await job.run();
+      return await pushThrough(engine, session, { ...options, chunking, reference, statCache: caches.stats });
     } catch (error) {
       await session.abort();
       throw error;
-    } finally {
-      await job.close();
     }
   } finally {
     index.close();
   }
+}
+
+async function pushThrough(
+  engine: Engine,
+  session: LocalIngest,
+  options: PushJobOptions,
+): Promise<Omit<PushResult, "seconds">> {
+  const { signal } = options;
+  await session.begin(signal === undefined ? {} : { signal });
+  const job = new PushJob(engine, session, options);
+  try {
+    return await job.run();
+  } finally {
+    await job.close();
+  }
+}
+
+function blockBytesFor(engine: Engine, { blockBytes = BLOCK_BYTES_DEFAULT }: PushOptions): number {
+  const affordable = Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE);
+  return Math.max(BLOCK_BYTES_MIN, Math.min(blockBytes, affordable));
 }
 
 /** All tags of a push lie in one domain, and have one wish for chunking at most. */
@@ -127,13 +167,20 @@ interface CachePaths {
   readonly stats: string | undefined;
 }
 
-async function cachePaths(engine: Engine, options: PushOptions, domain: string): Promise<CachePaths> {
-  const { cacheDir, store } = engine;
-  if (cacheDir === undefined) return { index: undefined, stats: undefined };
+/** The caches' places; none when there is no folder for them, or it cannot be written. */
+async function openCaches(engine: Engine, options: PushOptions, domain: string): Promise<CachePaths> {
+  const { cacheDir, store, clock } = engine;
+  const none = { index: undefined, stats: undefined };
+  if (cacheDir === undefined) return none;
   const storeId = store.datasets.store.id;
   const stats = join(cacheDir, "push");
   const index = join(cacheDir, "index", storeId);
-  await Promise.all([stats, index].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })));
+  try {
+    await Promise.all([stats, index].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })));
+    removeAbandoned(stats, clock.nowMs());
+  } catch {
+    return none;
+  }
   const source = keyOf([storeId, options.tags[0]?.name ?? "", await absolute(options.source)]);
   return { index: join(index, `${keyOf([domain])}.db`), stats: join(stats, source) };
 }
@@ -159,25 +206,12 @@ async function chooseReference(
 ): Promise<Reference | undefined> {
   const cached = statCache === undefined || options.rehash === true ? undefined : statCacheVersion(statCache);
   if (cached !== undefined) {
-    const version =
-      cached === predecessor?.digest ? predecessor : await openIfThere(engine, cached, options.signal);
+    const call = options.signal === undefined ? {} : { signal: options.signal };
+    const version = cached === predecessor?.digest ? predecessor : await openReadable(engine, cached, call);
     if (version !== undefined && sameChunking(version.root.chunking, chunking)) {
       return new Reference(engine, version, { isStatCacheValid: true });
     }
   }
   if (predecessor === undefined || !sameChunking(predecessor.root.chunking, chunking)) return undefined;
   return new Reference(engine, predecessor, { isStatCacheValid: false });
-}
-
-async function openIfThere(
-  engine: Engine,
-  digest: Digest,
-  signal: AbortSignal | undefined,
-): Promise<Version | undefined> {
-  try {
-    return await openVersion(engine, digest, { signal });
-  } catch (error) {
-    if (codeOf(error) === "VERSION_NOT_FOUND") return undefined;
-    throw error;
-  }
 }

@@ -1,6 +1,5 @@
 /** The version that a push is compared with: what of it stands in a segment's place. */
 import { compareUtf8 } from "../../base/bytes.ts";
-import type { Digest } from "../../format/digest.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import type { ManifestBase } from "../../format/manifest.ts";
 import { decodeManifestObject } from "../../format/manifest.ts";
@@ -21,6 +20,8 @@ export interface OldSegment {
 
 /** Chunks that are looked through for one segment at most: the old bytes beyond serve as no base. */
 const OLD_CHUNKS_MAX = 1 << 18;
+/** Old segments that are kept at once: between many that one new segment overlaps, the middle ones do not matter. */
+const WINDOW_MAX = 64;
 
 /** Walks the old version beside the new one: calls ask for ascending paths. */
 export class Reference {
@@ -51,6 +52,7 @@ export class Reference {
       const next = await this.#segments.next();
       if (next.done === true) this.#exhausted = true;
       else if (compareUtf8(lastPath(next.value), first) >= 0) this.#window.push(next.value);
+      if (this.#window.length > WINDOW_MAX) this.#window.splice(1, 1);
     }
     return this.#window.filter((segment) => compareUtf8(firstPath(segment), last) <= 0);
   }
@@ -115,14 +117,13 @@ function lastPath(segment: OldSegment): string {
   return segment.files.at(-1)?.path ?? "";
 }
 
-/** Whether two segments have the same files, content included, as far as paths and digests tell. */
-export function sameFiles(files: readonly { readonly path: string }[], old: OldSegment): boolean {
+/** Whether two segments have the same files, as far as paths and sizes tell. */
+export function sameFiles(
+  files: readonly { readonly path: string; readonly size: number }[],
+  old: OldSegment,
+): boolean {
   return (
-    files.length === old.files.length && files.every((file, index) => file.path === old.files[index]?.path)
+    files.length === old.files.length &&
+    files.every((file, index) => file.path === old.files[index]?.path && file.size === old.files[index].size)
   );
-}
-
-/** The digests of an old segment's files, by position. */
-export function digestsOf(old: OldSegment): readonly Digest[] {
-  return old.files.map((file) => file.digest);
 }

@@ -1,7 +1,7 @@
 /** Drives the source's thread through the segments, slot by slot. */
 import { must } from "../../base/assert.ts";
 import type { EncodeStage } from "./encode-stage.ts";
-import type { ScannedPiece } from "./scan.ts";
+import type { ScannedPiece, SegmentFile, SegmentRequest } from "./scan.ts";
 import type { SegmentPush } from "./segment-push.ts";
 import type { Slot, SlotPool } from "./slots.ts";
 import type { Source } from "./source.ts";
@@ -11,13 +11,16 @@ const FILLS_AHEAD = 2;
 /** Files that may wait to be scanned. */
 const FILES_WAITING_MAX = 1 << 16;
 
+/** The middle stage: from segments as they are laid to pieces that are encoded. */
 export class ScanStage {
   readonly #source: Source;
   readonly #slots: SlotPool;
   readonly #encode: EncodeStage;
   readonly #onScanned: (bytes: number) => void;
   readonly #segments = new Map<number, SegmentPush>();
-  #unsent: SegmentPush[] = [];
+  #unsent: SegmentRequest[] = [];
+  /** Pieces that are looked up and encoded. */
+  readonly #working = new Set<Promise<unknown>>();
   #filesWaiting = 0;
   #complete = false;
   #failure: { readonly error: unknown } | undefined;
@@ -31,13 +34,17 @@ export class ScanStage {
     this.#onScanned = onScanned;
   }
 
-  /** Adds the next segment; waits while too much is ahead. Its events tell what comes of it. */
-  async add(segment: SegmentPush): Promise<void> {
+  /**
+   * Adds files of the next segment, or more of the last one that `continues`; waits while too much is ahead. The segment's
+   * events tell what comes of it.
+   */
+  async add(segment: SegmentPush, files: readonly SegmentFile[], continues: boolean): Promise<void> {
     while (this.#filesWaiting > FILES_WAITING_MAX && this.#failure === undefined) await this.#change();
     if (this.#failure !== undefined) throw this.#failure.error as Error;
     this.#segments.set(segment.id, segment);
-    this.#unsent.push(segment);
-    this.#filesWaiting += segment.files.length;
+    const request = files.map(({ path, size }) => ({ path, size }));
+    this.#unsent.push({ id: segment.id, files: request, continues });
+    this.#filesWaiting += files.length;
     this.#notify();
   }
 
@@ -55,7 +62,7 @@ export class ScanStage {
     this.#notify();
   }
 
-  /** Runs until every segment is scanned. Errors: the source's. */
+  /** Runs until every segment is scanned and encoded. Errors: the source's. */
   async run(): Promise<void> {
     const fills: Promise<void>[] = [];
     try {
@@ -73,14 +80,13 @@ export class ScanStage {
       this.fail(error);
       await Promise.allSettled(fills);
       throw error;
+    } finally {
+      while (this.#working.size > 0) await Promise.all(this.#working);
     }
   }
 
   async #fill(slot: Slot): Promise<void> {
-    const segments = this.#unsent.map(({ id, files }) => ({
-      id,
-      files: files.map(({ path, size }) => ({ path, size })),
-    }));
+    const segments = this.#unsent;
     this.#unsent = [];
     let pieces: readonly ScannedPiece[];
     try {
@@ -94,7 +100,9 @@ export class ScanStage {
       segment: must(this.#segments.get(piece.segment), "a piece belongs to a segment that was added"),
     }));
     const results = this.#process(taken);
-    results.catch(() => undefined); // the storing stage hears of it through the pieces
+    // The storing stage hears of a failure through the pieces.
+    const work = results.catch(() => undefined).finally(() => this.#working.delete(work));
+    this.#working.add(work);
     let held = taken.filter(({ piece }) => !piece.restarted).length;
     const release = (): void => {
       if (--held === 0) this.#slots.release(slot);
@@ -105,7 +113,9 @@ export class ScanStage {
       result.catch(() => undefined);
       const event = { kind: "piece", piece, result, release } as const;
       await segment.events.send(piece.restarted ? { kind: "restart" } : event);
+      this.#filesWaiting -= piece.files.length;
       if (piece.done) this.#finish(segment);
+      this.#notify();
       this.#onScanned((piece.chunkEnds.at(-1) ?? piece.start) - piece.start);
     }
   }
@@ -125,8 +135,6 @@ export class ScanStage {
   #finish(segment: SegmentPush): void {
     segment.events.close();
     this.#segments.delete(segment.id);
-    this.#filesWaiting -= segment.files.length;
-    this.#notify();
   }
 
   #change(): Promise<void> {

@@ -6,7 +6,7 @@ import { AetherError, errnoOf } from "../../base/errors.ts";
 import { Chunker, type ChunkerMemory } from "../../format/chunker.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import { DIGEST_BYTES } from "../../format/digest.ts";
-import { sourceError } from "./walk.ts";
+import { changed, sourceError } from "./walk.ts";
 
 /** Times that a file which changes under the reader is read again. */
 const TRIES_MAX = 3;
@@ -42,6 +42,8 @@ export interface ScannedPiece {
 export interface SegmentRequest {
   readonly id: number;
   readonly files: readonly SegmentFile[];
+  /** Whether more of a run follows, in the next request: of the same id, and perhaps without files. */
+  readonly continues: boolean;
 }
 
 /** A file of a segment as the walk saw it. */
@@ -73,6 +75,8 @@ export class SegmentScanner {
   readonly #waiting: SegmentRequest[] = [];
   #segment: SegmentRequest | undefined;
   #next = 0;
+  /** Whether the last piece was not its segment's last. */
+  #isInside = false;
   #large: OpenFile | undefined;
   #tries = 0;
   /** What the last piece left uncut. */
@@ -104,8 +108,9 @@ export class SegmentScanner {
       const piece = this.#scan(segment, at, end);
       pieces.push(piece);
       if (piece.restarted) continue;
+      if (this.#next === segment.files.length) this.#segment = undefined;
+      this.#isInside = !piece.done;
       if (!piece.done) return pieces;
-      this.#segment = undefined;
       at = piece.chunkEnds.at(-1) ?? at;
     }
   }
@@ -113,7 +118,7 @@ export class SegmentScanner {
   #begin(): SegmentRequest | undefined {
     this.#next = 0;
     this.#tries = 0;
-    this.#carry = { start: 0, end: 0 };
+    if (!this.#isInside) this.#carry = { start: 0, end: 0 };
     return this.#waiting.shift();
   }
 
@@ -127,14 +132,14 @@ export class SegmentScanner {
   #scan(segment: SegmentRequest, start: number, end: number): ScannedPiece {
     const from = start + this.#carry.end - this.#carry.start;
     this.#bytes.copyWithin(start, this.#carry.start, this.#carry.end);
-    const isLarge = must(segment.files[0], "a segment has a file").size >= this.#averageBytes;
+    const isLarge = (segment.files[0]?.size ?? 0) >= this.#averageBytes;
     const read = isLarge ? this.#readLarge(segment, from, end) : this.#readRun(segment, from, end);
     if (read.restarted) {
       this.#carry = { start: 0, end: 0 };
       const nothing = { chunkEnds: new Uint32Array(0), digests: new Uint8Array(0), files: [] };
       return { segment: segment.id, start, ...nothing, done: false, restarted: true };
     }
-    const done = this.#next === segment.files.length;
+    const done = this.#next === segment.files.length && !segment.continues;
     const chunkEnds = this.#chunker.cut(start, read.end, done);
     this.#carry = { start: chunkEnds.at(-1) ?? start, end: read.end };
     const digests = this.#digests(start, chunkEnds);
@@ -259,9 +264,4 @@ function readFully(fd: number, view: Uint8Array): number {
 
 function isSame(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
-}
-
-function changed(path: string): AetherError {
-  const message = `${JSON.stringify(path)} changed while it was read: push again when it holds still, or exclude it`;
-  return new AetherError("SOURCE_CHANGED", message, { data: { path } });
 }

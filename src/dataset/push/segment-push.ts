@@ -1,6 +1,7 @@
 /** One segment on its way: what of it is new, and on what it may be a delta. */
 import { must } from "../../base/assert.ts";
 import { Channel } from "../../base/channel.ts";
+import { MiB } from "../../base/limits.ts";
 import { DIGEST_BYTES, digestFromBytes } from "../../format/digest.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { IngestFrame, IngestSession } from "../ingest/ingest.ts";
@@ -9,7 +10,6 @@ import type { EncodeRequest } from "../workers/encode-task.ts";
 import { DeltaPlanner, type NewChunk, type Run } from "./delta-planner.ts";
 import type { OldSegment, Reference } from "./reference.ts";
 import type { ScannedPiece } from "./scan.ts";
-import type { SourceEntry } from "./source.ts";
 
 /** A piece, ready to be stored. */
 export interface PieceResult {
@@ -31,9 +31,9 @@ export type PieceEvent =
     }
   | { readonly kind: "restart" };
 
+/** What a segment is, and what it is compared with. */
 export interface SegmentPushOptions {
   readonly id: number;
-  readonly files: readonly SourceEntry[];
   /** The old segments that stood in its place. */
   readonly old: readonly OldSegment[];
   readonly reference: Reference | undefined;
@@ -61,12 +61,14 @@ export interface PiecePlan {
   readonly works: readonly Work[];
 }
 
+/** Dictionaries of one piece together: pieces are many, and each of their runs may want one. */
+const DICTIONARIES_BYTES_MAX = 8 * MiB;
 /** Pieces of one segment that wait to be stored: the slots bound them before this does. */
 const EVENTS_MAX = 1024;
 
+/** Plans the pieces of one segment, and carries them to the storing stage. */
 export class SegmentPush {
   readonly id: number;
-  readonly files: readonly SourceEntry[];
   /** What the storing stage takes, in order. */
   readonly events = new Channel<PieceEvent>(EVENTS_MAX);
   readonly #session: IngestSession;
@@ -77,7 +79,6 @@ export class SegmentPush {
 
   constructor(session: IngestSession, options: SegmentPushOptions) {
     this.id = options.id;
-    this.files = options.files;
     this.#session = session;
     this.#options = options;
   }
@@ -102,7 +103,7 @@ export class SegmentPush {
     const digests = chunks.map((chunk) => chunk.digest);
     const answers = await this.#session.missing(digests, signal === undefined ? {} : { signal });
     const placed = chunks.map((chunk, index) => ({ ...chunk, isMissing: answers[index] === true }));
-    const runs = planner.plan(placed, isLast);
+    const runs = withinBudget(planner.plan(placed, isLast));
     return { chunks: placed, works: await Promise.all(runs.map((run) => this.#work(placed, run))) };
   }
 
@@ -132,6 +133,15 @@ export class SegmentPush {
     if (!(await this.#session.canBase(digests, runBytes))) return undefined;
     return reference.read(run.base.chunks as readonly ChunkSpan[], run.base.frame);
   }
+}
+
+/** The runs, the last ones without their bases if these would be too much together. */
+function withinBudget(runs: readonly Run[]): Run[] {
+  let bytes = 0;
+  return runs.map((run) => {
+    bytes += run.base?.frame.bytes ?? 0;
+    return bytes > DICTIONARIES_BYTES_MAX ? { ...run, base: undefined } : run;
+  });
 }
 
 function placedChunks(piece: ScannedPiece): PlacedChunk[] {

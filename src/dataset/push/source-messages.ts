@@ -1,6 +1,7 @@
 /** What the engine and the source's thread say to each other. */
 import type { ChunkerMemory } from "../../format/chunker.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
+import type { Digest } from "../../format/digest.ts";
 import type { PlainError } from "../workers/message.ts";
 import type { ScannedPiece, SegmentRequest } from "./scan.ts";
 
@@ -13,7 +14,7 @@ export interface SourceSettings {
   readonly memory: ChunkerMemory;
   /** The stat cache to compare with, and where to write the next one. */
   readonly statCache: {
-    readonly read: string | undefined;
+    readonly read: { readonly file: string; readonly version: Digest } | undefined;
     readonly write: string | undefined;
     readonly id: string;
   };
@@ -30,13 +31,16 @@ export interface WalkBatch {
   readonly unchanged: Uint8Array;
   readonly sizes: Float64Array;
   readonly modes: Uint16Array;
-  readonly mtimesNs: BigInt64Array;
+  /** Times of change: whole seconds since 1970, and nanoseconds after. */
+  readonly seconds: Float64Array;
+  readonly nanos: Uint32Array;
   /** Of the symlinks, in order. */
   readonly targets: readonly string[];
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   readonly done: boolean;
 }
 
+/** What the thread is asked; it answers in order. */
 export type SourceRequest =
   | { readonly kind: "walk" }
   | {
@@ -45,9 +49,10 @@ export type SourceRequest =
       readonly start: number;
       readonly end: number;
     }
-  | { readonly kind: "commit"; readonly version: string }
+  | { readonly kind: "commit"; readonly version: Digest }
   | { readonly kind: "close" };
 
+/** What it answers: what the request was for, or an error. After an error it answers every request with that. */
 export interface SourceReply {
   readonly batch?: WalkBatch;
   readonly pieces?: readonly ScannedPiece[];

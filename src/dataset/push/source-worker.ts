@@ -4,13 +4,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { must } from "../../base/assert.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { AetherError } from "../../base/errors.ts";
-import { digestFromHex } from "../../format/digest.ts";
 import { createPathFilter } from "../path-filter.ts";
 import { StatCacheReader, StatCacheWriter, isRacy, sameStat } from "../stat-cache.ts";
-import { plainError } from "../workers/message.ts";
+import { plainError, type PlainError } from "../workers/message.ts";
 import { SegmentScanner } from "./scan.ts";
 import type { SourceReply, SourceRequest, SourceSettings, WalkBatch } from "./source-messages.ts";
-import { openRoot, sourceError, walk, type SourceRoot, type WalkedEntry } from "./walk.ts";
+import { fileTime, openRoot, sourceError, walk, type SourceRoot, type WalkedEntry } from "./walk.ts";
 
 const BATCH_ENTRIES = 2048;
 const KIND_NUMBERS = { file: 0, directory: 1, symlink: 2 } as const;
@@ -19,7 +18,7 @@ class SourceThread {
   readonly #settings: SourceSettings;
   readonly #root: SourceRoot;
   readonly #scanner: SegmentScanner;
-  readonly #cache: StatCacheReader;
+  readonly #cache: StatCacheReader | undefined;
   readonly #nextCache: StatCacheWriter | undefined;
   readonly #walk: Generator<WalkedEntry>;
   #skipped: { path: string; reason: string }[] = [];
@@ -34,9 +33,9 @@ class SourceThread {
       chunking,
       memory,
     );
-    this.#cache = new StatCacheReader(statCache.read);
-    this.#nextCache =
-      statCache.write === undefined ? undefined : new StatCacheWriter(statCache.write, statCache.id);
+    const { read, write, id } = statCache;
+    this.#cache = read && new StatCacheReader(read.file, read.version);
+    this.#nextCache = write === undefined ? undefined : new StatCacheWriter(write, id);
     this.#walk = walk(this.#root, createPathFilter({ exclude }), (skippedPath, error) => {
       this.#skip(skippedPath, error);
     });
@@ -50,7 +49,7 @@ class SourceThread {
         this.#scanner.enqueue(request.segments);
         return { pieces: this.#scanner.fill(request.start, request.end) };
       case "commit":
-        this.#nextCache?.commit(must(digestFromHex(request.version), "a version is named by its digest"));
+        this.#nextCache?.commit(request.version);
         return {};
       case "close":
         this.close();
@@ -60,7 +59,7 @@ class SourceThread {
 
   close(): void {
     this.#scanner.close();
-    this.#cache.close();
+    this.#cache?.close();
     this.#nextCache?.close();
   }
 
@@ -82,7 +81,7 @@ class SourceThread {
       }
       const entry = next.value;
       if (entry.kind === "file" && !this.#mayRead(entry.path)) continue;
-      const known = this.#cache.find(entry.path);
+      const known = this.#cache?.find(entry.path);
       if (known !== undefined && sameStat(known, entry)) unchanged[entries.length] = 1;
       if (!isRacy(entry.ctimeNs, seenNs)) this.#nextCache?.add(entry);
       entries.push(entry);
@@ -96,7 +95,8 @@ class SourceThread {
       unchanged,
       sizes: Float64Array.from(entries, (entry) => entry.size),
       modes: Uint16Array.from(entries, (entry) => entry.mode),
-      mtimesNs: BigInt64Array.from(entries, (entry) => entry.mtimeNs),
+      seconds: Float64Array.from(entries, (entry) => fileTime(entry.mtimeNs).seconds),
+      nanos: Uint32Array.from(entries, (entry) => fileTime(entry.mtimeNs).nanos),
       targets: entries.filter((entry) => entry.kind === "symlink").map((entry) => entry.target),
       skipped,
       done,
@@ -119,15 +119,21 @@ class SourceThread {
 
 const port = must(parentPort, "this module runs as a worker thread");
 let thread: SourceThread | undefined;
+/** What a request failed with: all that follow fail alike. */
+let failure: PlainError | undefined;
 
-port.on("message", (request: SourceRequest) => {
-  let reply: SourceReply;
+function answer(request: SourceRequest): SourceReply {
+  if (failure !== undefined) return { error: failure };
   try {
     thread ??= new SourceThread(workerData as SourceSettings);
-    reply = thread.answer(request);
+    return thread.answer(request);
   } catch (error) {
     thread?.close();
-    reply = { error: plainError(error) };
+    failure = plainError(error);
+    return { error: failure };
   }
-  port.postMessage(reply);
+}
+
+port.on("message", (request: SourceRequest) => {
+  port.postMessage(answer(request));
 });

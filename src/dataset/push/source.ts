@@ -47,6 +47,7 @@ export class Source {
     this.#worker.unref();
     this.#worker.on("message", (reply: SourceReply) => {
       const waiting = must(this.#waiting.shift(), "a reply answers a request");
+      if (this.#waiting.length === 0) this.#worker.unref();
       if (reply.error === undefined) waiting.resolve(reply);
       else waiting.reject(reviveError(reply.error));
     });
@@ -90,6 +91,7 @@ export class Source {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
+      this.#worker.ref();
       this.#worker.postMessage(request);
     });
   }
@@ -101,7 +103,6 @@ export class Source {
 }
 
 const KINDS = ["file", "directory", "symlink"] as const;
-const NANOS = 1_000_000_000n;
 
 function unpack(batch: WalkBatch): SourceBatch {
   const paths = batch.count === 0 ? [] : batch.paths.split("\0");
@@ -113,16 +114,10 @@ function unpack(batch: WalkBatch): SourceBatch {
       kind,
       size: batch.sizes[index] ?? 0,
       mode: batch.modes[index] ?? 0,
-      mtime: fileTime(batch.mtimesNs[index] ?? 0n),
+      mtime: { seconds: batch.seconds[index] ?? 0, nanos: batch.nanos[index] ?? 0 },
       target: kind === "symlink" ? (batch.targets[links++] ?? "") : "",
       unchanged: batch.unchanged[index] === 1,
     };
   });
   return { entries, skipped: batch.skipped, done: batch.done };
-}
-
-/** A time in nanoseconds as entries have it. */
-export function fileTime(timeNs: bigint): FileTime {
-  const nanos = ((timeNs % NANOS) + NANOS) % NANOS;
-  return { seconds: Number((timeNs - nanos) / NANOS), nanos: Number(nanos) };
 }

@@ -5,6 +5,7 @@ import type { Source, SourceBatch, SourceEntry } from "./source.ts";
 /** Batches of about 2,000 entries that wait at most. */
 const BATCHES_MAX = 32;
 
+/** The walk of one source, some batches ahead of who takes them. */
 export class WalkAhead {
   readonly #source: Source;
   readonly #channel = new Channel<SourceBatch>(BATCHES_MAX);

@@ -1,9 +1,10 @@
 /** Lists a source in byte order of path. Synchronous: for the source's thread. */
+import { isUtf8 } from "node:buffer";
 import fs from "node:fs";
 import { basename } from "node:path";
 import { compareUtf8 } from "../../base/bytes.ts";
 import { AetherError, errnoOf, type ErrorCode } from "../../base/errors.ts";
-import { pathFault } from "../../format/entry.ts";
+import { SECONDS_MAX, pathFault, type FileTime } from "../../format/entry.ts";
 import type { PathFilter } from "../path-filter.ts";
 import type { StatRecord } from "../stat-cache.ts";
 
@@ -37,13 +38,17 @@ export type ReportSkip = (path: string, error: AetherError) => void;
 
 interface Listed {
   readonly name: string;
+  readonly isDirectory: boolean;
   /** The name, or name + "/" for what lies below a folder: their order is that of the paths. */
   readonly key: string;
   readonly below: boolean;
 }
 
+/** A folder that is being walked. */
 interface Frame {
   readonly prefix: string;
+  /** Names of folders that were yielded and whose content follows. */
+  readonly open: Set<string>;
   readonly items: readonly Listed[];
   next: number;
 }
@@ -56,11 +61,14 @@ interface Frame {
 export function* walk(source: SourceRoot, filter: PathFilter, skip: ReportSkip): Generator<WalkedEntry> {
   const root = source.path;
   if (source.fileName !== undefined) {
-    const entry = readEntry(root, source.fileName, skip);
-    if (entry !== undefined) yield entry;
+    const entry = readEntry(root, source.fileName, refuse);
+    if (entry === undefined) throw new AetherError("SOURCE_NOT_FOUND", "the source has vanished");
+    yield entry;
     return;
   }
-  const stack: Frame[] = [{ prefix: "", items: list(root, "", skip), next: 0 }];
+  const stack = [
+    beginFolder(root, "", (path, error) => (path === "" ? refuse(path, error) : skip(path, error))),
+  ];
   for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
     const item = frame.items[frame.next++];
     if (item === undefined) {
@@ -68,14 +76,26 @@ export function* walk(source: SourceRoot, filter: PathFilter, skip: ReportSkip):
       continue;
     }
     const path = frame.prefix + item.name;
-    if (filter.isExcluded(path, item.below)) continue;
     const full = `${root}/${path}`;
-    if (item.below) stack.push({ prefix: `${path}/`, items: list(full, path, skip), next: 0 });
-    else {
+    if (item.below) {
+      if (frame.open.delete(item.name)) stack.push(beginFolder(full, path, skip));
+    } else if (!filter.isExcluded(path, item.isDirectory)) {
       const entry = readEntry(full, path, skip);
-      if (entry !== undefined && !(entry.kind === "directory" && filter.isExcluded(path, true))) yield entry;
+      if (entry === undefined) continue;
+      if ((entry.kind === "directory") !== item.isDirectory) throw changed(path);
+      if (item.isDirectory) frame.open.add(item.name);
+      yield entry;
     }
   }
+}
+
+/** Neither a source that cannot be read nor what its user named as one may be left out. */
+function refuse(_path: string, error: AetherError): never {
+  throw error;
+}
+
+function beginFolder(folder: string, path: string, skip: ReportSkip): Frame {
+  return { prefix: path === "" ? "" : `${path}/`, open: new Set(), items: list(folder, path, skip), next: 0 };
 }
 
 function list(folder: string, path: string, skip: ReportSkip): readonly Listed[] {
@@ -83,15 +103,20 @@ function list(folder: string, path: string, skip: ReportSkip): readonly Listed[]
   try {
     entries = fs.readdirSync(folder, { withFileTypes: true });
   } catch (cause) {
-    if (errnoOf(cause) !== "ENOENT") skip(path, sourceError(cause, path, "the folder"));
+    if (path === "" || errnoOf(cause) !== "ENOENT") skip(path, sourceError(cause, path, "the folder"));
     return [];
   }
+  // Following a link that was put in its place would lead out of the source.
+  if (path !== "" && fs.lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw changed(path);
   if (entries.some((entry) => entry.name.includes("\ufffd")))
     entries = withoutForeignNames(folder, path, entries, skip);
   const items: Listed[] = [];
   for (const entry of entries) {
-    items.push({ name: entry.name, key: entry.name, below: false });
-    if (entry.isDirectory()) items.push({ name: entry.name, key: `${entry.name}/`, below: true });
+    const { name } = entry;
+    const isDirectory = entry.isDirectory();
+    items.push({ name, isDirectory, key: name, below: false });
+    if (isDirectory) items.push({ name, isDirectory, key: `${name}/`, below: true });
   }
   return items.sort((a, b) => compareUtf8(a.key, b.key));
 }
@@ -115,7 +140,7 @@ function withoutForeignNames(
       );
     }
   }
-  return entries.filter((entry) => valid.has(entry.name));
+  return entries.filter((entry) => valid.delete(entry.name));
 }
 
 function readEntry(full: string, path: string, skip: ReportSkip): WalkedEntry | undefined {
@@ -139,6 +164,13 @@ function readEntry(full: string, path: string, skip: ReportSkip): WalkedEntry | 
       skip(path, new AetherError("SOURCE_UNSUPPORTED", message, { data: { path } }));
       return undefined;
     }
+    const target = kind === "symlink" ? fs.readlinkSync(full, { encoding: "buffer" }) : Buffer.alloc(0);
+    const reason = misfit(target, stat.mtimeNs);
+    if (reason !== undefined) {
+      const message = `${JSON.stringify(path)} cannot be in a dataset: ${reason}`;
+      skip(path, new AetherError("SOURCE_UNSUPPORTED", message, { data: { path } }));
+      return undefined;
+    }
     return {
       path,
       kind,
@@ -146,14 +178,20 @@ function readEntry(full: string, path: string, skip: ReportSkip): WalkedEntry | 
       mode: Number(stat.mode & 0o7777n),
       mtimeNs: stat.mtimeNs,
       ctimeNs: stat.ctimeNs,
-      ino: stat.ino,
-      target: kind === "symlink" ? fs.readlinkSync(full) : "",
+      ino: BigInt.asUintN(64, stat.ino),
+      target: target.toString("utf8"),
     };
   } catch (cause) {
     if (errnoOf(cause) === "ENOENT") return undefined;
     skip(path, sourceError(cause, path, ""));
     return undefined;
   }
+}
+
+/** Why an entry cannot have this target or time, or undefined. */
+function misfit(target: Buffer, mtimeNs: bigint): string | undefined {
+  if (!isUtf8(target)) return "its target is not UTF-8";
+  return Math.abs(fileTime(mtimeNs).seconds) > SECONDS_MAX ? "its time of change is out of range" : undefined;
 }
 
 function kindOf(stat: fs.BigIntStats): WalkedEntry["kind"] | undefined {
@@ -177,4 +215,18 @@ export function sourceError(cause: unknown, path: string, what: string): AetherE
   };
   const [code, message] = codes[errno] ?? ["SOURCE_UNREADABLE", `${named} cannot be read (${errno})`];
   return new AetherError(code, message, { cause, data: { path } });
+}
+
+const NANOS = 1_000_000_000n;
+
+/** A time in nanoseconds as entries have it. */
+export function fileTime(timeNs: bigint): FileTime {
+  const nanos = ((timeNs % NANOS) + NANOS) % NANOS;
+  return { seconds: Number((timeNs - nanos) / NANOS), nanos: Number(nanos) };
+}
+
+/** The error for a path that is not what it was a moment before. */
+export function changed(path: string): AetherError {
+  const message = `${JSON.stringify(path)} changed while it was read: push again when it holds still, or exclude it`;
+  return new AetherError("SOURCE_CHANGED", message, { data: { path } });
 }

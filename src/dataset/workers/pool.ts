@@ -76,6 +76,8 @@ export class WorkerPool {
         continue;
       }
       this.#running.set(worker, job);
+      // Only threads at work keep the process from ending.
+      worker.ref();
       worker.postMessage({ task: job.task, input: job.input }, job.transfer);
     }
   }
@@ -100,6 +102,7 @@ export class WorkerPool {
     const job = must(this.#running.get(worker), "a reply belongs to a job");
     this.#running.delete(worker);
     this.#idle.push(worker);
+    worker.unref();
     if (job.signal?.aborted === true) job.reject(job.signal.reason);
     else if (reply.error !== undefined) job.reject(reviveError(reply.error));
     else job.resolve(reply.output as never);
