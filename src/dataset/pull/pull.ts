@@ -11,8 +11,9 @@ import { build } from "./build.ts";
 import { LocalChunks } from "./local-chunks.ts";
 import { PullMemory } from "./pull-memory.ts";
 import { select } from "./selection.ts";
-import { finishFolder, placeDeferred, removeStrangers } from "./settle.ts";
+import { finishFolder, placeDeferred } from "./settle.ts";
 import { openStaging, type Staging } from "./staging.ts";
+import { removeStrangers } from "./strangers.ts";
 import { survey, type Survey } from "./survey.ts";
 import { UnitWriter } from "./unit-writer.ts";
 
@@ -85,8 +86,9 @@ class PullRun {
     this.#bytes = found.readyBytes;
     this.#reusedBytes = found.readyBytes;
     this.#totalBytes = found.bytes;
-    const { target } = staging;
-    const input = { engine, version, filter, target, signal };
+    const { target, ignoresCase } = staging;
+    const removesFolders = this.#removesFolders;
+    const input = { engine, version, filter, target, ignoresCase, removesFolders, signal };
     const locals = new LocalChunks();
     if (found.hasBuilds && !staging.isFresh) await this.#findLocals(locals, old, found);
     const onWritten = (files: number, bytes: number, reusedBytes: number): void => {
@@ -104,6 +106,12 @@ class PullRun {
     return { files: found.files, bytes: found.bytes, reusedBytes: this.#reusedBytes };
   }
 
+  /** With globs to exclude, what they leave out may lie in such a folder. */
+  get #removesFolders(): boolean {
+    const { exclude = [], delete: removes } = this.#input.options;
+    return removes === true && exclude.length === 0;
+  }
+
   #survey(old: Version | undefined): Promise<Survey> {
     const { engine, options, version, filter, memory, staging } = this.#input;
     return survey({
@@ -113,7 +121,7 @@ class PullRun {
       staging,
       memory,
       old,
-      removesFolders: options.delete === true,
+      removesFolders: this.#removesFolders,
       signal: options.signal,
       onEntries: (files, bytes) => {
         this.#files = files;

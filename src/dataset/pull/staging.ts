@@ -103,6 +103,11 @@ function probeCase(folder: string): boolean {
   }
 }
 
+/** The form in which names that are one file there are equal. */
+export function foldName(name: string, ignoresCase: boolean): string {
+  return ignoresCase ? name.normalize("NFC").toLowerCase() : name;
+}
+
 /** Where a file is gathered that does not go to its place at once: the same name in every pull, so that the next finds it. */
 export function stagedName(entry: FileEntry): string {
   return `${STAGING_NAME}/${entry.digest}-${hash("sha256", entry.path, "hex").slice(0, 16)}`;

@@ -11,7 +11,7 @@ import { mapAhead } from "../version/read-ahead.ts";
 import type { Version } from "../version/version.ts";
 import type { PullMemory } from "./pull-memory.ts";
 import { select } from "./selection.ts";
-import { STAGING_NAME, stagedName, type Staging } from "./staging.ts";
+import { foldName, STAGING_NAME, stagedName, type Staging } from "./staging.ts";
 
 /**
  * What a pull does with an entry: nothing; set mode and time; make it where nothing is; put it in place of something at
@@ -207,11 +207,10 @@ function actionOf(entry: Entry, state: Inspection["state"], staged: Inspection["
 function nameCheck(ignoresCase: boolean): (path: string) => void {
   const seen = new Set<string>();
   return (path) => {
-    const top = path.split("/", 1)[0] ?? "";
-    if ((ignoresCase ? top.toLowerCase() : top) === STAGING_NAME)
+    if (foldName(path.split("/", 1)[0] ?? "", ignoresCase) === STAGING_NAME)
       throw unsafe(path, "a pull works under that name");
     if (!ignoresCase) return;
-    const folded = path.normalize("NFC").toLowerCase();
+    const folded = foldName(path, ignoresCase);
     if (seen.has(folded))
       throw unsafe(path, "it differs from another only in case, and the target ignores case");
     seen.add(folded);

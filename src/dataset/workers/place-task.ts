@@ -4,7 +4,7 @@ import path from "node:path";
 import { threadId } from "node:worker_threads";
 import type { DirectoryEntry, Entry } from "../../format/entry.ts";
 import { hasTime, setLinkTime, setTime } from "../pull/file-times.ts";
-import { STAGING_NAME } from "../pull/staging.ts";
+import { foldName, STAGING_NAME } from "../pull/staging.ts";
 import { targetError } from "../pull/target-errors.ts";
 import { isRacy, type StatRecord } from "../stat-cache.ts";
 import { lstat, statRecord } from "./inspect-task.ts";
@@ -20,14 +20,18 @@ export interface PlaceItem {
 
 let temporaryLinks = 0;
 
-/** Places each item in order; a folder in the way goes with all in it. Errors: TARGET_UNWRITABLE, SPACE_EXHAUSTED. */
+/**
+ * Places each item in order. A folder in the way goes: with all in it if `removesFolders`, else only if it is empty.
+ * Errors: TARGET_UNWRITABLE, SPACE_EXHAUSTED.
+ */
 export function placePaths(input: {
   readonly target: string;
   readonly items: readonly PlaceItem[];
+  readonly removesFolders: boolean;
 }): TaskResult<undefined> {
   for (const item of input.items) {
     try {
-      place(input.target, item);
+      place(input.target, item, input.removesFolders);
     } catch (error) {
       throw targetError(error, item.entry.path);
     }
@@ -35,7 +39,7 @@ export function placePaths(input: {
   return { output: undefined, transfer: [] };
 }
 
-function place(target: string, { entry, action, staged }: PlaceItem): void {
+function place(target: string, { entry, action, staged }: PlaceItem, removesFolders: boolean): void {
   const file = path.join(target, entry.path);
   if (action === "attributes") {
     if (entry.kind === "symlink") setLinkTime(file, entry.mtime);
@@ -64,7 +68,10 @@ function place(target: string, { entry, action, staged }: PlaceItem): void {
     fs.chmodSync(source, entry.mode);
     setTime(source, entry.mtime);
   }
-  if (lstat(file)?.isDirectory() === true) removeTree(file);
+  if (lstat(file)?.isDirectory() === true) {
+    if (removesFolders) removeTree(file);
+    else fs.rmdirSync(file);
+  }
   if (source !== undefined) fs.renameSync(source, file);
 }
 
@@ -102,20 +109,39 @@ function makeWritable(folder: string): void {
   }
 }
 
-/** The names in a folder of the target that are not among `names`, and whether each is a folder. */
+/**
+ * The names in a folder of the target that are not among `names` (folded, if it ignores case), and whether each is a
+ * folder; none when it is no folder, or lies below a symlink. Errors: TARGET_UNWRITABLE.
+ */
 export function listStrangers(input: {
   readonly target: string;
   readonly folder: string;
   readonly names: ReadonlySet<string>;
+  readonly ignoresCase: boolean;
 }): TaskResult<{ readonly name: string; readonly isDirectory: boolean }[]> {
-  const folder = path.join(input.target, input.folder);
+  const { target, folder, names, ignoresCase } = input;
   const output = [];
-  if (lstat(folder)?.isDirectory() === true) {
-    for (const item of fs.readdirSync(folder, { withFileTypes: true })) {
-      if (!input.names.has(item.name)) output.push({ name: item.name, isDirectory: item.isDirectory() });
+  try {
+    if (isOwnFolder(target, folder)) {
+      for (const item of fs.readdirSync(path.join(target, folder), { withFileTypes: true })) {
+        if (names.has(foldName(item.name, ignoresCase))) continue;
+        output.push({ name: item.name, isDirectory: item.isDirectory() });
+      }
     }
+  } catch (error) {
+    throw targetError(error, folder);
   }
   return { output, transfer: [] };
+}
+
+/** Whether it and every one above it within the target is a folder, not a symlink to one. */
+function isOwnFolder(target: string, folder: string): boolean {
+  let at = target;
+  for (const name of folder === "" ? [] : folder.split("/")) {
+    at = path.join(at, name);
+    if (lstat(at)?.isDirectory() !== true) return false;
+  }
+  return true;
 }
 
 /** Something to finish: a file to remember, or a folder in which nothing changes any more. */
