@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolders } from "../../store/make-folders.ts";
 
 const SCHEMA_VERSION = 2;
 /** Pages of the log after which the file itself is written: each time the disk is waited for. */
@@ -28,7 +29,7 @@ export function sqliteFault(error: unknown): "damaged" | "full" | undefined {
 export function openIndexDatabase(file: string | undefined): DatabaseSync {
   if (file === undefined) return open(":memory:");
   try {
-    fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(file), 0o700);
     return open(file);
   } catch (error) {
     if (sqliteFault(error) !== "damaged") return open(":memory:");

@@ -1,6 +1,6 @@
 /** Publishing a folder as a version. ARCHITECTURE.md "How a push works" */
 import { join } from "node:path";
-import { mkdir, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { TAGS_PER_PUSH_MAX } from "../../base/limits.ts";
 import {
@@ -12,6 +12,7 @@ import {
 import { digestOf } from "../../format/digest.ts";
 import { BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from "../../format/block.ts";
 import { scopeOf, type DatasetName } from "../../format/reference.ts";
+import { makeFolders } from "../../store/make-folders.ts";
 import type { PushOptions, PushResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { ChunkIndex } from "../ingest/chunk-index.ts";
@@ -176,7 +177,7 @@ async function openCaches(engine: Engine, options: PushOptions, domain: string):
   const stats = join(cacheDir, "push");
   const index = join(cacheDir, "index", storeId);
   try {
-    await Promise.all([stats, index].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })));
+    for (const folder of [stats, index]) makeFolders(folder, 0o700);
     removeAbandoned(stats, clock.nowMs());
   } catch {
     return none;

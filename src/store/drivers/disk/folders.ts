@@ -1,6 +1,7 @@
 import { lstat, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AetherError, errnoOf } from "../../../base/errors.ts";
+import { makeFolders } from "../../make-folders.ts";
 import { isAbsent } from "./disk-errors.ts";
 
 /** Folders that are remembered to be there; a store of blocks and plans has some 800. */
@@ -109,7 +110,7 @@ export class Folders {
 
 /** Makes the root, and makes it durable up to the first folder that was there. */
 export async function makeRoot(root: string): Promise<void> {
-  const first = await mkdir(root, { recursive: true });
+  const first = makeFolders(root);
   if (first === undefined) return;
   for (let path = root; path.length >= first.length; path = dirname(path)) await syncFolder(dirname(path));
 }
