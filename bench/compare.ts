@@ -1,5 +1,5 @@
 /**
- * `node bench/compare.ts OLD NEW`: the last recorded line of each benchmark at two commits, side by side; the last column
+ * `npm run bench:compare -- OLD NEW`: the last recorded line of each benchmark at two commits, side by side; the last column
  * is new divided by old. Exit code 2 when a commit has no line.
  */
 import { formatTable, readRecords, roundTo3, type BenchRecord, type Figures } from "./result.ts";
