@@ -3,9 +3,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { hash } from "node:crypto";
-import { AetherError } from "../../base/errors.ts";
+import { AetherError, errnoOf } from "../../base/errors.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import { targetError } from "./target-errors.ts";
+import { makeFolders } from "../../store/make-folders.ts";
 
 /** The staging folder's name in the target; no dataset may hold it. */
 export const STAGING_NAME = ".aetherfs-pull";
@@ -35,27 +36,45 @@ export function openStaging(target: string): Staging {
   const absolute = path.resolve(target);
   const folder = path.join(absolute, STAGING_NAME);
   try {
-    const made = fs.mkdirSync(absolute, { recursive: true });
-    const isFresh = fs.readdirSync(absolute).length === 0;
+    const made = makeFolders(absolute);
     const lock = acquire(folder, target);
+    // Only now: until then another pull may have filled it.
+    const isFresh = holdsOnly(absolute, STAGING_NAME) && holdsOnly(folder, LOCK_NAME);
     const ignoresCase = probeCase(folder);
     return {
       target: absolute,
       isFresh,
       ignoresCase,
       finish: () => {
-        fs.rmSync(folder, { recursive: true, force: true });
+        remove(folder);
         lock.close();
       },
       leave: () => {
-        const hasNothing = fs.readdirSync(folder).every((name) => name === LOCK_NAME);
-        if (hasNothing) fs.rmSync(folder, { recursive: true, force: true });
+        if (holdsOnly(folder, LOCK_NAME)) remove(folder);
         lock.close();
-        if (made !== undefined && fs.readdirSync(absolute).length === 0) fs.rmdirSync(absolute);
+        if (made !== undefined && holdsOnly(absolute)) fs.rmdirSync(absolute);
       },
     };
   } catch (error) {
-    throw targetError(error, "");
+    throw targetError(error, "", target);
+  }
+}
+
+/** Whether the folder is there and has no more than these names in it. */
+function holdsOnly(folder: string, ...names: readonly string[]): boolean {
+  try {
+    return fs.readdirSync(folder).every((name) => names.includes(name));
+  } catch {
+    return false;
+  }
+}
+
+/** What cannot be removed is left to the next pull: all that matters is in its place. */
+function remove(file: string): void {
+  try {
+    fs.rmSync(file, { recursive: true, force: true });
+  } catch {
+    return;
   }
 }
 
@@ -64,16 +83,13 @@ function acquire(folder: string, target: string): DatabaseSync {
   const file = path.join(folder, LOCK_NAME);
   for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
     makeFolder(folder);
-    fs.closeSync(fs.openSync(file, "a", 0o600));
-    const before = inode(file);
+    const before = lockInode(file);
     const database = new DatabaseSync(file, { timeout: 0 });
     try {
       database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     } catch (cause) {
       database.close();
-      throw new AetherError("TARGET_UNWRITABLE", `another pull is at work on ${target}: wait until it ends`, {
-        cause,
-      });
+      throw lockError(target, cause);
     }
     // Who held it may have removed the file on its way out: then another process may lock a new one.
     if (before !== undefined && before === inode(file)) return database;
@@ -82,11 +98,38 @@ function acquire(folder: string, target: string): DatabaseSync {
   throw new AetherError("TARGET_UNWRITABLE", `other pulls keep beginning and ending on ${target}: try again`);
 }
 
+/** https://sqlite.org/rescode.html: someone else holds the lock. */
+const SQLITE_BUSY = 5;
+
+function lockError(target: string, cause: unknown): AetherError {
+  const isBusy = cause instanceof Error && "errcode" in cause && cause.errcode === SQLITE_BUSY;
+  const message = isBusy
+    ? `another pull is at work on ${target}: wait until it ends`
+    : `${target} cannot be locked: check its file system, and remove ${STAGING_NAME} in it`;
+  return new AetherError("TARGET_UNWRITABLE", message, { data: { path: target }, cause });
+}
+
+/**
+ * Makes the lock's file if need be. One that is there is not opened: closing it would release the locks that this process
+ * has on it (POSIX fcntl).
+ */
+function lockInode(file: string): bigint | undefined {
+  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+  // What is no empty file was not made by a pull; a symlink would lead out of the target.
+  if (stats !== undefined && (!stats.isFile() || stats.size > 0)) remove(file);
+  try {
+    fs.closeSync(fs.openSync(file, "wx", 0o600));
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  }
+  return inode(file);
+}
+
 function makeFolder(folder: string): void {
   const stats = fs.lstatSync(folder, { throwIfNoEntry: false });
   // Someone's symlink would lead what is staged out of the target.
   if (stats !== undefined && !stats.isDirectory()) fs.rmSync(folder);
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolders(folder, 0o700);
 }
 
 function inode(file: string): bigint | undefined {
