@@ -69,10 +69,13 @@ export function statCacheVersion(file: string): Digest | undefined {
 
 function openOrUndefined(file: string): number | undefined {
   try {
-    return fs.openSync(file, "r");
+    const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    if (fs.fstatSync(fd).isFile()) return fd;
+    fs.closeSync(fd);
   } catch {
-    return undefined;
+    // A hint that cannot be read is none.
   }
+  return undefined;
 }
 
 function readTrailer(fd: number): { readonly version: Digest; readonly crc: number } | undefined {

@@ -39,7 +39,7 @@ export class LocalChunks {
    */
   async addVersion(old: Version, memory: PullMemory, changed: ReadonlySet<string>): Promise<void> {
     const addsAll = (old.root.chunks?.items ?? 0) <= CHUNKS_MAX && old.root.files <= FILES_MAX;
-    const records = memory.openRecords();
+    const records = memory.openRecords(old);
     try {
       const files: OldFile[] = [];
       for await (const batch of entries(old)) {

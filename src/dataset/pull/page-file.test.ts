@@ -53,6 +53,7 @@ describe("page file", () => {
           assert.ok(found === undefined || page.equals(found));
         }
         const bundle = pages.findBundle(digestOf(ROOT));
+        assert.deepEqual((bundle?.pages ?? PAGES).map(String), PAGES.map(String));
         assert.ok(bundle === undefined || ROOT.equals(bundle.root));
         pages.close();
       }),

@@ -2,8 +2,8 @@
  * Manifests' pages on this machine, kept from pull to pull so that an update fetches only those that changed. A hint: it
  * may be deleted at any time, and what it gives is verified by its digest.
  *
- * The file: one record after another, each a kind (1: page, 2: bundle), a digest, a length and bytes; a bundle is its
- * root and pages, each with a length before. Integers are 32 bits, little-endian.
+ * The file: one record after another, each a kind (1: page, 2: bundle), a digest, a length and bytes; a bundle is the
+ * SHA-256 of what follows, its root and its pages, each with a length before. Integers are 32 bits, little-endian.
  */
 import fs from "node:fs";
 import { concatBytes } from "../../base/bytes.ts";
@@ -34,7 +34,8 @@ export class PageFile {
   /** Opens an existing file for reading (one that is damaged counts up to the damage), or makes one. */
   constructor(file: string, flags: "r" | "wx+") {
     this.#fd = fs.openSync(file, flags, 0o600);
-    if (flags === "r") this.#scan(fs.fstatSync(this.#fd).size);
+    const stats = fs.fstatSync(this.#fd);
+    if (flags === "r" && stats.isFile()) this.#scan(stats.size);
   }
 
   /** A page's bytes when they are there and are what they should be. */
@@ -54,17 +55,21 @@ export class PageFile {
     }
   }
 
-  /** A version's bundle; its pages are verified where they are used, its root here. */
+  /** A version's bundle when it is as it was kept: with a damaged page in it, the version could not be read. */
   findBundle(version: Digest): ManifestBundle | undefined {
     const bytes = this.#read(this.#bundles.get(version));
-    if (bytes === undefined) return undefined;
-    const [root, ...pages] = splitParts(Buffer.from(bytes));
+    if (bytes === undefined || bytes.byteLength < DIGEST_BYTES) return undefined;
+    const body = Buffer.from(bytes.subarray(DIGEST_BYTES));
+    if (digestOf(body) !== digestFromBytes(bytes)) return undefined;
+    const [root, ...pages] = splitParts(body);
     return root !== undefined && digestOf(root) === version ? { root, pages } : undefined;
   }
 
   keepBundle(version: Digest, bundle: ManifestBundle): void {
     const parts = [bundle.root, ...bundle.pages].flatMap((part) => [lengthBytes(part.byteLength), part]);
-    this.#bundles.set(version, this.#append(RECORD_KINDS.bundle, version, concatBytes(parts)));
+    const body = concatBytes(parts);
+    const bytes = concatBytes([digestBytes(digestOf(body)), body]);
+    this.#bundles.set(version, this.#append(RECORD_KINDS.bundle, version, bytes));
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import { AetherError } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { BlockReader } from "../../store/block-store.ts";
 import type { DatasetStore, Store } from "../../store/dataset-store.ts";
+import { makeFolders } from "../../store/make-folders.ts";
 import type { Engine } from "../engine.ts";
 import { StatCacheReader, StatCacheWriter, statCacheVersion } from "../stat-cache.ts";
 import type { KnownBundles } from "../version/manifest-source.ts";
@@ -13,13 +14,14 @@ import type { PageKeeper } from "../version/page-source.ts";
 import { openVersion, type Version } from "../version/version.ts";
 import { PageFile } from "./page-file.ts";
 import { STAGING_NAME } from "./staging.ts";
+import { targetError } from "./target-errors.ts";
 
 /** Reads what the pull before left; from begin() on, beside a staging folder whose lock keeps others away, it writes too. */
 export class PullMemory {
   readonly #id: string;
   readonly #target: string;
-  /** undefined: there is no cache folder; pages then lie in the staging folder, for this pull alone. */
-  readonly #folder: string | undefined;
+  /** undefined: there is no cache folder that can be written; pages then lie in the staging folder, for this pull alone. */
+  #folder: string | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #old: PageFile | undefined;
   #new: { readonly file: string; readonly pages: PageFile } | undefined;
@@ -50,16 +52,29 @@ export class PullMemory {
     },
   };
 
-  /** Makes the file that takes this pull's pages. */
+  /** Makes the file that takes this pull's pages. Errors: TARGET_UNWRITABLE, SPACE_EXHAUSTED. */
   begin(): void {
-    const folder = this.#folder ?? path.join(this.#target, STAGING_NAME);
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      if (this.#folder !== undefined) this.#new = this.#makePages(this.#folder);
+    } catch {
+      // A hint that cannot be kept is none.
+      this.#folder = undefined;
+    }
+    try {
+      this.#new ??= this.#makePages(path.join(this.#target, STAGING_NAME));
+    } catch (error) {
+      throw targetError(error, STAGING_NAME, this.#target);
+    }
+  }
+
+  #makePages(folder: string): { readonly file: string; readonly pages: PageFile } {
+    makeFolders(folder, 0o700);
     for (const name of fs.readdirSync(folder)) {
       // Of a pull that was killed.
       if (name.endsWith(".tmp")) fs.rmSync(path.join(folder, name), { force: true });
     }
     const file = path.join(folder, `pages.${this.#id}.tmp`);
-    this.#new = { file, pages: new PageFile(file, "wx+") };
+    return { file, pages: new PageFile(file, "wx+") };
   }
 
   /** The version that the folder last held, as far as it can be read without the store; undefined when it cannot. */
@@ -78,9 +93,10 @@ export class PullMemory {
     }
   }
 
-  /** What the folder's files looked like then. */
-  openRecords(): StatCacheReader {
-    return new StatCacheReader(this.#folder === undefined ? undefined : path.join(this.#folder, "stat"));
+  /** What the folder's files looked like when it held `old`. */
+  openRecords(old: Version | undefined): StatCacheReader {
+    const file = this.#folder === undefined ? undefined : path.join(this.#folder, "stat");
+    return new StatCacheReader(old === undefined ? undefined : file, old?.digest);
   }
 
   /** Takes what they look like now; undefined when there is no place to remember it. */
@@ -93,8 +109,12 @@ export class PullMemory {
   /** Keeps the pages of this pull for the next. */
   commit(version: Version): void {
     if (this.#folder === undefined || this.#new === undefined) return;
-    this.#new.pages.keepBundle(version.digest, version.bundle);
-    fs.renameSync(this.#new.file, path.join(this.#folder, "pages"));
+    try {
+      this.#new.pages.keepBundle(version.digest, version.bundle);
+      fs.renameSync(this.#new.file, path.join(this.#folder, "pages"));
+    } catch {
+      // A full disk, say: the next pull fetches them again.
+    }
   }
 
   close(): void {

@@ -121,7 +121,7 @@ async function* inspected(
     for await (const batch of batches) yield { batch, inspections: [] };
     return;
   }
-  const records = memory.openRecords();
+  const records = memory.openRecords(old);
   const digests = new OldDigests(old);
   async function* items(): AsyncGenerator<{ batch: readonly PlacedEntry[]; items: InspectItem[] }> {
     for await (const batch of batches) {
