@@ -182,6 +182,7 @@ function readEntry(full: string, path: string, skip: ReportSkip): WalkedEntry | 
       target: target.toString("utf8"),
     };
   } catch (cause) {
+    if (cause instanceof AetherError) throw cause;
     if (errnoOf(cause) === "ENOENT") return undefined;
     skip(path, sourceError(cause, path, ""));
     return undefined;
