@@ -27,6 +27,7 @@ export interface OperationOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** What a push takes. */
 export interface PushOptions extends OperationOptions {
   /** The folder (or single file) to publish. */
   readonly source: string;
@@ -51,6 +52,7 @@ export interface PushOptions extends OperationOptions {
   readonly skipUnreadable?: boolean;
 }
 
+/** What a push did. A contract with users, but for `skipped` and `moved`. */
 export interface PushResult {
   readonly digest: Digest;
   readonly files: number;
@@ -73,6 +75,7 @@ export interface PushResult {
   readonly moved: readonly boolean[];
 }
 
+/** What a pull takes. */
 export interface PullOptions extends OperationOptions {
   readonly name: DatasetName;
   readonly version: Digest;
@@ -87,6 +90,7 @@ export interface PullOptions extends OperationOptions {
   readonly verify?: boolean;
 }
 
+/** What a pull did. A contract with users. */
 export interface PullResult {
   readonly digest: Digest;
   readonly files: number;
@@ -108,6 +112,7 @@ export interface DiffResult {
   readonly updateBytes: number;
 }
 
+/** What was read and found sound. */
 export interface VerifyResult {
   readonly digest: Digest;
   readonly files: number;

@@ -4,6 +4,7 @@ import type { Random } from "../base/random.ts";
 import type { Store } from "../store/dataset-store.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
+/** The parts that operations share. They hold no state of one operation, so several may run on one engine. */
 export interface Engine {
   readonly store: Store;
   readonly clock: Clock;

@@ -7,6 +7,7 @@ export const HEADER_BYTES = 32;
 
 /** What an object is, as its header says. */
 const OBJECT_KINDS = { block: 1, manifest: 2, plan: 3 } as const;
+/** The name of a kind. */
 export type ObjectKind = keyof typeof OBJECT_KINDS;
 
 const MAGIC = 0x53464541; // "AEFS", little-endian

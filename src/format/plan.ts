@@ -13,6 +13,7 @@ import { WireReader, WireWriter, unzigzag, zigzag } from "./wire.ts";
 
 /** What a plan's places stand for: the pages (or chunks) that its key names, or every chunk of a version in order. */
 const PLAN_COVERS = { items: 1, version: 2 } as const;
+/** The name of what a plan covers. */
 export type PlanCovers = keyof typeof PLAN_COVERS;
 const COVERS_NAMES: readonly (PlanCovers | undefined)[] = [undefined, "items", "version"];
 
