@@ -65,7 +65,8 @@ function compress(bytes: Uint8Array, level: number, dictionary?: Uint8Array): Ui
 
 /**
  * The frame's decoded bytes, exactly `decodedBytes` of them; digests are the caller's to verify. A raw frame's are the
- * stored ones, no copy. Never produces more than it was told to expect. Synchronous: for workers.
+ * stored ones, no copy; others lie in `output` (exactly as long) when it is given and serves. Never produces more than it
+ * was told to expect. Synchronous: for workers.
  * Errors: OBJECT_CORRUPT.
  */
 export function decodeFrame(
@@ -73,8 +74,9 @@ export function decodeFrame(
   stored: Uint8Array,
   decodedBytes: number,
   dictionary?: Uint8Array,
+  output?: Uint8Array,
 ): Uint8Array {
-  const decoded = decodeFrameWithin(codec, stored, decodedBytes, dictionary);
+  const decoded = decodeFrameWithin(codec, stored, decodedBytes, dictionary, output);
   if (decoded.byteLength !== decodedBytes) {
     throw new AetherError(
       "OBJECT_CORRUPT",
@@ -90,15 +92,16 @@ export function decodeFrameWithin(
   stored: Uint8Array,
   bytesMax: number,
   dictionary?: Uint8Array,
+  output?: Uint8Array,
 ): Uint8Array {
   if (codec === CODECS.raw) {
     if (stored.byteLength <= bytesMax) return stored;
     throw new AetherError("OBJECT_CORRUPT", `a frame has ${stored.byteLength} bytes, over ${bytesMax}`);
   }
   if (dictionary === undefined) {
-    const output = Buffer.allocUnsafeSlow(bytesMax);
-    const length = decompressInto(stored, output);
-    if (length !== undefined) return output.subarray(0, length);
+    const room = output ?? Buffer.allocUnsafeSlow(bytesMax);
+    const length = decompressInto(stored, room);
+    if (length !== undefined) return room.subarray(0, length);
   }
   try {
     return zstdDecompressSync(stored, {

@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
-import { decodeFrame, decodeFrameWithin } from "../../format/frame.ts";
+import { CODECS, decodeFrame, decodeFrameWithin } from "../../format/frame.ts";
 import { PAGE_BYTES_MAX } from "../../format/page.ts";
 import type { Dictionary, UnitChunk, UnitFrame } from "./unit.ts";
 
@@ -17,8 +17,11 @@ export interface FetchedUnit {
   readonly locals: readonly Uint8Array[];
 }
 
-/** The bytes of the unit's chunks in order, each verified against its digest: views. Errors: OBJECT_CORRUPT. */
-export function decodeUnit(unit: FetchedUnit): Uint8Array[] {
+/**
+ * The bytes of the unit's chunks in order, each verified against its digest: views, of what `makeRoom` gives where it is
+ * given. Errors: OBJECT_CORRUPT.
+ */
+export function decodeUnit(unit: FetchedUnit, makeRoom?: (bytes: number) => Uint8Array): Uint8Array[] {
   const decoded: Uint8Array[] = [];
   for (const [index, frame] of unit.frames.entries()) {
     const stored = must(unit.stored[index], "every frame was fetched");
@@ -28,7 +31,7 @@ export function decodeUnit(unit: FetchedUnit): Uint8Array[] {
     decoded.push(
       decodedBytes === undefined
         ? decodeFrameWithin(codec, stored, PAGE_BYTES_MAX, dictionary)
-        : decodeFrame(codec, stored, decodedBytes, dictionary),
+        : decodeFrame(codec, stored, decodedBytes, dictionary, roomFor(frame, decodedBytes, makeRoom)),
     );
   }
   return unit.chunks.map((chunk) => {
@@ -37,6 +40,15 @@ export function decodeUnit(unit: FetchedUnit): Uint8Array[] {
     const end = chunk.bytes === undefined ? frame.byteLength : chunk.offset + chunk.bytes;
     return verifyBytes(frame.subarray(chunk.offset, end), chunk.digest);
   });
+}
+
+/** Room where it is of use: for a frame that a context which is used again decodes. */
+function roomFor(
+  { codec }: UnitFrame,
+  decodedBytes: number,
+  makeRoom: ((bytes: number) => Uint8Array) | undefined,
+): Uint8Array | undefined {
+  return codec === CODECS.zstd ? makeRoom?.(decodedBytes) : undefined;
 }
 
 /** The same bytes, when they have this digest. Errors: OBJECT_CORRUPT. */

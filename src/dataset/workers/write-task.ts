@@ -11,6 +11,7 @@ import { readPieces, type LocalPiece } from "../pull/local-pieces.ts";
 import { STAGING_NAME } from "../pull/staging.ts";
 import { targetError } from "../pull/target-errors.ts";
 import { decodeUnit, type FetchedUnit } from "../version/unit-decode.ts";
+import { beginArena, takeRoom } from "./arena.ts";
 import type { TaskResult } from "./tasks.ts";
 
 /** A part of a chunk, and where in the file it goes. */
@@ -57,7 +58,8 @@ export function writeFiles(input: WriteInput): TaskResult<Digest[]> {
     else locals.push(bytes);
   }
   if (stale.length > 0) return { output: stale, transfer: [] };
-  const chunks = decodeUnit({ ...input.unit, locals });
+  beginArena();
+  const chunks = decodeUnit({ ...input.unit, locals }, takeRoom);
   for (const file of input.files) {
     try {
       writeFile(input, file, chunks);
