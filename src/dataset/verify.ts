@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { AetherError } from "../base/errors.ts";
+import { MiB } from "../base/limits.ts";
 import type { Digest } from "../format/digest.ts";
 import type { Entry, FileEntry } from "../format/entry.ts";
 import type { OperationOptions, VerifyResult } from "./contract.ts";
@@ -9,6 +10,8 @@ import { entries } from "./version/entries.ts";
 import { openVersion, type Version } from "./version/version.ts";
 
 const PROGRESS_INTERVAL_MS = 50;
+/** Hashed at a stretch, about 1 ms: the event loop serves others between. */
+const TURN_BYTES = MiB;
 
 /**
  * Reads a whole version through the store: its manifest, every page and plan, every chunk; each digest is checked, the
@@ -55,6 +58,7 @@ class FileHasher {
   #file: FileEntry | undefined;
   #hash: Hash | undefined;
   #missingBytes = 0;
+  #turnBytes = 0;
 
   constructor(version: Version) {
     this.#version = version;
@@ -71,10 +75,15 @@ class FileHasher {
     for (let at = 0; at < bytes.byteLength;) {
       if (this.#missingBytes === 0) await this.#nextFile();
       if (this.#file === undefined) throw invalid("its stream is longer than its files");
-      const part = bytes.subarray(at, at + this.#missingBytes);
+      const part = bytes.subarray(at, at + Math.min(this.#missingBytes, TURN_BYTES));
       this.#hash?.update(part);
       at += part.byteLength;
       this.#missingBytes -= part.byteLength;
+      this.#turnBytes += part.byteLength;
+      if (this.#turnBytes >= TURN_BYTES) {
+        this.#turnBytes = 0;
+        await new Promise(setImmediate);
+      }
       if (this.#missingBytes === 0) this.#checkFile(this.#file);
     }
   }
