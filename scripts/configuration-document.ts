@@ -12,6 +12,7 @@ Generated from src/config/schema.ts by \`npm run docs\`; do not edit.
 
 Every setting is a flag, an environment variable of the same name in capitals (with \`_\` for \`-\`), and a key of the file
 that \`--config_file\` names. Flags beat the environment, the environment beats the file, the file beats the default.
+Settings without a variable lose data when somebody else's variable sets them: they want a flag, or a key of the file.
 
 - A variable that is empty counts as unset. Of a switch, \`true\`, \`yes\`, \`on\` and \`1\` mean on; \`false\`, \`no\`, \`off\` and \`0\` mean off.
 - A setting that may be repeated is taken whole from one source. In a variable its values are separated by commas, or by line ends
@@ -23,17 +24,17 @@ that \`--config_file\` names. Flags beat the environment, the environment beats 
 
 ## Every command
 
-${table(everywhere, ({ flag, placeholder, help, fallback }) => [...names(flag, undefined, placeholder), help, code(fallback)], ["flag", "variable", "meaning", "default"])}
+${table(everywhere, (setting) => [...names(setting), setting.help, code(setting.fallback)], ["flag", "variable", "meaning", "default"])}
 
 ## Some commands
 
 ${table(
   some,
-  ({ flag, short, placeholder, help, isList, fallback, commands }) => [
-    ...names(flag, short, placeholder),
-    (commands ?? []).join(", "),
-    isList ? `${help}; may be repeated` : help,
-    code(fallback),
+  (setting) => [
+    ...names(setting),
+    (setting.commands ?? []).join(", "),
+    setting.isList ? `${setting.help}; may be repeated` : setting.help,
+    code(setting.fallback),
   ],
   ["flag", "variable", "commands", "meaning", "default"],
 )}
@@ -58,10 +59,11 @@ function table(settings: readonly Setting<unknown>[], row: Row, head: readonly s
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-function names(flag: string, short: string | undefined, placeholder: string | undefined): readonly string[] {
+function names(setting: Setting<unknown>): readonly string[] {
+  const { flag, short, placeholder, noVariable } = setting;
   const value = placeholder === undefined ? "" : ` ${placeholder.replaceAll("|", "\\|")}`;
   const brief = short === undefined ? "" : `\`-${short}\`, `;
-  return [`${brief}\`--${flag}${value}\``, code(variableOf({ flag }))];
+  return [`${brief}\`--${flag}${value}\``, noVariable === true ? "" : code(variableOf(setting))];
 }
 
 function code(text: string): string {

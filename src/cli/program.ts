@@ -18,8 +18,11 @@ const ABOUT = `Like Docker, but for data: versioned, deduplicated, verified data
 
 REF is [@scope/]name[:tag] or [@scope/]name@sha256:DIGEST; the tag is latest when there is none.`;
 
+const WITHOUT_VARIABLE = SETTING_LIST.filter(([, { noVariable }]) => noVariable === true);
+
 const AFTER = `
-Every option may also be set in the environment (--memory_limit: MEMORY_LIMIT) or in --config_file.
+Every option may also be set in --config_file, or in the environment (--memory_limit: MEMORY_LIMIT) but for
+${WITHOUT_VARIABLE.map(([, { flag }]) => `--${flag}`).join(", ")}.
 Help on a command: aetherfs COMMAND --help`;
 
 /**

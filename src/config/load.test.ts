@@ -98,8 +98,19 @@ describe("loadConfig", () => {
   });
 
   it("of another command's setting, takes no notice", async () => {
-    assert.equal((await load("push", {}, { DELETE: "true", INTO: "x" })).delete, false);
-    assert.equal((await load("pull", {}, { DELETE: "true", DRY_RUN: "nonsense" })).delete, true);
+    assert.equal((await load("push", {}, { VERIFY: "true", INTO: "x" })).verify, false);
+    assert.equal((await load("pull", {}, { VERIFY: "true", DRY_RUN: "nonsense" })).verify, true);
+  });
+
+  it("of a setting that loses data, takes no notice of a variable, but of a flag and of the file", async () => {
+    const environment = { DELETE: "true", SKIP_UNREADABLE: "true", TO: "1" };
+    const fromVariables = await Promise.all(
+      ["pull", "push", "rollback"].map((command) => load(command, {}, environment)),
+    );
+    const values = fromVariables.map((config) => [config.delete, config.skipUnreadable, config.to]);
+    assert.deepEqual(values, Array(3).fill([false, false, undefined]));
+    assert.equal((await load("pull", { delete: ["true"] })).delete, true);
+    assert.equal((await withFile("a.yaml", "skip-unreadable: true")).skipUnreadable, true);
   });
 
   it("of a cache, goes by XDG_CACHE_HOME, then by HOME", async () => {

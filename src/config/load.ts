@@ -13,7 +13,7 @@ interface Found {
 /**
  * The settings of a command: of each, the flags' value, else the environment's, else the file's, else the default. A list
  * comes whole from one source. An empty variable counts as unset; in a variable a list's values are separated by commas,
- * or by line ends if there are any. Settings of other commands have their defaults.
+ * or by line ends if there are any. Some settings have no variable. Settings of other commands have their defaults.
  * Errors: CONFIG_INVALID, which names the source.
  */
 export async function loadConfig(command: string, flags: Written, environment: Environment): Promise<Config> {
@@ -48,6 +48,7 @@ function findIn(
 ): Found | undefined {
   const given = flags.get(name);
   if (given !== undefined) return { texts: given, source: `--${setting.flag}` };
+  if (setting.noVariable === true) return undefined;
   const variable = variableOf(setting);
   const value = environment[variable] ?? "";
   if (value === "") return undefined;

@@ -11,7 +11,7 @@ const THREADS_MAX = 256;
 
 const same = (text: string): string => text;
 
-function flag(words: { flag: string; help: string; commands: readonly string[] }): Setting<boolean> {
+function flag(words: Pick<Setting<boolean>, "flag" | "noVariable" | "help" | "commands">): Setting<boolean> {
   const placeholder = undefined;
   const parse = (texts: readonly string[]): boolean => parseBoolean(texts.at(-1) ?? "");
   return { ...words, placeholder, fallback: "false", isList: false, parse, absent: () => false };
@@ -184,6 +184,7 @@ const SETTINGS = {
   }),
   skipUnreadable: flag({
     flag: "skip-unreadable",
+    noVariable: true,
     commands: ["push"],
     help: "leave out what cannot be read or stored, and list it",
   }),
@@ -198,6 +199,7 @@ const SETTINGS = {
   ),
   delete: flag({
     flag: "delete",
+    noVariable: true,
     commands: ["pull"],
     help: "remove from the folder what the version has not",
   }),
@@ -214,6 +216,7 @@ const SETTINGS = {
   to: optional(
     {
       flag: "to",
+      noVariable: true,
       placeholder: "N|DIGEST",
       commands: ["rollback"],
       fallback: "the version before",

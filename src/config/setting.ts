@@ -6,6 +6,8 @@ export interface Setting<T> {
   /** Name of the flag, without dashes. In capitals, with `_` for `-`, it is the environment variable. */
   readonly flag: string;
   readonly short?: string;
+  /** Set of what a stray variable must not bring about, since data would be lost: only a flag or a file says it. */
+  readonly noVariable?: true;
   /** What stands for the value in help texts; undefined: a switch, which needs none. */
   readonly placeholder: string | undefined;
   /** Whether it may be given several times. */
@@ -24,6 +26,7 @@ export interface Setting<T> {
 interface SettingWords {
   readonly flag: string;
   readonly short?: string;
+  readonly noVariable?: true;
   readonly help: string;
   readonly commands?: readonly string[];
 }
