@@ -56,7 +56,7 @@ describe("aetherfs, given bad arguments,", () => {
     ["ls --store file:///nowhere/at/all", "STORE_NOT_FOUND", /there is no store at/],
     ["ls --store data", "STORE_FOREIGN", /data holds something that is not an AetherFS store/],
     ["push --store data -t x:y data", "STORE_FOREIGN", /name an empty folder/],
-    ["ls --store data/a.txt", "STORE_NOT_FOUND", /data\/a\.txt/],
+    ["ls --store data/a.txt", "STORE_FOREIGN", /data\/a\.txt is no folder/],
     ["ls --output yaml", "CONFIG_INVALID", /--output is "yaml": it is none of text, json/],
     ["ls --memory_limit 1MiB", "CONFIG_INVALID", /it is less than 64MiB/],
     ["ls --config_file nowhere.toml", "CONFIG_INVALID", /nowhere\.toml does not exist/],

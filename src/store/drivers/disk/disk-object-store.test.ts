@@ -238,7 +238,11 @@ test("a folder that may not be written is STORE_UNWRITABLE, new or in use; what 
 test("a place inside a file is no store, and one cannot be made there", () =>
   inFolder(async (folder) => {
     await writeFile(join(folder, "file"), "");
-    await failsWith(openAt(join(folder, "file/store"), false), "STORE_NOT_FOUND");
+    for (const create of [true, false]) {
+      for (const name of ["file", "file/store"]) {
+        await failsWith(openAt(join(folder, name), create), "STORE_FOREIGN");
+      }
+    }
     await assert.rejects(openAt(join(folder, "file/store")), { name: "AetherError" });
     assert.equal((await stat(join(folder, "file"))).size, 0);
   }));

@@ -296,13 +296,15 @@ class DiskObjectStore implements ObjectStore {
 
 /**
  * The objects of a folder; leftovers of dead writers are removed on the way. Errors: STORE_NOT_FOUND when the folder is
- * not there and may not be made; STORE_UNWRITABLE, STORE_UNREADABLE, STORE_UNAVAILABLE.
+ * not there and may not be made; STORE_FOREIGN when something else is in its place; STORE_UNWRITABLE, STORE_UNREADABLE,
+ * STORE_UNAVAILABLE.
  */
 export async function openDisk(path: string, options: DiskOptions): Promise<ObjectStore> {
   options.signal?.throwIfAborted();
   try {
     if (options.create) await makeRoot(path);
     const root = await realpath(path);
+    if (!(await lstat(root)).isDirectory()) throw noFolder(options.name);
     const temporary = join(root, TEMPORARY);
     // Not through a symbolic link: what is removed must be the store's own.
     if ((await realpath(temporary).catch(() => undefined)) === temporary) {
@@ -310,13 +312,26 @@ export async function openDisk(path: string, options: DiskOptions): Promise<Obje
     }
     return new DiskObjectStore(root, options);
   } catch (error) {
-    if (!isAbsent(error)) throw diskError(error, options.name, options.create ? "write" : "read");
-    throw new AetherError(
-      "STORE_NOT_FOUND",
-      `there is no store at ${options.name}: push to it first, or check the address`,
-      { cause: error },
-    );
+    throw openError(error, options);
   }
+}
+
+function openError(error: unknown, { name, create }: DiskOptions): unknown {
+  const errno = errnoOf(error);
+  if (errno === "ENOTDIR" || errno === "EEXIST") return noFolder(name, error);
+  if (errno !== "ENOENT") return diskError(error, name, create ? "write" : "read");
+  return create
+    ? new AetherError("STORE_UNWRITABLE", `${name}: a folder cannot be made there`, { cause: error })
+    : new AetherError(
+        "STORE_NOT_FOUND",
+        `there is no store at ${name}: push to it first, or check the address`,
+        { cause: error },
+      );
+}
+
+function noFolder(name: string, cause?: unknown): AetherError {
+  const text = `${name} is no folder, or lies below what is none: name the folder of the store`;
+  return new AetherError("STORE_FOREIGN", text, { cause });
 }
 
 function folderOf(key: Key): string {
