@@ -32,7 +32,10 @@ describe("verify", () => {
     const { digest } = await builder.build({ big: { bytes: noise(2, 16_000_000) } }, { paged: true });
     const turns = t.mock.method(globalThis, "setImmediate");
     await verifyVersion(engine, digest);
-    assert.ok(turns.mock.callCount() >= 7, `${turns.mock.callCount()} turns in 16 MB, of less than 2 MiB each`);
+    assert.ok(
+      turns.mock.callCount() >= 7,
+      `${turns.mock.callCount()} turns in 16 MB, of less than 2 MiB each`,
+    );
   });
 
   it("of a version with any byte of its block damaged, fails with OBJECT_CORRUPT", async () => {
