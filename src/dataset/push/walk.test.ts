@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { codeOf, type AetherError } from "../../base/errors.ts";
 import { createPathFilter } from "../path-filter.ts";
+import { STAGING_NAME } from "../pull/staging.ts";
 import { temporaryFolder } from "../testing/folder.ts";
 import { openRoot, walk, type WalkedEntry } from "./walk.ts";
 
@@ -33,6 +34,14 @@ function write(...names: readonly string[]): void {
     fs.writeFileSync(file, name.slice(0, 20));
   }
 }
+
+test("a walk leaves out what an interrupted pull left at the top, and only there", () => {
+  write(`${STAGING_NAME}/t1`, "a", `b/${STAGING_NAME}`);
+  assert.deepEqual(
+    walkAll().entries.map((entry) => entry.path),
+    ["a", "b", `b/${STAGING_NAME}`],
+  );
+});
 
 test("a walk lists what find lists, in byte order of path", () => {
   write(

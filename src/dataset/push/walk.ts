@@ -6,6 +6,7 @@ import { compareUtf8 } from "../../base/bytes.ts";
 import { AetherError, errnoOf, type ErrorCode } from "../../base/errors.ts";
 import { SECONDS_MAX, pathFault, type FileTime } from "../../format/entry.ts";
 import type { PathFilter } from "../path-filter.ts";
+import { STAGING_NAME } from "../pull/staging.ts";
 import type { StatRecord } from "../stat-cache.ts";
 
 /** What the walk found: an entry to be, without its content. */
@@ -79,7 +80,7 @@ export function* walk(source: SourceRoot, filter: PathFilter, skip: ReportSkip):
     const full = `${root}/${path}`;
     if (item.below) {
       if (frame.open.delete(item.name)) stack.push(beginFolder(full, path, skip));
-    } else if (!filter.isExcluded(path, item.isDirectory)) {
+    } else if (path !== STAGING_NAME && !filter.isExcluded(path, item.isDirectory)) {
       const entry = readEntry(full, path, skip);
       if (entry === undefined) continue;
       if ((entry.kind === "directory") !== item.isDirectory) throw changed(path);
