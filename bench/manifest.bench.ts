@@ -8,7 +8,7 @@ import { roundTo3, type BenchResult, type Figures } from "./result.ts";
 
 const CHILD = fileURLToPath(new URL("manifest-child.ts", import.meta.url));
 /** As bin/aetherfs gives them. */
-const NODE_FLAGS = ["--max-semi-space-size=1", "--external-memory-accounted-in-global-limit"];
+const NODE_FLAGS = ["--max-semi-space-size=4", "--external-memory-accounted-in-global-limit"];
 const LIMIT_MIB = 256;
 const RUNTIME_MIB = 100;
 
