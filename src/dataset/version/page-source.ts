@@ -13,7 +13,7 @@ import { UnitBuilder } from "./unit.ts";
 import { decodeUnit, verifyBytes } from "./unit-decode.ts";
 
 /** Encoded bytes of the pages kept decoded; as objects they take some five times as much. */
-const CACHED_BYTES_MAX = 4 * MiB;
+const CACHED_BYTES_MAX = 2 * MiB;
 
 /** A page as its parent names it, and where to look for its place. */
 export interface PageRef {

@@ -8,7 +8,7 @@ import { LoadingCache } from "./loading-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Frames and places of all cached plans together: some 100 bytes each. */
-const CACHED_ITEMS_MAX = 100_000;
+const CACHED_ITEMS_MAX = 20_000;
 
 /** The plans of one version, cached. */
 export class PlanSource {
