@@ -10,7 +10,7 @@ import { systemRandom } from "../src/base/random.ts";
 import { diffVersions } from "../src/dataset/diff.ts";
 import type { Engine } from "../src/dataset/engine.ts";
 import { ChunkIndex } from "../src/dataset/ingest/chunk-index.ts";
-import { LocalIngest } from "../src/dataset/ingest/local-ingest.ts";
+import { LocalSession } from "../src/dataset/ingest/local-session.ts";
 import { ManifestWriter } from "../src/dataset/push/manifest-writer.ts";
 import { entries, findEntry, listFolder } from "../src/dataset/version/entries.ts";
 import { openVersion } from "../src/dataset/version/version.ts";
@@ -98,29 +98,25 @@ async function build(
   edition: Edition,
 ): Promise<{ readonly version: Digest; readonly manifestBytes: number }> {
   const index = new ChunkIndex(join(must(engine.cacheDir, "there is a cache"), "index.db"));
-  try {
-    const session = new LocalIngest(engine, index, { domain: "", publisher: "bench" });
-    await session.begin({});
-    const writer = new ManifestWriter(DEFAULT_CHUNKING, session);
-    for (let folder = 0; folder < FOLDERS; folder++) await addFolder(session, writer, folder, edition);
-    const { rootBytes, inlinePages } = await writer.finish({});
-    const { version, totals } = await session.publish({
-      root: rootBytes,
-      inlinePages,
-      base: undefined,
-      tags: [{ name: NAME, tag: parseTag(edition.tag) }],
-      publisher: "bench",
-      message: "",
-      labels: {},
-    });
-    return { version, manifestBytes: totals.manifestBytes };
-  } finally {
-    index.close();
-  }
+  const session = new LocalSession(engine, index, { domain: "", publisher: "bench" });
+  await session.begin({});
+  const writer = new ManifestWriter(DEFAULT_CHUNKING, session);
+  for (let folder = 0; folder < FOLDERS; folder++) await addFolder(session, writer, folder, edition);
+  const { rootBytes, inlinePages } = await writer.finish({});
+  const { version, totals } = await session.publish({
+    root: rootBytes,
+    inlinePages,
+    base: undefined,
+    tags: [{ name: NAME, tag: parseTag(edition.tag) }],
+    publisher: "bench",
+    message: "",
+    labels: {},
+  });
+  return { version, manifestBytes: totals.manifestBytes };
 }
 
 async function addFolder(
-  session: LocalIngest,
+  session: LocalSession,
   writer: ManifestWriter,
   folder: number,
   edition: Edition,

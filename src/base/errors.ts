@@ -129,6 +129,18 @@ export const ERRORS = {
     9,
   ),
   FEATURE_UNSUPPORTED: row("That is not supported.", "UNIMPLEMENTED", 501, "ENOTSUP", "NFS3ERR_NOTSUPP", 9),
+  SESSION_LOST: row(
+    "The hub does not know the push any more.",
+    "ABORTED",
+    409,
+    "EAGAIN",
+    "NFS3ERR_JUKEBOX",
+    8,
+    true,
+  ),
+  UNAUTHENTICATED: row("Nobody says who is asking.", "UNAUTHENTICATED", 401, "EACCES", "NFS3ERR_ACCES", 6),
+  ACCESS_DENIED: row("That is not allowed.", "PERMISSION_DENIED", 403, "EACCES", "NFS3ERR_ACCES", 6),
+  HUB_UNAVAILABLE: row("The hub does not answer.", "UNAVAILABLE", 503, "EIO", "NFS3ERR_JUKEBOX", 8, true),
   SOURCE_NOT_FOUND: row("The source does not exist.", "NOT_FOUND", 404, "ENOENT", "NFS3ERR_NOENT", 10),
   SOURCE_UNREADABLE: row(
     "A source file cannot be read.",

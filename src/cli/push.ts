@@ -1,5 +1,6 @@
 import { AetherError } from "../base/errors.ts";
 import type { PushOptions, PushResult } from "../dataset/contract.ts";
+import { withLocalIngest } from "../dataset/ingest/local-ingest.ts";
 import { push } from "../dataset/push/push.ts";
 import { tagOf } from "../dataset/tag-changes.ts";
 import { checkChunking, DEFAULT_CHUNKING, type ChunkingParameters } from "../format/chunking.ts";
@@ -31,7 +32,7 @@ export async function run(context: Context, source: string): Promise<void> {
     signal,
   };
   const result = await withEngine(context, { create: !config.dryRun }, (engine) =>
-    withProgress(context, (onProgress) => push(engine, { ...options, onProgress })),
+    withProgress(context, (onProgress) => push(withLocalIngest(engine), { ...options, onProgress })),
   );
   for (const { path, reason } of result.skipped.slice(0, SKIPPED_SHOWN_MAX)) {
     remark(context, `left out ${path}: ${reason}`);

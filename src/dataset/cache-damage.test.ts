@@ -6,6 +6,7 @@ import type { Digest } from "../format/digest.ts";
 import { parseDatasetName, parseTag } from "../format/reference.ts";
 import type { Engine } from "./engine.ts";
 import { pull } from "./pull/pull.ts";
+import { withLocalIngest } from "./ingest/local-ingest.ts";
 import { push } from "./push/push.ts";
 import { noise, testEngine } from "./testing/engine.ts";
 import { readFolder, temporaryFolder } from "./testing/folder.ts";
@@ -49,7 +50,7 @@ async function writeSource(seed: number): Promise<void> {
 
 async function pushSource(from = engine): Promise<Digest> {
   const tags = [{ name: NAME, tag: parseTag("latest") }];
-  return (await push(from, { source, tags, publisher: "test" })).digest;
+  return (await push(withLocalIngest(from), { source, tags, publisher: "test" })).digest;
 }
 
 async function pullTo(version: Digest, from = engine, to = target): Promise<void> {

@@ -1,6 +1,6 @@
 import { checkRange, type ByteRange } from "../base/byte-range.ts";
 import { AetherError } from "../base/errors.ts";
-import type { Engine } from "./engine.ts";
+import type { ReadEngine } from "./engine.ts";
 import { ChunkReader } from "./version/chunk-reader.ts";
 import { getEntry } from "./version/entries.ts";
 import type { Version } from "./version/version.ts";
@@ -11,7 +11,7 @@ import type { Version } from "./version/version.ts";
  * ChunkReader.readRange.
  */
 export async function* cat(
-  engine: Engine,
+  engine: ReadEngine,
   version: Version,
   path: string,
   range?: ByteRange,

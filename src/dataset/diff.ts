@@ -2,7 +2,7 @@ import { must } from "../base/assert.ts";
 import { MiB } from "../base/limits.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DiffResult, OperationOptions } from "./contract.ts";
-import type { Engine } from "./engine.ts";
+import type { ReadEngine } from "./engine.ts";
 import { placeChunk, spansOf, type ChunkSpan } from "./version/chunks.ts";
 import type { KnownBundles } from "./version/manifest-source.ts";
 import { diffEntries, diffLeaves, loadPages, type NumberedPage } from "./version/page-diff.ts";
@@ -23,7 +23,7 @@ const KEPT_BYTES_MAX = 8 * MiB;
  * Errors: those of openVersion and PageSource.load.
  */
 export async function diffVersions(
-  engine: Engine,
+  engine: ReadEngine,
   from: Digest,
   to: Digest,
   options: OperationOptions = {},

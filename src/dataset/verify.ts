@@ -4,7 +4,7 @@ import { MiB } from "../base/limits.ts";
 import type { Digest } from "../format/digest.ts";
 import type { Entry, FileEntry } from "../format/entry.ts";
 import type { OperationOptions, VerifyResult } from "./contract.ts";
-import type { Engine } from "./engine.ts";
+import type { ReadEngine } from "./engine.ts";
 import { ChunkReader } from "./version/chunk-reader.ts";
 import { entries } from "./version/entries.ts";
 import { openVersion, type Version } from "./version/version.ts";
@@ -20,7 +20,7 @@ const TURN_BYTES = MiB;
  * STORE_UNAVAILABLE.
  */
 export async function verifyVersion(
-  engine: Engine,
+  engine: ReadEngine,
   digest: Digest,
   options: OperationOptions = {},
 ): Promise<VerifyResult> {

@@ -26,14 +26,18 @@ export interface BlockInfo {
   readonly bytes: number;
 }
 
-/** Reading blocks. Nothing is verified here: see layers/verified-store.ts and the chunk digests above. */
-export interface BlockReader {
-  readonly features: StoreFeatures;
+/** Reading bytes of blocks that plans name. Nothing is verified here: the chunk digests above do that. */
+export interface RangeReader {
   /**
    * The block's bytes, or exactly those of `range`. The result is the caller's own.
    * Errors: OBJECT_MISSING; RANGE_INVALID when it ends outside of the block; STORE_UNAVAILABLE.
    */
   read(block: Digest, range?: ByteRange, options?: CallOptions): Promise<Uint8Array>;
+}
+
+/** Reading blocks. Nothing is verified here: see layers/verified-store.ts and the chunk digests above. */
+export interface BlockReader extends RangeReader {
+  readonly features: StoreFeatures;
   /** The block's size in bytes, or undefined when it is not there. */
   stat(block: Digest, options?: CallOptions): Promise<number | undefined>;
   /** Every block, in the order of digests. One that is put or removed meanwhile may or may not appear. */

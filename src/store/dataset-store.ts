@@ -9,7 +9,7 @@ import type {
   TagHint,
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
-import type { BlockStore, CallOptions } from "./block-store.ts";
+import type { BlockStore, CallOptions, RangeReader } from "./block-store.ts";
 
 /** Names one state of a replaceable object; compared, never interpreted. */
 export type Revision = string & { readonly __brand: "Revision" };
@@ -20,25 +20,29 @@ export interface Revised<T> {
   readonly revision: Revision;
 }
 
+/** Reading manifests and plans: opaque bytes, verified above. Errors of every call: STORE_UNAVAILABLE. */
+export interface ManifestReader {
+  /** The manifest object of a version, or undefined. */
+  getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined>;
+  /** The plan of a page or root, or undefined. */
+  getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
+}
+
 /**
  * Everything of a store that is not a block. Records are parsed and checked here (OBJECT_INVALID, FORMAT_UNSUPPORTED);
  * manifests and plans are opaque bytes, verified above. Every write is durable once flush() has resolved after it;
  * create* calls are durable when they resolve, because they commit.
  * Errors of every call: STORE_UNAVAILABLE; of writes also SPACE_EXHAUSTED, STORE_UNWRITABLE.
  */
-export interface DatasetStore {
+export interface DatasetStore extends ManifestReader {
   /** The store's own record. */
   readonly store: StoreRecord;
 
-  /** The manifest object of a version, or undefined. */
-  getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined>;
   /** Stores a manifest object; replaces an equal-named one, which says the same. */
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void>;
   /** Every version that has a manifest object. */
   listManifests(options?: CallOptions): AsyncIterable<Digest>;
 
-  /** The plan of a page or root, or undefined. */
-  getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
   /**
    * Writes a plan in place of `expected` (undefined: there must be none).
    * Errors: OBJECT_CONFLICT when there is another.
@@ -86,8 +90,14 @@ export interface DatasetStore {
   flush(options?: CallOptions): Promise<void>;
 }
 
+/** What reading versions takes of a store. */
+export interface VersionStore {
+  readonly blocks: RangeReader;
+  readonly datasets: ManifestReader;
+}
+
 /** A whole store: what a driver opens. */
-export interface Store {
+export interface Store extends VersionStore {
   readonly blocks: BlockStore;
   readonly datasets: DatasetStore;
   /** Releases descriptors and timers. Nothing may be under way. */

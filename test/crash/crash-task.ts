@@ -2,6 +2,7 @@
 import type { WorkerPool } from "../../src/dataset/workers/pool.ts";
 import type { Engine } from "../../src/dataset/engine.ts";
 import { pull } from "../../src/dataset/pull/pull.ts";
+import { withLocalIngest } from "../../src/dataset/ingest/local-ingest.ts";
 import { push } from "../../src/dataset/push/push.ts";
 import { openEngine, type LocalOptions } from "../../src/daemon/local.ts";
 import { MiB } from "../../src/base/limits.ts";
@@ -38,7 +39,7 @@ export async function runTask(engine: Engine, task: CrashTask): Promise<Digest> 
   if (task.kind === "push") {
     const options = { chunking: CHUNKING, blockBytes: MiB, publisher: "crash" };
     const tags = [{ name: NAME, tag: TAG }];
-    return (await push(engine, { source: task.source, tags, ...options })).digest;
+    return (await push(withLocalIngest(engine), { source: task.source, tags, ...options })).digest;
   }
   const { target, version } = task;
   return (await pull(engine, { name: NAME, version, target, delete: true, verify: true })).digest;

@@ -1,6 +1,7 @@
 /** The one way into a store: where leases, verification, packing and publishing live. ARCHITECTURE.md "Seams" */
 import type { Digest } from "../../format/digest.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
+import type { ChunkingParameters } from "../../format/chunking.ts";
 import type { ManifestBase } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -30,8 +31,10 @@ export interface Publication {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What a session wrote, in bytes. */
+/** What a session did, in bytes. */
 export interface IngestTotals {
+  /** What the producer handed over: to a store of its own, all that was written; to a hub, all that went over the wire. */
+  readonly sentBytes: number;
   /** All that went to the store. */
   readonly storedBytes: number;
   /** Of those, manifest object, pages and plans. */
@@ -44,6 +47,39 @@ export interface Published {
   /** Whether each tag moved, in order. */
   readonly moved: readonly boolean[];
   readonly totals: IngestTotals;
+}
+
+/** What a push starts from. */
+export interface IngestStart {
+  /** The store's id: names what is remembered about it. */
+  readonly storeId: string;
+  /** The dataset's wish, if it has one. */
+  readonly chunking: ChunkingParameters | undefined;
+  /** Versions to build on, the best first; any of them may be unreadable. */
+  readonly predecessors: readonly Digest[];
+}
+
+/** What a session is for. */
+export interface SessionOptions {
+  /** Tags that will be set; they name the datasets, which all lie in one domain. */
+  readonly tags: readonly TagReference[];
+  readonly publisher: string;
+  /** The largest block in bytes; where it packs, the session may make smaller ones. */
+  readonly blockBytes?: number | undefined;
+  /** Writes nothing, but counts what it would write. */
+  readonly dryRun?: boolean | undefined;
+  /** The version whose chunks the producer reuses without asking for each. */
+  readonly reference?: Digest | undefined;
+}
+
+/** The way into a store: this process's own, or a hub's. */
+export interface Ingest {
+  /** The folder of this machine that holds the store; undefined when none does. */
+  readonly folder: string | undefined;
+  /** Errors: FEATURE_UNSUPPORTED when the tags lie in several domains; those of the store. */
+  prepare(tags: readonly TagReference[], options?: CallOptions): Promise<IngestStart>;
+  /** Begins a session, which claims what it builds on. It ends with publish() or abort(). Errors: those of the store. */
+  begin(session: SessionOptions, options?: CallOptions): Promise<IngestSession>;
 }
 
 /** One producer's session. Calls come one after another; put may return before its frames are stored. */

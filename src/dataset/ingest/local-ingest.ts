@@ -1,283 +1,139 @@
-/** The Ingest of a process that holds the store itself. */
-import { codeOf } from "../../base/errors.ts";
-import { BLOCK_BYTES_DEFAULT, type FrameInfo } from "../../format/block.ts";
-import { DIGEST_BYTES, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
-import { DEFAULT_COMPRESSION_LEVEL, encodePlain } from "../../format/frame.ts";
-import { decodeRoot, encodeManifest } from "../../format/manifest.ts";
-import type { EncodedPage } from "../../format/page.ts";
+/** The way into a store that this process holds itself. */
+import { join } from "node:path";
+import { AetherError } from "../../base/errors.ts";
+import { BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MIN } from "../../format/block.ts";
+import type { ChunkingParameters } from "../../format/chunking.ts";
+import { digestOf, type Digest } from "../../format/digest.ts";
+import { scopeOf, type DatasetName } from "../../format/reference.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { Engine } from "../engine.ts";
-import { commitTag } from "../tags.ts";
-import { loadBundle } from "../version/manifest-source.ts";
-import { Traffic } from "../version/traffic.ts";
-import { BlockIndexes, missing } from "./block-indexes.ts";
-import { BlockPacker, joinDigests, type SealedBlock } from "./block-packer.ts";
-import type { ChunkIndex } from "./chunk-index.ts";
-import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
-import { Lease } from "./lease.ts";
-import { PlanMaker } from "./plan-maker.ts";
-import { PlanWriter, itemsOf, rootPlan } from "./plan-writer.ts";
+import { makeFolders } from "../../store/make-folders.ts";
+import type { TagReference } from "../contract.ts";
+import type { Engine, PushEngine } from "../engine.ts";
+import { currentOf, readHead } from "../tag-head.ts";
+import { ChunkIndex } from "./chunk-index.ts";
+import type { Ingest, IngestSession, IngestStart, SessionOptions } from "./ingest.ts";
+import { LocalSession } from "./local-session.ts";
+import { syncIndex } from "./sync-index.ts";
 
-/** Blocks on their way to the store while the next one fills. */
-const PUTS_MAX = 1;
-/** Calls at the same time when many small objects are written or looked for. */
-const PARALLEL_MAX = 16;
+/** A block takes at most this part of the memory: one fills while another is on its way. */
+const BLOCK_MEMORY_SHARE = 6;
+/** Events that are looked at for the newest version of a dataset. */
+const EVENTS_MAX = 16;
 
-/** What a session is for. */
-export interface LocalIngestOptions {
-  readonly domain: string;
-  readonly publisher: string;
-  readonly blockBytes?: number | undefined;
-  /** Writes nothing, but counts what it would write. */
-  readonly dryRun?: boolean | undefined;
-  /** The version whose chunks the producer reuses without asking for each. */
-  readonly reference?: Digest | undefined;
-}
-
-/** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
-export class LocalIngest implements IngestSession {
+/** Sessions on the engine's own store. */
+class LocalIngest implements Ingest {
   readonly #engine: Engine;
-  readonly #index: ChunkIndex;
-  readonly #plans: PlanMaker;
-  readonly #planWriter: PlanWriter;
-  readonly #packer: BlockPacker;
-  readonly #lease: Lease;
-  readonly #dryRun: boolean;
-  /** Chunks that were declared missing, until their block is sealed. */
-  readonly #promised = new Set<Digest>();
-  readonly #puts = new Set<Promise<void>>();
-  #storedBytes = 0;
-  #manifestBytes = 0;
-  #failure: unknown;
 
-  /** `index` is synced with the store (syncIndex) and stays the caller's to close. */
-  constructor(engine: Engine, index: ChunkIndex, options: LocalIngestOptions) {
-    const { store, clock, random } = engine;
+  constructor(engine: Engine) {
     this.#engine = engine;
-    this.#index = index;
-    this.#plans = new PlanMaker(index, new BlockIndexes(store.blocks));
-    this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
-    this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
-    this.#dryRun = options.dryRun === true;
-    const parts = { datasets: store.datasets, index, plans: this.#plans, lease: this.#lease };
-    this.#planWriter = new PlanWriter(parts);
-    if (options.reference !== undefined) this.#lease.addVersion(options.reference);
   }
 
-  /** Makes the first claim: to be awaited before anything of the store is relied on. */
-  async begin(options: CallOptions): Promise<void> {
-    if (!this.#dryRun) await this.#lease.store(options);
+  get folder(): string | undefined {
+    return this.#engine.store.blocks.features.folder;
   }
 
-  async missing(digests: readonly Digest[], options: CallOptions = {}): Promise<readonly boolean[]> {
-    const answers: boolean[] = [];
-    for (const digest of digests) answers.push(await this.#promise(digest, options));
-    return answers;
+  async prepare(tags: readonly TagReference[], options: CallOptions = {}): Promise<IngestStart> {
+    const { chunking } = await sharedSettings(this.#engine, tags, options);
+    const predecessors = await findPredecessors(this.#engine, tags, options);
+    return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors };
   }
 
-  async canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions = {}): Promise<boolean> {
-    return (await this.#plans.cost(bases, decodedBytes, options)) !== undefined;
-  }
-
-  async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
-    for (const frame of frames) {
-      const info = await this.#describe(frame, options);
-      await this.#pack(info, frame.stored, options);
-    }
-  }
-
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    if (await this.#promise(page.digest, options)) {
-      const { codec, stored } = encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
-      const info = {
-        codec,
-        storedBytes: stored.byteLength,
-        digests: joinDigests([page.digest]),
-        lengths: [page.bytes.byteLength],
-        base: undefined,
-        depth: 0,
-        decodeBytes: 0,
-        isPage: true,
-      };
-      this.#manifestBytes += stored.byteLength;
-      await this.#pack(info, stored, options);
-    }
-    const items = itemsOf(page);
-    if (items.length > 0 && !this.#dryRun) this.#planWriter.add({ key: page.digest, covers: "items", items });
-  }
-
-  async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
-    const version = digestOf(publication.root);
-    this.#planWriter.add(rootPlan(version, publication));
-    await this.#sealAndSend(options);
-    await this.#settle();
-    await this.#writePlans(options);
-    await this.#putManifest(version, publication, options);
-    const moved = this.#dryRun
-      ? publication.tags.map(() => false)
-      : await this.#commit(version, publication, options);
-    await this.#lease.release();
-    return { version, moved, totals: this.#totals() };
-  }
-
-  async abort(): Promise<void> {
-    await Promise.allSettled(this.#puts);
-    await this.#lease.release();
-  }
-
-  /** Whether the chunk is missing, and was not promised before. */
-  async #promise(digest: Digest, options: CallOptions): Promise<boolean> {
-    if (this.#promised.has(digest)) return false;
-    const location = this.#index.find(digest);
-    if (location !== undefined && (await this.#plans.isWhole(location, digest, options))) {
-      this.#lease.addBlock(location.block);
-      return false;
-    }
-    // Somebody else may have asked for the same one meanwhile.
-    if (this.#promised.has(digest)) return false;
-    if (location !== undefined) this.#index.forget(digest);
-    this.#promised.add(digest);
-    return true;
-  }
-
-  #totals(): IngestTotals {
-    return { storedBytes: this.#storedBytes, manifestBytes: this.#manifestBytes };
-  }
-
-  async #describe(frame: IngestFrame, options: CallOptions): Promise<FrameInfo> {
-    const { codec, chunks, stored, base } = frame;
-    const lengths = chunks.map((chunk) => chunk.length);
-    const info = {
-      codec,
-      storedBytes: stored.byteLength,
-      digests: joinDigests(chunks.map((chunk) => chunk.digest)),
-      lengths,
-      base: undefined,
-      depth: 0,
-      decodeBytes: 0,
-      isPage: false,
-    };
-    if (base === undefined) return info;
-    const decodedBytes = lengths.reduce((sum, length) => sum + length, 0);
-    const cost = await this.#plans.cost(splitDigests(base.digests), decodedBytes, options);
-    if (cost === undefined) throw missing(digestOf(base.digests));
-    return { ...info, base, ...cost };
-  }
-
-  async #pack(info: FrameInfo, stored: Uint8Array, options: CallOptions): Promise<void> {
-    if (this.#packer.isFull(stored.byteLength)) await this.#sealAndSend(options);
-    this.#packer.add(info, stored);
-  }
-
-  /** Starts the block's way to the store, if there is one; waits while too many are on it. */
-  async #sealAndSend(options: CallOptions): Promise<void> {
-    const sealed = this.#packer.seal();
-    if (sealed === undefined) return;
-    this.#storedBytes += sealed.bytes;
-    if (this.#dryRun) {
-      this.#packer.recycle(sealed);
-      return;
-    }
-    this.#lease.addBlock(sealed.digest);
-    await this.#lease.storeGrown(options);
-    while (this.#puts.size >= PUTS_MAX) await Promise.race(this.#puts);
-    this.#throwFailure();
-    const put = this.#store(sealed, options)
-      .catch((error: unknown) => {
-        this.#failure ??= error;
-      })
-      .finally(() => this.#puts.delete(put));
-    this.#puts.add(put);
-  }
-
-  async #store(sealed: SealedBlock, options: CallOptions): Promise<void> {
-    await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
-    this.#packer.recycle(sealed);
-    this.#index.add(sealed);
-    for (const frame of sealed.frames)
-      for (const digest of splitDigests(frame.digests)) this.#promised.delete(digest);
-    await this.#writePlans(options);
-  }
-
-  async #settle(): Promise<void> {
-    while (this.#puts.size > 0) await Promise.all(this.#puts);
-    this.#throwFailure();
-  }
-
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure as Error;
-  }
-
-  async #writePlans(options: CallOptions): Promise<void> {
-    if (this.#dryRun) return;
-    const bytes = await this.#planWriter.write(this.#promised, options);
-    this.#storedBytes += bytes;
-    this.#manifestBytes += bytes;
-  }
-
-  async #putManifest(version: Digest, publication: Publication, options: CallOptions): Promise<void> {
-    const { datasets } = this.#engine.store;
-    if (await this.#hasManifest(version, publication.inlinePages, options)) return;
-    const bytes = encodeManifest(
-      { root: publication.root, pages: publication.inlinePages },
-      publication.base,
-    );
-    this.#storedBytes += bytes.byteLength;
-    this.#manifestBytes += bytes.byteLength;
-    if (!this.#dryRun) await datasets.putManifest(version, bytes, options);
-  }
-
-  /** Whether the version's manifest object is there and can be read, with all that it needs. */
-  async #hasManifest(version: Digest, pages: readonly Uint8Array[], options: CallOptions): Promise<boolean> {
+  async begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
+    const { publisher, dryRun, reference, tags } = session;
+    const { domain } = await sharedSettings(this.#engine, tags, options);
+    const index = new ChunkIndex(indexFile(this.#engine, domain));
     try {
-      const bundle = await loadBundle(this.#engine.store.datasets, version, {
-        ...options,
-        traffic: new Traffic(),
+      await syncIndex(index, this.#engine.store.blocks, domain, options);
+      const blockBytes = blockBytesFor(this.#engine, session.blockBytes);
+      const local = new LocalSession(this.#engine, index, {
+        domain,
+        publisher,
+        blockBytes,
+        dryRun,
+        reference,
       });
-      const present = new Set(bundle.pages.map(digestOf));
-      return pages.every((page) => present.has(digestOf(page)));
+      await local.begin(options);
+      return local;
     } catch (error) {
-      const code = codeOf(error);
-      if (code === "VERSION_NOT_FOUND" || code.startsWith("OBJECT_")) return false;
+      index.close();
       throw error;
     }
   }
-
-  /** The barrier, the last look for every block, then the tags. docs/format.md §9 */
-  async #commit(version: Digest, publication: Publication, options: CallOptions): Promise<boolean[]> {
-    const { store, random } = this.#engine;
-    await this.#lease.storeGrown(options);
-    await Promise.all([store.blocks.flush(options), store.datasets.flush(options)]);
-    await this.#checkBlocks(options);
-    const root = decodeRoot(publication.root);
-    const moved: boolean[] = [];
-    for (const { name, tag } of publication.tags) {
-      const { publisher, message, labels } = publication;
-      const totals = { files: root.files, bytes: root.bytes };
-      const change = { digest: version, ...totals, state: "announced", publisher, message, labels } as const;
-      const result = await commitTag(this.#engine, name, tag, { ...change, writeId: random.id() }, options);
-      moved.push(result.moved);
-    }
-    return moved;
-  }
-
-  async #checkBlocks(options: CallOptions): Promise<void> {
-    const used = [...this.#lease.blocks];
-    const check = async (block: Digest): Promise<void> => {
-      const bytes = await this.#engine.store.blocks.stat(block, options);
-      if (bytes !== undefined && bytes === this.#index.bytesOf(block)) return;
-      this.#index.remove([block]);
-      throw missing(block);
-    };
-    for (let next = 0; next < used.length; next += PARALLEL_MAX) {
-      await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
-    }
-  }
 }
 
-function splitDigests(joined: Uint8Array): Digest[] {
-  const digests: Digest[] = [];
-  for (let offset = 0; offset < joined.byteLength; offset += DIGEST_BYTES)
-    digests.push(digestFromBytes(joined, offset));
-  return digests;
+/** The engine, able to push to its own store. */
+export function withLocalIngest(engine: Engine): PushEngine {
+  return { ...engine, ingest: new LocalIngest(engine) };
+}
+
+function blockBytesFor(engine: Engine, wanted = BLOCK_BYTES_DEFAULT): number {
+  const affordable = Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE);
+  return Math.max(BLOCK_BYTES_MIN, Math.min(wanted, affordable));
+}
+
+/** Where the domain's index lies; undefined when there is no folder for it, or it cannot be written. */
+function indexFile({ cacheDir, store }: Engine, domain: string): string | undefined {
+  if (cacheDir === undefined) return undefined;
+  const folder = join(cacheDir, "index", store.datasets.store.id);
+  try {
+    makeFolders(folder, 0o700);
+  } catch {
+    return undefined;
+  }
+  return join(folder, `${digestOf(Buffer.from(domain)).slice(0, 32)}.db`);
+}
+
+/** All tags of a push lie in one domain, and have one wish for chunking at most. */
+async function sharedSettings(
+  engine: Engine,
+  tags: readonly TagReference[],
+  options: CallOptions,
+): Promise<{ domain: string; chunking: ChunkingParameters | undefined }> {
+  const names = [...new Set(tags.map((reference) => reference.name))];
+  const settings = await Promise.all(
+    names.map(async (name: DatasetName) => {
+      const record = await engine.store.datasets.getDataset(name, options);
+      return { domain: record?.value.domain ?? scopeOf(name), chunking: record?.value.chunking ?? undefined };
+    }),
+  );
+  const domain = settings[0]?.domain ?? "";
+  if (settings.some((setting) => setting.domain !== domain)) {
+    throw new AetherError(
+      "FEATURE_UNSUPPORTED",
+      "the tags of one push must lie in one scope: push once for each scope",
+    );
+  }
+  return { domain, chunking: settings[0]?.chunking };
+}
+
+/** What the tags point at, in their order, then the newest version that was announced in the first tag's dataset. */
+async function findPredecessors(
+  engine: Engine,
+  tags: readonly TagReference[],
+  options: CallOptions,
+): Promise<readonly Digest[]> {
+  const { datasets } = engine.store;
+  const found = new Set<Digest>();
+  for (const { name, tag } of tags) {
+    const version = currentOf((await readHead(datasets, name, tag, options)).record);
+    if (version !== null) found.add(version);
+  }
+  const name = tags[0]?.name;
+  const newest = name === undefined || found.size > 0 ? undefined : await newestOf(engine, name, options);
+  if (newest !== undefined) found.add(newest);
+  return [...found];
+}
+
+async function newestOf(
+  engine: Engine,
+  name: DatasetName,
+  options: CallOptions,
+): Promise<Digest | undefined> {
+  const { datasets } = engine.store;
+  const last = await datasets.lastEvent(name, options);
+  for (let sequence = last; sequence > Math.max(0, last - EVENTS_MAX); sequence--) {
+    const event = await datasets.getEvent(name, sequence, options);
+    if (event !== undefined && event.state !== "deleted") return event.digest;
+  }
+  return undefined;
 }

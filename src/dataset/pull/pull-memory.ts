@@ -4,10 +4,9 @@ import { hash } from "node:crypto";
 import path from "node:path";
 import { AetherError } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
-import type { BlockReader } from "../../store/block-store.ts";
-import type { DatasetStore, Store } from "../../store/dataset-store.ts";
+import type { VersionStore } from "../../store/dataset-store.ts";
 import { makeFolders } from "../../store/make-folders.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import { StatCacheReader, StatCacheWriter, statCacheVersion } from "../stat-cache.ts";
 import type { KnownBundles } from "../version/manifest-source.ts";
 import type { PageKeeper } from "../version/page-source.ts";
@@ -27,7 +26,7 @@ export class PullMemory {
   #new: { readonly file: string; readonly pages: PageFile } | undefined;
 
   /** `target` is absolute. */
-  constructor(engine: Engine, target: string, signal: AbortSignal | undefined) {
+  constructor(engine: ReadEngine, target: string, signal: AbortSignal | undefined) {
     this.#id = engine.random.id();
     this.#target = target;
     this.#signal = signal;
@@ -134,10 +133,9 @@ function openPages(file: string): PageFile | undefined {
 }
 
 /** Stands for the store where only what is at hand counts. */
-const NO_STORE: Store = {
-  blocks: { read: refuse } as Partial<BlockReader> as Store["blocks"],
-  datasets: { getManifest: refuse, getPlan: refuse } as Partial<DatasetStore> as DatasetStore,
-  close: async () => undefined,
+const NO_STORE: VersionStore = {
+  blocks: { read: refuse },
+  datasets: { getManifest: refuse, getPlan: refuse },
 };
 
 async function refuse(): Promise<never> {

@@ -2,7 +2,7 @@ import path from "node:path";
 import { AetherError } from "../../base/errors.ts";
 import { formatDigest } from "../../format/digest.ts";
 import type { Progress, PullOptions, PullResult } from "../contract.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import { createPathFilter, type PathFilter } from "../path-filter.ts";
 import { PATH_STATES } from "../workers/inspect-task.ts";
 import { mapAhead } from "../version/read-ahead.ts";
@@ -29,7 +29,7 @@ const BATCHES_AHEAD = 4;
  * Errors: VERSION_NOT_FOUND, MANIFEST_UNSAFE, ARGUMENT_INVALID, TARGET_UNWRITABLE, SPACE_EXHAUSTED, FOLDER_DIFFERS,
  * OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, FORMAT_UNSUPPORTED, STORE_UNAVAILABLE.
  */
-export async function pull(engine: Engine, options: PullOptions): Promise<PullResult> {
+export async function pull(engine: ReadEngine, options: PullOptions): Promise<PullResult> {
   const startMs = engine.clock.elapsedMs();
   const { signal } = options;
   const filter = createPathFilter(options);
@@ -56,7 +56,7 @@ export async function pull(engine: Engine, options: PullOptions): Promise<PullRe
 }
 
 interface PullRunInput {
-  readonly engine: Engine;
+  readonly engine: ReadEngine;
   readonly options: PullOptions;
   readonly version: Version;
   readonly filter: PathFilter;

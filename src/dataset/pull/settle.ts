@@ -1,7 +1,7 @@
 /** The end of a pull: what was staged goes to its place, folders get their attributes. */
 import { must } from "../../base/assert.ts";
 import type { DirectoryEntry } from "../../format/entry.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import type { PathFilter } from "../path-filter.ts";
 import type { FinishItem, PlaceItem } from "../workers/place-task.ts";
 import type { Version } from "../version/version.ts";
@@ -12,7 +12,7 @@ import { ACTIONS, type ActionList } from "./survey.ts";
 
 /** What the last steps work on. */
 export interface SettleInput {
-  readonly engine: Engine;
+  readonly engine: ReadEngine;
   readonly version: Version;
   readonly filter: PathFilter;
   readonly target: string;

@@ -1,6 +1,6 @@
 /** What lies in a pull's target and is not of the version. */
 import { must } from "../../base/assert.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import type { PathFilter } from "../path-filter.ts";
 import { entries } from "../version/entries.ts";
 import type { Version } from "../version/version.ts";
@@ -9,7 +9,7 @@ import { foldName, STAGING_NAME } from "./staging.ts";
 
 /** Where to look, and what may go. */
 export interface StrangersInput {
-  readonly engine: Engine;
+  readonly engine: ReadEngine;
   readonly version: Version;
   readonly filter: PathFilter;
   readonly target: string;

@@ -3,7 +3,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { compareUtf8 } from "../../base/bytes.ts";
 import type { Digest } from "../../format/digest.ts";
 import { unsafe, type Entry } from "../../format/entry.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import type { PathFilter } from "../path-filter.ts";
 import { PATH_STATES, type InspectItem, type Inspection } from "../workers/inspect-task.ts";
 import { entries, type PlacedEntry } from "../version/entries.ts";
@@ -72,7 +72,7 @@ export interface Survey {
 
 /** What a survey compares. */
 export interface SurveyInput {
-  readonly engine: Engine;
+  readonly engine: ReadEngine;
   readonly version: Version;
   readonly filter: PathFilter;
   readonly staging: Staging;

@@ -2,7 +2,7 @@
 import { must } from "../../base/assert.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { FileEntry } from "../../format/entry.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import { TaskGroup } from "../task-group.ts";
 import type { FilePiece, FileToWrite } from "../workers/write-task.ts";
 import { ChunkReader, UNIT_BYTES } from "../version/chunk-reader.ts";
@@ -37,7 +37,7 @@ interface OpenFile extends FileToBuild {
 
 /** What a writer works with. */
 export interface UnitWriterOptions {
-  readonly engine: Engine;
+  readonly engine: ReadEngine;
   readonly version: Version;
   readonly target: string;
   readonly locals: LocalChunks;

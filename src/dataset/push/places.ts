@@ -3,16 +3,16 @@ import { realpath } from "node:fs/promises";
 import { relative, resolve, sep } from "node:path";
 import { AetherError } from "../../base/errors.ts";
 import type { PushOptions } from "../contract.ts";
-import type { Engine } from "../engine.ts";
+import type { PushEngine } from "../engine.ts";
 import { createPathFilter } from "../path-filter.ts";
 
 /**
  * Refuses a source that lies in the store, or that holds the store or the cache folder and does not exclude it: a push would
  * read what it writes. Errors: ARGUMENT_INVALID.
  */
-export async function checkPlaces(engine: Engine, options: PushOptions): Promise<void> {
+export async function checkPlaces(engine: PushEngine, options: PushOptions): Promise<void> {
   const source = await resolved(options.source);
-  const storeFolder = engine.store.blocks.features.folder;
+  const storeFolder = engine.ingest.folder;
   if (storeFolder !== undefined && pathBelow(await resolved(storeFolder), source) !== undefined) {
     throw new AetherError("ARGUMENT_INVALID", "the source lies in the store that it is pushed to");
   }

@@ -9,7 +9,7 @@ import type { ChunkingParameters } from "../../format/chunking.ts";
 import { DEFAULT_COMPRESSION_LEVEL } from "../../format/frame.ts";
 import type { ChunkItem, TimelessEntry } from "../../format/page.ts";
 import type { Progress, PushOptions, PushResult } from "../contract.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import type { IngestSession } from "../ingest/ingest.ts";
 import { EncodeStage } from "./encode-stage.ts";
 import { ManifestWriter } from "./manifest-writer.ts";
@@ -46,7 +46,7 @@ const PROGRESS_INTERVAL_MS = 50;
 
 /** One run: run() once, then close(). */
 export class PushJob {
-  readonly #engine: Engine;
+  readonly #engine: ReadEngine;
   readonly #session: IngestSession;
   readonly #options: PushJobOptions;
   readonly #source: Source;
@@ -58,7 +58,7 @@ export class PushJob {
   #progressMs = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(engine: Engine, session: IngestSession, options: PushJobOptions) {
+  constructor(engine: ReadEngine, session: IngestSession, options: PushJobOptions) {
     const { chunking, reference, statCache, signal } = options;
     this.#engine = engine;
     this.#session = session;

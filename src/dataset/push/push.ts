@@ -10,26 +10,20 @@ import {
   type ChunkingParameters,
 } from "../../format/chunking.ts";
 import { digestOf } from "../../format/digest.ts";
-import { BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from "../../format/block.ts";
-import { scopeOf, type DatasetName } from "../../format/reference.ts";
+import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from "../../format/block.ts";
 import { makeFolders } from "../../store/make-folders.ts";
 import type { PushOptions, PushResult } from "../contract.ts";
-import type { Engine } from "../engine.ts";
-import { ChunkIndex } from "../ingest/chunk-index.ts";
-import { LocalIngest } from "../ingest/local-ingest.ts";
-import { syncIndex } from "../ingest/sync-index.ts";
+import type { PushEngine } from "../engine.ts";
 import { removeAbandoned, statCacheVersion } from "../stat-cache.ts";
 import { checkAnnotations } from "../tags.ts";
 import type { Version } from "../version/version.ts";
 import { checkPlaces } from "./places.ts";
-import { PushJob, type PushJobOptions } from "./push-job.ts";
-import { findPredecessor, openReadable } from "./predecessor.ts";
+import { PushJob } from "./push-job.ts";
+import { openFirst, openReadable } from "./predecessor.ts";
 import { Reference } from "./reference.ts";
 
 /** Times that a push begins anew because its source or its store changed under it. */
 const TRIES_MAX = 3;
-/** A block takes at most this part of the memory: one fills while another is on its way. */
-const BLOCK_MEMORY_SHARE = 6;
 /** zstd's highest. */
 const COMPRESSION_LEVEL_MAX = 22;
 /**
@@ -45,7 +39,7 @@ const DAMAGE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUP
  * Errors: SOURCE_NOT_FOUND, SOURCE_UNREADABLE, SOURCE_UNSUPPORTED, SOURCE_CHANGED, PATH_INVALID, ARGUMENT_INVALID,
  * TAG_IMMUTABLE, CANCELLED, those of the store.
  */
-export async function push(engine: Engine, options: PushOptions): Promise<PushResult> {
+export async function push(engine: PushEngine, options: PushOptions): Promise<PushResult> {
   const begunMs = engine.clock.elapsedMs();
   checkOptions(options);
   await checkPlaces(engine, options);
@@ -57,7 +51,7 @@ export async function push(engine: Engine, options: PushOptions): Promise<PushRe
     } catch (error) {
       const code = codeOf(error);
       const isDamage = DAMAGE.has(code);
-      const again = code === "SOURCE_CHANGED" || isDamage;
+      const again = code === "SOURCE_CHANGED" || code === "SESSION_LOST" || isDamage;
       if (!again || tries === TRIES_MAX || options.signal?.aborted === true) throw error;
       if (isDamage) useReference = false;
     }
@@ -85,105 +79,48 @@ function checkNumber(what: string, value: number | undefined, min: number, max: 
 }
 
 async function pushOnce(
-  engine: Engine,
+  engine: PushEngine,
   options: PushOptions,
   useReference: boolean,
 ): Promise<Omit<PushResult, "seconds">> {
-  const { signal, tags } = options;
+  const { signal, tags, publisher, dryRun, blockBytes } = options;
   const call = signal === undefined ? {} : { signal };
-  const { domain, chunking: preset } = await sharedSettings(engine, options, call);
-  const predecessor = await findPredecessor(engine, tags, call);
+  const { storeId, chunking: preset, predecessors } = await engine.ingest.prepare(tags, call);
+  const predecessor = await openFirst(engine, predecessors, call);
   const chunking = options.chunking ?? preset ?? predecessor?.root.chunking ?? DEFAULT_CHUNKING;
-  const caches = await openCaches(engine, options, domain);
+  const statCache = await openStatCache(engine, options, storeId);
   const reference = useReference
-    ? await chooseReference(engine, caches.stats, predecessor, chunking, options)
+    ? await chooseReference(engine, statCache, predecessor, chunking, options)
     : undefined;
-  const index = new ChunkIndex(caches.index);
-  try {
-    await syncIndex(index, engine.store.blocks, domain, call);
-    const { publisher, dryRun } = options;
-    const session = new LocalIngest(engine, index, {
-      domain,
-      publisher,
-      blockBytes: blockBytesFor(engine, options),
-      dryRun,
-      reference: reference?.version.digest,
-    });
-    try {
-      return await pushThrough(engine, session, { ...options, chunking, reference, statCache: caches.stats });
-    } catch (error) {
-      await session.abort();
-      throw error;
-    }
-  } finally {
-    index.close();
-  }
-}
-
-async function pushThrough(
-  engine: Engine,
-  session: LocalIngest,
-  options: PushJobOptions,
-): Promise<Omit<PushResult, "seconds">> {
-  const { signal } = options;
-  await session.begin(signal === undefined ? {} : { signal });
-  const job = new PushJob(engine, session, options);
+  const wanted = { tags, publisher, blockBytes, dryRun, reference: reference?.version.digest };
+  const session = await engine.ingest.begin(wanted, call);
+  const job = new PushJob(engine, session, { ...options, chunking, reference, statCache });
   try {
     return await job.run();
+  } catch (error) {
+    await session.abort();
+    throw error;
   } finally {
     await job.close();
   }
 }
 
-function blockBytesFor(engine: Engine, { blockBytes = BLOCK_BYTES_DEFAULT }: PushOptions): number {
-  const affordable = Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE);
-  return Math.max(BLOCK_BYTES_MIN, Math.min(blockBytes, affordable));
-}
-
-/** All tags of a push lie in one domain, and have one wish for chunking at most. */
-async function sharedSettings(
-  engine: Engine,
+/** The stat cache's place; none when there is no folder for it, or it cannot be written. */
+async function openStatCache(
+  engine: PushEngine,
   options: PushOptions,
-  call: { signal?: AbortSignal },
-): Promise<{ domain: string; chunking: ChunkingParameters | undefined }> {
-  const names = [...new Set(options.tags.map((reference) => reference.name))];
-  const settings = await Promise.all(
-    names.map(async (name: DatasetName) => {
-      const record = await engine.store.datasets.getDataset(name, call);
-      return { domain: record?.value.domain ?? scopeOf(name), chunking: record?.value.chunking ?? undefined };
-    }),
-  );
-  const domain = settings[0]?.domain ?? "";
-  if (settings.some((setting) => setting.domain !== domain)) {
-    throw new AetherError(
-      "FEATURE_UNSUPPORTED",
-      "the tags of one push must lie in one scope: push once for each scope",
-    );
-  }
-  return { domain, chunking: settings[0]?.chunking };
-}
-
-interface CachePaths {
-  readonly index: string | undefined;
-  readonly stats: string | undefined;
-}
-
-/** The caches' places; none when there is no folder for them, or it cannot be written. */
-async function openCaches(engine: Engine, options: PushOptions, domain: string): Promise<CachePaths> {
-  const { cacheDir, store, clock } = engine;
-  const none = { index: undefined, stats: undefined };
-  if (cacheDir === undefined) return none;
-  const storeId = store.datasets.store.id;
-  const stats = join(cacheDir, "push");
-  const index = join(cacheDir, "index", storeId);
+  storeId: string,
+): Promise<string | undefined> {
+  const { cacheDir, clock } = engine;
+  if (cacheDir === undefined) return undefined;
+  const folder = join(cacheDir, "push");
   try {
-    for (const folder of [stats, index]) makeFolders(folder, 0o700);
-    removeAbandoned(stats, clock.nowMs());
+    makeFolders(folder, 0o700);
+    removeAbandoned(folder, clock.nowMs());
   } catch {
-    return none;
+    return undefined;
   }
-  const source = keyOf([storeId, options.tags[0]?.name ?? "", await absolute(options.source)]);
-  return { index: join(index, `${keyOf([domain])}.db`), stats: join(stats, source) };
+  return join(folder, keyOf([storeId, options.tags[0]?.name ?? "", await absolute(options.source)]));
 }
 
 async function absolute(source: string): Promise<string> {
@@ -199,7 +136,7 @@ function keyOf(parts: readonly string[]): string {
  * the predecessor. Files that the cache knows as unchanged are not read, and old bytes serve as bases.
  */
 async function chooseReference(
-  engine: Engine,
+  engine: PushEngine,
   statCache: string | undefined,
   predecessor: Version | undefined,
   chunking: ChunkingParameters,

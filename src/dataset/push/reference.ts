@@ -4,7 +4,7 @@ import type { FileEntry } from "../../format/entry.ts";
 import type { ManifestBase } from "../../format/manifest.ts";
 import { decodeManifestObject } from "../../format/manifest.ts";
 import { Segmenter } from "../../format/segment.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import { chunks, type ChunkSpan } from "../version/chunks.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
 import { entries } from "../version/entries.ts";
@@ -28,14 +28,14 @@ export class Reference {
   readonly version: Version;
   /** Whether the stat cache speaks of this version. */
   readonly isStatCacheValid: boolean;
-  readonly #engine: Engine;
+  readonly #engine: ReadEngine;
   readonly #reader: ChunkReader;
   readonly #segments: AsyncGenerator<OldSegment>;
   /** Segments that may still overlap what comes. */
   #window: OldSegment[] = [];
   #exhausted = false;
 
-  constructor(engine: Engine, version: Version, options: { readonly isStatCacheValid: boolean }) {
+  constructor(engine: ReadEngine, version: Version, options: { readonly isStatCacheValid: boolean }) {
     this.version = version;
     this.isStatCacheValid = options.isStatCacheValid;
     this.#engine = engine;

@@ -11,6 +11,7 @@ import { openStore } from "../../store/drivers/all.ts";
 import type { PrunableStore } from "../../store/open-objects.ts";
 import type { PushOptions, PushResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
+import { withLocalIngest } from "../ingest/local-ingest.ts";
 import { push } from "../push/push.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
 import { entries } from "../version/entries.ts";
@@ -60,7 +61,7 @@ export class PushBed {
   /** Pushes the source, in small chunks unless told otherwise. */
   push(options: Partial<PushOptions> = {}, engine: Partial<Engine> = {}): Promise<PushResult> {
     const defaults = { source: this.source, tags: [BED_TAG], publisher: "test", chunking: TEST_CHUNKING };
-    return push({ ...this.engine, ...engine }, { ...defaults, ...options });
+    return push(withLocalIngest({ ...this.engine, ...engine }), { ...defaults, ...options });
   }
 
   /** A version's entries, after each file was read from the store and found to have its digest. */

@@ -4,7 +4,7 @@ import { compareUtf8 } from "../../base/bytes.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
-import type { BlockReader, CallOptions } from "../../store/block-store.ts";
+import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 
 /** Reading this much in vain costs less than another request. */
 const GAP_BYTES_MAX = 64 * KiB;
@@ -59,7 +59,7 @@ export interface FetchedFrames {
 
 /** Reads frames. Errors: OBJECT_MISSING, OBJECT_CORRUPT when a block is shorter than the plan says, STORE_UNAVAILABLE. */
 export async function fetchFrames(
-  blocks: BlockReader,
+  blocks: RangeReader,
   frames: readonly FramePlace[],
   options: CallOptions,
 ): Promise<FetchedFrames> {
@@ -86,7 +86,7 @@ export async function fetchFrames(
 }
 
 async function readRange(
-  blocks: BlockReader,
+  blocks: RangeReader,
   range: BlockRange,
   options: CallOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {

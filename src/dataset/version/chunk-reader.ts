@@ -2,7 +2,7 @@
 import { must } from "../../base/assert.ts";
 import { codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import { fetchFrames, type FetchedFrames } from "./block-ranges.ts";
 import { chunks, forgetPlace, placeChunk, type ChunkSpan } from "./chunks.ts";
 import { mapAhead } from "./read-ahead.ts";
@@ -25,10 +25,10 @@ export interface ReadUnit<L> {
 
 /** Reads chunks of one version. */
 export class ChunkReader {
-  readonly #engine: Pick<Engine, "store" | "pool" | "memoryBytes">;
+  readonly #engine: Pick<ReadEngine, "store" | "pool" | "memoryBytes">;
   readonly #version: Version;
 
-  constructor(engine: Pick<Engine, "store" | "pool" | "memoryBytes">, version: Version) {
+  constructor(engine: Pick<ReadEngine, "store" | "pool" | "memoryBytes">, version: Version) {
     this.#engine = engine;
     this.#version = version;
   }

@@ -3,7 +3,7 @@ import { AetherError } from "../../base/errors.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodeBundle, decodeManifestObject, type ManifestBundle } from "../../format/manifest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DatasetStore } from "../../store/dataset-store.ts";
+import type { ManifestReader } from "../../store/dataset-store.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Bundles that are at hand, so that the objects they come from need not be read. */
@@ -20,7 +20,7 @@ export interface BundleOptions extends CallOptions {
  * Errors: VERSION_NOT_FOUND; OBJECT_MISSING when a base is gone; OBJECT_CORRUPT, OBJECT_INVALID, FORMAT_UNSUPPORTED.
  */
 export async function loadBundle(
-  datasets: DatasetStore,
+  datasets: ManifestReader,
   version: Digest,
   options: BundleOptions,
 ): Promise<ManifestBundle> {
@@ -29,7 +29,7 @@ export async function loadBundle(
 
 /** `depthMax` is what the object that names this one as its base allows; it falls, so the recursion ends. */
 async function loadAtDepth(
-  datasets: DatasetStore,
+  datasets: ManifestReader,
   version: Digest,
   depthMax: number | undefined,
   options: BundleOptions,

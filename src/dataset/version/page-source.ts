@@ -4,7 +4,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodePage, type ChildItem, type Page, type TreeKind } from "../../format/page.ts";
-import type { BlockReader, CallOptions } from "../../store/block-store.ts";
+import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 import { fetchFrames } from "./block-ranges.ts";
 import { LoadingCache } from "./loading-cache.ts";
 import type { PlanSource } from "./plan-source.ts";
@@ -47,7 +47,7 @@ interface Loaded {
 
 /** Where pages come from. */
 export interface PageSourceOptions extends CallOptions {
-  readonly blocks: BlockReader;
+  readonly blocks: RangeReader;
   readonly plans: PlanSource;
   readonly traffic: Traffic;
   /** Pages that lie in the version's manifest object. */

@@ -3,7 +3,7 @@ import { AetherError } from "../../base/errors.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
 import { decodePlan, type Plan } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DatasetStore } from "../../store/dataset-store.ts";
+import type { ManifestReader } from "../../store/dataset-store.ts";
 import { LoadingCache } from "./loading-cache.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -12,7 +12,7 @@ const CACHED_ITEMS_MAX = 20_000;
 
 /** The plans of one version, cached. */
 export class PlanSource {
-  readonly #datasets: DatasetStore;
+  readonly #datasets: ManifestReader;
   readonly #traffic: Traffic;
   readonly #options: CallOptions;
   readonly #cache = new LoadingCache<Plan>(
@@ -20,7 +20,7 @@ export class PlanSource {
     (plan) => 1 + plan.frames.length + plan.places.length,
   );
 
-  constructor(datasets: DatasetStore, traffic: Traffic, options: CallOptions) {
+  constructor(datasets: ManifestReader, traffic: Traffic, options: CallOptions) {
     this.#datasets = datasets;
     this.#traffic = traffic;
     this.#options = options;

@@ -1,7 +1,7 @@
 import type { Digest } from "../../format/digest.ts";
 import { decodeRoot, type ManifestBundle, type ManifestRoot } from "../../format/manifest.ts";
 import type { TreeKind } from "../../format/page.ts";
-import type { Engine } from "../engine.ts";
+import type { ReadEngine } from "../engine.ts";
 import { loadBundle, type KnownBundles } from "./manifest-source.ts";
 import { PageSource, type PageKeeper, type PageRef } from "./page-source.ts";
 import { PlanSource } from "./plan-source.ts";
@@ -34,7 +34,7 @@ export interface Version {
  * STORE_UNAVAILABLE.
  */
 export async function openVersion(
-  engine: Pick<Engine, "store">,
+  engine: Pick<ReadEngine, "store">,
   digest: Digest,
   options: OpenVersionOptions = {},
 ): Promise<Version> {
