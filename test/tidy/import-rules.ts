@@ -16,6 +16,8 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   dataset: ["base", "format", "store"],
   vfs: ["base", "format", "store", "dataset"],
   serve: ["base", "format", "store", "dataset", "vfs", "auth"],
+  "serve/api": ["base", "format", "store", "dataset", "vfs", "auth", "rpc", "gen"],
+  "serve/bulk": ["base", "format", "store", "dataset", "vfs", "auth", "rpc", "gen"],
   "serve/grpc": ["base", "format", "store", "dataset", "vfs", "auth", "rpc", "gen"],
   "serve/rest": ["base", "format", "store", "dataset", "vfs", "auth", "rpc", "gen"],
   sdk: [...["base", "gen", "format", "config", "auth", "rpc", "store", "dataset", "vfs", "peer"], "daemon"],

@@ -1,0 +1,73 @@
+/** What AetherFS does for a program, on a hub or on a store of its own. */
+import type { ByteRange } from "../base/byte-range.ts";
+import type {
+  DiffResult,
+  OperationOptions,
+  PullOptions,
+  PullResult,
+  PushOptions,
+  PushResult,
+  TagReference,
+  VerifyResult,
+} from "../dataset/contract.ts";
+import type { TagPointer } from "../dataset/datasets.ts";
+import type { Resolved } from "../dataset/resolve.ts";
+import type { Annotations, TagCommit } from "../dataset/tags.ts";
+import type { Version } from "../dataset/version/version.ts";
+import type { Digest } from "../format/digest.ts";
+import type { EventRecord, HistoryRecord } from "../format/record.ts";
+import type { DatasetName, Reference, Tag } from "../format/reference.ts";
+import type { CallOptions } from "../store/block-store.ts";
+
+/** Which earlier state a rollback goes to: a history entry, a version, or (neither) the version before. */
+export interface RollbackTarget {
+  readonly number?: number;
+  readonly digest?: Digest;
+}
+
+/** Which events. */
+export interface WatchOptions extends CallOptions {
+  /** The first event that is wanted; undefined: only those to come. */
+  readonly sequence?: number;
+  readonly tag?: Tag;
+  /** Ends after the events that are there. */
+  readonly untilNow?: boolean;
+}
+
+/**
+ * A hub, or a store without one: both behave alike. Operations may run side by side. Errors of all: those of the table,
+ * HUB_UNAVAILABLE or STORE_UNAVAILABLE when nobody answers.
+ */
+export interface Client {
+  /** Publishes a folder, a file or an archive. */
+  push(options: PushOptions): Promise<PushResult>;
+  /** Brings a version to a folder. */
+  pull(options: PullOptions): Promise<PullResult>;
+  resolve(reference: Reference, options?: CallOptions): Promise<Resolved>;
+  /** Every dataset, in byte order. */
+  listDatasets(options?: CallOptions): AsyncIterable<DatasetName>;
+  listTags(name: DatasetName, options?: CallOptions): AsyncIterable<TagPointer>;
+  /** Newest first. */
+  history(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<HistoryRecord>;
+  /** A version for reading with entries(), listFolder(), getEntry(). */
+  openVersion(name: DatasetName, version: Digest, options?: CallOptions): Promise<Version>;
+  /** A file's bytes, or a range of them, verified. */
+  cat(version: Version, path: string, range?: ByteRange): AsyncIterable<Uint8Array>;
+  diff(name: DatasetName, from: Digest, to: Digest, options?: OperationOptions): Promise<DiffResult>;
+  verify(name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult>;
+  tag(
+    target: TagReference,
+    source: Reference,
+    annotations: Annotations,
+    options?: CallOptions,
+  ): Promise<TagCommit>;
+  rollback(
+    target: TagReference,
+    to: RollbackTarget,
+    annotations: Annotations,
+    options?: CallOptions,
+  ): Promise<TagCommit>;
+  removeTag(target: TagReference, annotations: Annotations, options?: CallOptions): Promise<TagCommit>;
+  watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord>;
+  close(): Promise<void>;
+}

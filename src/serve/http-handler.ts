@@ -1,0 +1,43 @@
+/** What all interfaces over HTTP share: the form of a handler, and of an error (RFC 9457). */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { AetherError, codeOf, ERRORS } from "../base/errors.ts";
+
+/** A request by HTTP/1.1 or HTTP/2. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+/** Its response. */
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/** Answers a request whole. What it throws is answered by sendProblem(), by whoever called it. */
+export type HttpHandler = (request: HttpRequest, response: HttpResponse) => Promise<void>;
+
+/** An error as RFC 9457 has it. Nothing of AetherFS's insides is in it. */
+export function problemOf(error: unknown): {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+} {
+  const code = codeOf(error);
+  const { text, http: status, retry } = ERRORS[code];
+  const isOurs = error instanceof AetherError && code !== "INTERNAL";
+  const detail = isOurs ? error.message : undefined;
+  const data = isOurs ? error.data : {};
+  const type = `https://aetherfs.dev/errors/${code}`;
+  return { status, body: { type, title: text, status, detail, code, retry, data } };
+}
+
+/** Answers with an error; a response that has begun already is broken off. */
+export function sendProblem(response: HttpResponse, error: unknown): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { status, body } = problemOf(error);
+  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+  response.writeHead(status, {
+    "content-type": "application/problem+json",
+    "content-length": bytes.byteLength,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(bytes);
+}
