@@ -1,12 +1,11 @@
 /** What all interfaces over HTTP share: the form of a handler, and of an error (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { AetherError, codeOf, ERRORS } from "../base/errors.ts";
 
-/** A request by HTTP/1.1 or HTTP/2. */
-export type HttpRequest = IncomingMessage | Http2ServerRequest;
-/** Its response. */
-export type HttpResponse = ServerResponse | Http2ServerResponse;
+/** A request by HTTP/1.1, or by HTTP/2 in the form that Node gives it for compatibility. */
+export type HttpRequest = IncomingMessage;
+/** Its response: only what both have (node:http2, "Compatibility API") may be used of it. */
+export type HttpResponse = ServerResponse;
 
 /** Answers a request whole. What it throws is answered by sendProblem(), by whoever called it. */
 export type HttpHandler = (request: HttpRequest, response: HttpResponse) => Promise<void>;
