@@ -104,9 +104,14 @@ describe("npm test", () => {
 
 test(".ci/run installs exactly the peers of the table", async () => {
   const script = await readFile(new URL("../.ci/run", import.meta.url), "utf8");
-  const line = /^peers=\((.*)\)$/m.exec(script)?.[1] ?? "";
+  const words = /^peers=\(([^)]*)\)$/m.exec(script)?.[1] ?? "";
   assert.deepEqual(
-    Object.fromEntries(line.split(" ").map((pair) => pair.split(":") as [string, string])),
+    Object.fromEntries(
+      words
+        .trim()
+        .split(/\s+/)
+        .map((pair) => pair.split(":") as [string, string]),
+    ),
     PEERS,
   );
 });

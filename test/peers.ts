@@ -1,6 +1,6 @@
 /** Programs of others that tests and benches measure AetherFS against, and what a test does when one is missing. */
 import assert from "node:assert/strict";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Program → the Debian package that has it. `.ci/run` installs them all. */
@@ -11,7 +11,24 @@ export const PEERS = {
   rsync: "rsync",
   zstd: "zstd",
   protoc: "protobuf-compiler",
+  curl: "curl",
+  openssl: "openssl",
+  nginx: "nginx",
+  caddy: "caddy",
+  rclone: "rclone",
+  h2load: "nghttp2-client",
+  wrk: "wrk",
+  zip: "zip",
+  bsdtar: "libarchive-tools",
+  "python3-grpc": "python3-grpcio",
+  "protobuf-include": "libprotobuf-dev",
 } as const;
+
+/** Of a peer that is no program: a file that it brings, and the program that makes use of it. */
+const MODULES: Partial<Record<string, { readonly file: string; readonly program: string }>> = {
+  "python3-grpc": { file: "/usr/lib/python3/dist-packages/grpc/__init__.py", program: "/usr/bin/python3" },
+  "protobuf-include": { file: "/usr/include/google/protobuf/descriptor.proto", program: "/usr/bin/protoc" },
+};
 
 /** A program of the table. */
 export type Peer = keyof typeof PEERS;
@@ -23,6 +40,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The absolute path of a peer's program on the PATH of `environment`, or undefined. */
 export function peer(name: Peer, environment: Environment = process.env): string | undefined {
+  const module = MODULES[name];
+  if (module !== undefined) {
+    return existsSync(module.file) && isProgram(module.program) ? module.program : undefined;
+  }
   const folders = (environment["PATH"] ?? "").split(delimiter).filter((folder) => folder.startsWith("/"));
   return folders.map((folder) => join(folder, name)).find(isProgram);
 }
