@@ -4,6 +4,8 @@
  */
 import { parseArgs } from "node:util";
 import { benchChunker } from "./chunker.bench.ts";
+import { benchFs } from "./fs.bench.ts";
+import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
@@ -20,6 +22,8 @@ const BENCHES: Readonly<Record<string, (rounds: number) => BenchResult | Promise
   memory: benchMemory,
   chunker: benchChunker,
   store: benchStore,
+  hub: benchHub,
+  fs: benchFs,
 };
 
 const { values, positionals } = parseArgs({
