@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 /** Test files at a time: many of them start processes and workers of their own. */
 const CONCURRENCY = 2;
 /** One test file, before it counts as hung. */
-const FILE_TIMEOUT_MS = 20 * 60_000;
+const FILE_TIMEOUT_MS = 5 * 60_000;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 

@@ -42,20 +42,15 @@ class LocalIngest implements Ingest {
     const { publisher, dryRun, reference, tags } = session;
     const { domain } = await sharedSettings(this.#engine, tags, options);
     const index = new ChunkIndex(indexFile(this.#engine, domain));
+    const blockBytes = blockBytesFor(this.#engine, session.blockBytes);
+    const parts = { domain, publisher, blockBytes, dryRun, reference };
+    const local = new LocalSession(this.#engine, index, parts);
     try {
       await syncIndex(index, this.#engine.store.blocks, domain, options);
-      const blockBytes = blockBytesFor(this.#engine, session.blockBytes);
-      const local = new LocalSession(this.#engine, index, {
-        domain,
-        publisher,
-        blockBytes,
-        dryRun,
-        reference,
-      });
       await local.begin(options);
       return local;
     } catch (error) {
-      index.close();
+      await local.abort();
       throw error;
     }
   }
