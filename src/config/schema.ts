@@ -2,20 +2,13 @@
 import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { KiB, MiB } from "../base/limits.ts";
-import { list, optional, single, type Environment, type Setting } from "./setting.ts";
-import { parseBoolean, parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
+import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
+import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
+import { parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
 
 const MEMORY_BYTES_MIN = 64 * MiB;
 const MEMORY_BYTES_DEFAULT = 256 * MiB;
 const THREADS_MAX = 256;
-
-const same = (text: string): string => text;
-
-function flag(words: Pick<Setting<boolean>, "flag" | "noVariable" | "help" | "commands">): Setting<boolean> {
-  const placeholder = undefined;
-  const parse = (texts: readonly string[]): boolean => parseBoolean(texts.at(-1) ?? "");
-  return { ...words, placeholder, fallback: "false", isList: false, parse, absent: () => false };
-}
 
 function parseMemory(text: string): number {
   const bytes = parseSize(text);
@@ -84,16 +77,19 @@ const SETTINGS = {
     { flag: "config_file", placeholder: "FILE", help: "settings from a .yaml, .yml, .json or .toml file" },
     same,
   ),
-  logLevel: single<"error" | "info" | "debug">(
+  logLevel: single<"error" | "warn" | "info" | "debug">(
     {
       flag: "log_level",
-      placeholder: "error|info|debug",
+      placeholder: "error|warn|info|debug",
       fallback: "info",
-      help: "debug shows where a fault of AetherFS itself comes from",
+      help: "what is told besides results; debug also shows where a fault of AetherFS itself comes from",
     },
-    (text) => parseChoice(text, ["error", "info", "debug"]),
+    (text) => parseChoice(text, ["error", "warn", "info", "debug"]),
     () => "info",
   ),
+  ...TLS_SETTINGS,
+  ...RUN_SETTINGS,
+  ...FUTURE_SETTINGS,
   tags: list(
     {
       flag: "tag",

@@ -1,3 +1,5 @@
+import { parseBoolean } from "./values.ts";
+
 /** The environment variables of the process, as the composition root got them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -68,6 +70,23 @@ export function list<T>(
     absent: () => [],
   };
 }
+
+/** A switch, off unless a source says otherwise. */
+export function flag(words: SettingWords): Setting<boolean> {
+  const parse = (texts: readonly string[]): boolean => parseBoolean(texts.at(-1) ?? "");
+  return {
+    ...words,
+    commands: words.commands,
+    placeholder: undefined,
+    fallback: "false",
+    isList: false,
+    parse,
+    absent: () => false,
+  };
+}
+
+/** A text as it was written. */
+export const same = (text: string): string => text;
 
 /** The environment variable of a setting. */
 export function variableOf(setting: Pick<Setting<unknown>, "flag">): string {

@@ -28,6 +28,15 @@ export function parseCount(text: string, min: number, max: number): number {
   throw new Error(`it is not a whole number from ${min} to ${max}`);
 }
 
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
+
+/** Seconds: `30s`, `500ms`, `5m`, `1h`, or the number of seconds alone. */
+export function parseDuration(text: string): number {
+  const [, amount, unit = "s"] = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  if (amount === undefined) throw new Error("it is not a duration, such as 30s, 5m or 500ms");
+  return Number(amount) * (SECONDS[unit] ?? 1);
+}
+
 /** One of `names`. */
 export function parseChoice<T extends string>(text: string, names: readonly T[]): T {
   const found = names.find((name) => name === text);

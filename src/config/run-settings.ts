@@ -1,0 +1,142 @@
+/** The settings of `aetherfs run`: those of the first AetherFS, under the names that they had, and a few more. */
+import { isAbsolute, join } from "node:path";
+import { flag, optional, same, single, type Environment, type Setting } from "./setting.ts";
+import { parseChoice, parseCount, parseDuration } from "./values.ts";
+
+const PORT_MAX = 65_535;
+const commands = ["run"];
+
+/** XDG Base Directory Specification: a relative XDG_DATA_HOME counts as unset. */
+function dataDirOf(environment: Environment): string | undefined {
+  const { XDG_DATA_HOME: data = "", HOME: home = "" } = environment;
+  if (isAbsolute(data)) return join(data, "aetherfs");
+  return isAbsolute(home) ? join(home, ".local", "share", "aetherfs") : undefined;
+}
+
+function text(name: string, placeholder: string, help: string): Setting<string | undefined> {
+  return optional({ flag: name, placeholder, commands, help }, same);
+}
+
+function port(name: string, fallback: number, help: string): Setting<number> {
+  return single(
+    { flag: name, placeholder: "N", commands, fallback: String(fallback), help },
+    (value) => parseCount(value, 0, PORT_MAX),
+    () => fallback,
+  );
+}
+
+function seconds(name: string, fallback: number, help: string, of?: readonly string[]): Setting<number> {
+  const words = { flag: name, placeholder: "DURATION", fallback: `${fallback}s`, help };
+  return single(of === undefined ? words : { ...words, commands: of }, parseDuration, () => fallback);
+}
+
+/** How the hub's port is encrypted; of the other commands, how they speak to a hub. */
+export const TLS_SETTINGS = {
+  tlsEnable: flag({ flag: "tls_enable", help: "encrypt: the hub's port, or the way to a hub" }),
+  tlsCertPath: optional(
+    { flag: "tls_cert_path", placeholder: "DIR", help: "where certificates lie that have no full path" },
+    same,
+  ),
+  tlsCaFile: optional(
+    {
+      flag: "tls_ca_file",
+      placeholder: "FILE",
+      help: "authorities to trust: a hub lets only clients in that one of them certifies",
+      fallback: "a client: the system's; a hub: any client",
+    },
+    same,
+  ),
+  tlsCertFile: optional({ flag: "tls_cert_file", placeholder: "FILE", help: "own certificate" }, same),
+  tlsKeyFile: optional({ flag: "tls_key_file", placeholder: "FILE", help: "its key" }, same),
+} as const;
+
+/** What `aetherfs run` takes. */
+export const RUN_SETTINGS = {
+  port: port("port", 8080, "the one port for everything; 0: any that is free"),
+  bind: text("bind", "ADDRESS", "the address to listen on; all of the machine's when not given"),
+  tlsReloadInterval: seconds("tls_reload_interval", 60, "how often certificates are read anew", commands),
+  shutdownTimeout: seconds("shutdown_timeout", 30, "how long what is under way may take to end", commands),
+  logFormat: single<"json" | "text">(
+    {
+      flag: "log_format",
+      placeholder: "json|text",
+      commands,
+      fallback: "json",
+      help: "the form of log lines on stderr",
+    },
+    (value) => parseChoice(value, ["json", "text"]),
+    () => "json",
+  ),
+  storageDriver: single<"file" | "memory" | "s3">(
+    {
+      flag: "storage_driver",
+      placeholder: "file|memory|s3",
+      commands,
+      fallback: "file",
+      help: "where datasets are kept; s3 is not supported yet",
+    },
+    (value) => parseChoice(value, ["file", "memory", "s3"]),
+    () => "file",
+  ),
+  storageFilePath: single(
+    {
+      flag: "storage_file_path",
+      placeholder: "DIR",
+      commands,
+      fallback: "$XDG_DATA_HOME/aetherfs, else $HOME/.local/share/aetherfs",
+      help: "the folder of --storage_driver file",
+    },
+    (value): string | undefined => value,
+    dataDirOf,
+  ),
+} as const;
+
+/** What the first AetherFS's `run` takes and this one does not do yet: see unsupportedSettings(). */
+export const FUTURE_SETTINGS = {
+  nfsEnable: flag({ flag: "nfs_enable", commands, help: "serve NFS; not supported yet" }),
+  nfsPort: port("nfs_port", 2049, "the port of --nfs_enable"),
+  agentEnable: flag({
+    flag: "agent_enable",
+    commands,
+    help: "serve the agent's interface; not supported yet",
+  }),
+  agentShutdownEnable: flag({
+    flag: "agent_shutdown_enable",
+    commands,
+    help: "let a client of the agent's interface end it; not supported yet",
+  }),
+  webEnable: flag({ flag: "web_enable", commands, help: "serve the web UI; not supported yet" }),
+  authType: single<"none" | "basic" | "oidc">(
+    {
+      flag: "auth_type",
+      placeholder: "none|basic|oidc",
+      commands,
+      fallback: "none",
+      help: "who may do what; only none, which is everybody everything, is supported yet",
+    },
+    (value) => parseChoice(value, ["none", "basic", "oidc"]),
+    () => "none",
+  ),
+  oidcIssuerServerUrl: text("oidc_issuer_server_url", "URL", "the issuer of --auth_type oidc"),
+  oidcIssuerCertificateAuthority: text(
+    "oidc_issuer_certificate_authority",
+    "FILE",
+    "the authority of its certificate",
+  ),
+  s3Endpoint: text("storage_s3_endpoint", "HOST", "the server of --storage_driver s3"),
+  s3TlsEnable: flag({ flag: "storage_s3_tls_enable", commands, help: "encrypt the way to it" }),
+  s3TlsCertPath: text("storage_s3_tls_cert_path", "DIR", "where certificates lie that have no full path"),
+  s3TlsCaFile: text("storage_s3_tls_ca_file", "FILE", "authorities to trust"),
+  s3TlsCertFile: text("storage_s3_tls_cert_file", "FILE", "own certificate"),
+  s3TlsKeyFile: text("storage_s3_tls_key_file", "FILE", "its key"),
+  s3TlsReloadInterval: seconds(
+    "storage_s3_tls_reload_interval",
+    60,
+    "how often certificates are read anew",
+    commands,
+  ),
+  s3AccessKeyId: text("storage_s3_access_key_id", "ID", "the access key"),
+  s3SecretAccessKey: text("storage_s3_secret_access_key", "SECRET", "its secret"),
+  s3Region: text("storage_s3_region", "REGION", "the region"),
+  s3Bucket: text("storage_s3_bucket", "BUCKET", "the bucket"),
+} as const;
