@@ -13,7 +13,7 @@ type Rounds = Map<string, Figures[]>;
 
 /** The hub's settings: a store and caches in a folder, at a port. */
 export function hubCommand(folder: string, port: number): Command {
-  const argv = [AETHERFS, "run", "--host", "127.0.0.1", "--port", String(port)];
+  const argv = [AETHERFS, "run", "--bind", "127.0.0.1", "--port", String(port)];
   argv.push("--storage_file_path", join(folder, "store"), "--cache_dir", join(folder, "hub-cache"));
   argv.push("--log_level", "error");
   return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
