@@ -4,6 +4,7 @@ import type { EventRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
+import { ringEvents } from "./event-bell.ts";
 import type { Announced } from "./tag-head.ts";
 
 /** Events that are read at once while the end of the sequence is looked for. */
@@ -36,6 +37,7 @@ export async function announce(
     if (announced >= upTo) break;
     const event = await eventFor(datasets, name, tag, announced + 1, sequence, options);
     if (await datasets.createEvent(name, event, options)) {
+      ringEvents(datasets, name);
       announced = event.number;
       sequence += 1;
       last = event;
@@ -48,8 +50,8 @@ export async function announce(
   await datasets.putHint(name, tag, { number, digest, state, event }, options);
 }
 
-/** The events from `first` to the end of the sequence. */
-async function* eventsFrom(
+/** The events from `first` to the end of the sequence. Reads at most a batch ahead. Errors: those of the store. */
+export async function* eventsFrom(
   datasets: DatasetStore,
   name: DatasetName,
   first: number,
