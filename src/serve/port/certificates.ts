@@ -1,68 +1,53 @@
-/** The certificate of a port, read anew when its files change. */
+/** The certificates of a port: read from files, and read anew when these change. */
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { createSecureContext } from "node:tls";
 import { AetherError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import type { Clock } from "../../base/clock.ts";
 
 /** Files in PEM, and how often they are looked at. */
 export interface PortTls {
-  /** Authorities: only clients that one of them certifies are let in. undefined: any client. */
-  readonly caFile: string | undefined;
+  /** The own certificate, with what leads up to its authority, and its key. */
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
-  readonly reloadMs: number;
+  /** Authorities: only clients that one of them certifies are let in. undefined: any client. */
+  readonly caFile: string | undefined;
+  /** Milliseconds between looks; undefined: only Port.reloadTls() looks. */
+  readonly reloadMs?: number | undefined;
 }
 
-/** Certificate, key and authorities as they are on disk now. Errors: CONFIG_INVALID when they are missing or do not fit. */
-export async function readCertificates(files: PortTls): Promise<SecureContextOptions> {
-  const read = async (file: string | undefined): Promise<Buffer | undefined> =>
-    file === undefined ? undefined : await readFile(file);
+/** What node:tls takes of them. */
+export interface Certificates {
+  readonly cert: Buffer | undefined;
+  readonly key: Buffer | undefined;
+  readonly ca: Buffer | undefined;
+  /** Differs whenever a file does: a session that began under other certificates is not resumed. */
+  readonly sessionIdContext: string;
+}
+
+/** Bytes that OpenSSL grants such a context. */
+const CONTEXT_BYTES = 32;
+
+/** Reads the files. Errors: CONFIG_INVALID when one is missing, or is none, or key and certificate do not belong together. */
+export async function loadCertificates({ certFile, keyFile, caFile }: PortTls): Promise<Certificates> {
+  const names = [certFile, keyFile, caFile].filter((name) => name !== undefined);
   try {
-    const [ca, cert, key] = await Promise.all([
-      read(files.caFile),
-      read(files.certFile),
-      read(files.keyFile),
-    ]);
-    const context = { ...(ca === undefined ? {} : { ca }), cert, key, minVersion: "TLSv1.2" as const };
-    createSecureContext(context);
-    return context;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const names = [files.certFile, files.keyFile, files.caFile].filter((name) => name !== undefined);
-    throw new AetherError("CONFIG_INVALID", `the certificate (${names.join(", ")}) cannot be used: ${why}`, {
-      cause: error,
-    });
+    const [cert, key, ca] = await Promise.all([certFile, keyFile, caFile].map(readOptional));
+    createSecureContext({ cert, key, ca });
+    const hash = createHash("sha256");
+    for (const part of [cert, key, ca])
+      hash.update(
+        createHash("sha256")
+          .update(part ?? "")
+          .digest(),
+      );
+    return { cert, key, ca, sessionIdContext: hash.digest("hex").slice(0, CONTEXT_BYTES) };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `the certificates (${names.join(", ")}) cannot be used: ${why}`;
+    throw new AetherError("CONFIG_INVALID", message, { cause });
   }
 }
 
-/**
- * Reads the files again and again until `signal` aborts, and tells of contents that are new. Files that do not fit, such as
- * a certificate whose key is not written yet, are logged, and what was used stays.
- */
-export async function watchCertificates(
-  files: PortTls,
-  first: SecureContextOptions,
-  parts: { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal },
-  changed: (context: SecureContextOptions) => void,
-): Promise<void> {
-  const { clock, log, signal } = parts;
-  let used = printOf(first);
-  for (;;) {
-    await clock.sleep(files.reloadMs, signal).catch(() => undefined);
-    if (signal.aborted) return;
-    try {
-      const context = await readCertificates(files);
-      if (printOf(context) === used) continue;
-      changed(context);
-      used = printOf(context);
-      log.info({ certificate: files.certFile }, "certificates read anew");
-    } catch (error) {
-      log.warn({ err: error }, "new certificates cannot be used: those before stay");
-    }
-  }
-}
-
-function printOf({ ca, cert, key }: SecureContextOptions): string {
-  return [ca, cert, key].map((part) => (part as Buffer | undefined)?.toString("base64") ?? "").join("|");
+async function readOptional(file: string | undefined): Promise<Buffer | undefined> {
+  return file === undefined ? undefined : readFile(file);
 }

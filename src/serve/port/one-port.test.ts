@@ -15,7 +15,8 @@ import { SILENT_LOG } from "../../base/log.ts";
 import { requirePeer } from "../../../test/peers.ts";
 import type { HttpHandler } from "../http-handler.ts";
 import type { PortTls } from "./certificates.ts";
-import { openPort, type Port, type PortLimits } from "./one-port.ts";
+import { openPort, type Port } from "./one-port.ts";
+import type { PortLimits } from "./port-limits.ts";
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), "aetherfs-port-"));
@@ -153,7 +154,7 @@ describe("one port", () => {
   });
 
   it("given a preface or a request byte by byte, answers", async () => {
-    await withPort({ limits: { idleMs: 300 } }, async (port) => {
+    await withPort({ limits: { idleMs: 300, sweepMs: 50 } }, async (port) => {
       const request = "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
       assert.match(await raw(port, Array.from(request), 1), /200 OK[^]*GET \/slow 1\.1 0/);
       const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -171,7 +172,7 @@ describe("one port", () => {
   });
 
   it("given nothing, half a preface, or headers that never end, closes the connection", async () => {
-    await withPort({ limits: { headersMs: 50, idleMs: 5000 } }, async (port) => {
+    await withPort({ limits: { helloMs: 50, headerMs: 50, sweepMs: 10 } }, async (port) => {
       assert.equal(await raw(port, []), "");
       assert.equal(await raw(port, ["PR"]), "");
       assert.match(await raw(port, ["GET / HTTP/1.1\r\nhost: a\r\n"]), /^HTTP\/1\.1 408 /);
@@ -179,14 +180,14 @@ describe("one port", () => {
   });
 
   it("given a body that stops coming, closes the connection", async () => {
-    await withPort({ limits: { idleMs: 100 } }, async (port) => {
+    await withPort({ limits: { stallMs: 100 } }, async (port) => {
       const begun = ["POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n", "x"];
       assert.equal(await raw(port, begun), "");
     });
   });
 
   it("given headers over the limit or bytes that are no protocol, refuses these and serves others", async () => {
-    await withPort({ limits: { headerBytes: 2048, idleMs: 300 } }, async (port) => {
+    await withPort({ limits: { headerBytesMax: 2048, idleMs: 300, sweepMs: 50 } }, async (port) => {
       const long = `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(4000)}\r\n\r\n`;
       assert.match(await raw(port, [long]), /^HTTP\/1\.1 431 /);
       assert.match(await raw(port, ["\0\0\0\0\r\n\r\n"]), /^HTTP\/1\.1 400 /);

@@ -1,45 +1,18 @@
-/** One port for HTTP/1.1, HTTP/2, gRPC and, with certificates, the same over TLS. docs/protocol.md */
-import http from "node:http";
-import http2 from "node:http2";
-import net from "node:net";
-import tls from "node:tls";
+/** The one port of a hub: HTTP/1.1, HTTP/2 and TLS, told apart by their first bytes. */
+import { createServer, type Server, type Socket } from "node:net";
 import { must } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { AetherError, errnoOf } from "../../base/errors.ts";
-import { KiB, MiB } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
-import { sendProblem, type HttpHandler, type HttpRequest, type HttpResponse } from "../http-handler.ts";
-import { readCertificates, watchCertificates, type PortTls } from "./certificates.ts";
+import type { HttpHandler } from "../http-handler.ts";
+import type { PortTls } from "./certificates.ts";
+import { Connections } from "./connections.ts";
+import { createHttp1 } from "./http1.ts";
+import { createHttp2 } from "./http2.ts";
+import { DEFAULT_PORT_LIMITS, type PortLimits } from "./port-limits.ts";
+import type { GrpcHandler, PortParts } from "./port-parts.ts";
 import { sniff, type Protocol } from "./sniff.ts";
-
-/** What one client, and all of them, may take. */
-export interface PortLimits {
-  readonly connections: number;
-  /** Streams at a time of one HTTP/2 connection. */
-  readonly streams: number;
-  readonly headerBytes: number;
-  /** From a connection's beginning to its first bytes, and from a request's first byte to the end of its headers. */
-  readonly headersMs: number;
-  /** A connection on which nothing happens at all. */
-  readonly idleMs: number;
-}
-
-const LIMITS: PortLimits = {
-  connections: 4096,
-  streams: 256,
-  headerBytes: 32 * KiB,
-  headersMs: 20_000,
-  idleMs: 120_000,
-};
-
-/** What a sender may have on its way: of one stream, and of a connection. */
-const STREAM_WINDOW_BYTES = MiB;
-const SESSION_WINDOW_BYTES = 4 * MiB;
-/** How often Node looks for requests whose headers take too long. */
-const CHECK_MS = 1000;
-
-/** Answers a gRPC call. It never throws. */
-export type GrpcHandler = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void;
+import { TlsGate } from "./tls-gate.ts";
 
 /** What a port is made of. */
 export interface PortOptions {
@@ -47,248 +20,185 @@ export interface PortOptions {
   readonly host: string | undefined;
   /** 0: any that is free. */
   readonly port: number;
+  /** With it nothing is answered that is not encrypted. */
   readonly tls: PortTls | undefined;
+  /** Gets the streams of HTTP/2 whose content is gRPC. */
   readonly grpc: GrpcHandler;
+  /** Gets all other requests, by HTTP/1.1 and HTTP/2. */
   readonly http: HttpHandler;
   readonly log: Log;
   readonly clock: Clock;
   readonly limits?: Partial<PortLimits>;
 }
 
-/** An open port. */
+/** What goes on at a port. */
+export interface PortLoad {
+  readonly connections: number;
+  /** Requests under way. */
+  readonly exchanges: number;
+  /** Bytes on the wire since the port was opened. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+/** A port that answers. */
 export interface Port {
   readonly host: string;
   readonly port: number;
-  /** Refuses what is new, waits at most `graceMs` for what is under way, then ends it. */
+  readonly load: () => PortLoad;
+  /** Uses what the certificates' files hold now, for new connections. Errors: CONFIG_INVALID. */
+  readonly reloadTls: () => Promise<void>;
+  /** Takes nothing new, waits at most `graceMs` for requests under way, and ends every connection. */
   readonly close: (options: { readonly graceMs: number }) => Promise<void>;
 }
 
-/** Opens the port. Errors: CONFIG_INVALID when it is taken or not allowed, or certificates cannot be used. */
+/** What a client hears that does not encrypt where it must. */
+const NOT_ENCRYPTED = Buffer.from(
+  "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n" +
+    "This port speaks TLS: use https.\n",
+);
+
+/** Opens a port. Errors: CONFIG_INVALID when it cannot be had or the certificates are not usable. */
 export async function openPort(options: PortOptions): Promise<Port> {
-  const certificates = options.tls === undefined ? undefined : await readCertificates(options.tls);
-  const port = new OnePort(options, certificates);
-  await port.listen();
-  return port;
+  const { grpc, http, log, clock } = options;
+  const limits = { ...DEFAULT_PORT_LIMITS, ...options.limits };
+  const connections = new Connections(clock);
+  const parts: PortParts = { grpc, http, connections, limits, log };
+  const servers = { http1: createHttp1(parts), http2: createHttp2(parts) };
+  const gate = await openGate(options, limits, servers);
+  const sockets = new Sockets();
+  const stop = new AbortController();
+  const server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", (error) => {
+      log.debug({ error }, "a connection broke off");
+    });
+    const silent = connections.add(
+      { close: () => void socket.destroy(), destroy: () => void socket.destroy() },
+      limits.helloMs,
+    );
+    const forget = (): void => {
+      connections.remove(silent);
+    };
+    socket.once("close", forget);
+    sniff(socket, (protocol) => {
+      socket.off("close", forget);
+      pass(socket, protocol, gate, servers);
+      forget();
+    });
+  });
+  server.maxConnections = limits.connectionsMax;
+  const address = await listen(server, options).finally(() => {
+    if (!server.listening) servers.http1.close();
+  });
+  void connections.sweep(limits.sweepMs, stop.signal);
+  if (options.tls?.reloadMs !== undefined) void gate?.watch(options.tls.reloadMs, stop.signal);
+  return {
+    ...address,
+    load: () => ({ ...sockets.load, exchanges: connections.exchanges }),
+    reloadTls: async () => gate?.reload(),
+    close: async ({ graceMs }) => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      servers.http1.close();
+      await connections.close(graceMs);
+      stop.abort();
+      sockets.destroy();
+      await closed;
+    },
+  };
 }
 
-class OnePort implements Port {
-  readonly #options: PortOptions;
-  readonly #limits: PortLimits;
-  readonly #server: net.Server;
-  readonly #http1: http.Server;
-  readonly #http2: http2.Http2Server;
-  readonly #tls: tls.Server | undefined;
-  readonly #sockets = new Set<net.Socket>();
-  readonly #sessions = new Set<http2.ServerHttp2Session>();
-  readonly #closing = new AbortController();
+interface Servers {
+  readonly http1: ReturnType<typeof createHttp1>;
+  readonly http2: ReturnType<typeof createHttp2>;
+}
 
-  constructor(options: PortOptions, certificates: tls.SecureContextOptions | undefined) {
-    this.#options = options;
-    this.#limits = { ...LIMITS, ...options.limits };
-    this.#http1 = this.#openHttp1();
-    this.#http2 = this.#openHttp2();
-    this.#tls = certificates === undefined ? undefined : this.#openTls(certificates);
-    this.#server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-      this.#accept(socket);
-    });
-    this.#server.maxConnections = this.#limits.connections;
+function pass(socket: Socket, protocol: Protocol, gate: TlsGate | undefined, servers: Servers): void {
+  if (protocol === "tls") {
+    if (gate === undefined) socket.destroy();
+    else gate.server.emit("connection", socket);
+    return;
   }
-
-  get host(): string {
-    return this.#address.address;
+  if (gate !== undefined) {
+    if (protocol === "http1") socket.end(NOT_ENCRYPTED);
+    socket.destroySoon();
+    return;
   }
+  servers[protocol].emit("connection", socket);
+  // HTTP/2 and TLS read the socket's handle themselves.
+  if (protocol === "http1") socket.resume();
+}
 
-  get port(): number {
-    return this.#address.port;
-  }
+async function openGate(
+  { tls, clock, log }: PortOptions,
+  limits: PortLimits,
+  { http1, http2 }: Servers,
+): Promise<TlsGate | undefined> {
+  if (tls === undefined) return undefined;
+  const pass = (socket: Socket, isHttp2: boolean): void => {
+    (isHttp2 ? http2 : http1).emit("connection", socket);
+  };
+  return TlsGate.open({ files: tls, limits, clock, log, pass });
+}
 
-  get #address(): net.AddressInfo {
-    return must(this.#server.address() as net.AddressInfo | null, "it listens");
-  }
-
-  listen(): Promise<void> {
-    const { host, port } = this.#options;
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", (error) => {
-        void this.close({ graceMs: 0 });
-        reject(cannotListen(host, port, error));
-      });
-      this.#server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-        this.#server.on("error", (error) => {
-          this.#options.log.error({ err: error }, "the port failed");
-        });
+async function listen(
+  server: Server,
+  { host, port }: PortOptions,
+): Promise<{ readonly host: string; readonly port: number }> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port }, () => {
+        server.off("error", reject);
         resolve();
       });
     });
+  } catch (cause) {
+    throw cannotListen(host, port, cause);
+  }
+  const address = must(server.address(), "it listens");
+  if (typeof address === "string") throw new Error("assertion failed: it listens on a TCP port");
+  return { host: address.address, port: address.port };
+}
+
+/** All sockets of the port, before and under whatever they carry. */
+class Sockets {
+  readonly #open = new Set<Socket>();
+  #receivedBytes = 0;
+  #sentBytes = 0;
+
+  add(socket: Socket): void {
+    this.#open.add(socket);
+    socket.once("close", () => {
+      this.#open.delete(socket);
+      this.#receivedBytes += socket.bytesRead;
+      this.#sentBytes += socket.bytesWritten;
+    });
   }
 
-  async close({ graceMs }: { readonly graceMs: number }): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#http1.close();
-    for (const session of this.#sessions) session.close();
-    const ended = new AbortController();
-    const grace = this.#options.clock.sleep(graceMs, ended.signal).catch(() => undefined);
-    await Promise.race([closed, grace]);
-    ended.abort();
-    for (const session of this.#sessions) session.destroy();
-    for (const socket of this.#sockets) socket.destroy();
-    this.#http1.closeAllConnections();
-    await closed;
-  }
-
-  #accept(socket: net.Socket): void {
-    this.#sockets.add(socket);
-    socket.on("error", () => undefined);
-    socket.on("close", () => this.#sockets.delete(socket));
-    if (this.#closing.signal.aborted) socket.destroy();
-    else sniff(socket, this.#limits.headersMs, (protocol) => this.#passOn(socket, protocol));
-  }
-
-  #passOn(socket: net.Socket, protocol: Protocol): void {
-    if (protocol === "tls" && this.#tls !== undefined) this.#tls.emit("connection", socket);
-    else if (protocol === "tls") socket.destroy();
-    else if (this.#tls !== undefined) refusePlain(socket);
-    else this.#serve(socket, protocol);
-  }
-
-  #serve(socket: net.Socket, protocol: "http1" | "http2"): void {
-    if (protocol === "http2") {
-      this.#http2.emit("connection", socket);
-      return;
+  get load(): Omit<PortLoad, "exchanges"> {
+    let receivedBytes = this.#receivedBytes;
+    let sentBytes = this.#sentBytes;
+    for (const socket of this.#open) {
+      receivedBytes += socket.bytesRead;
+      sentBytes += socket.bytesWritten;
     }
-    this.#http1.emit("connection", socket);
-    socket.resume();
+    return { connections: this.#open.size, receivedBytes, sentBytes };
   }
 
-  #openHttp1(): http.Server {
-    const { headerBytes, headersMs, idleMs } = this.#limits;
-    const server = http.createServer({
-      maxHeaderSize: headerBytes,
-      headersTimeout: headersMs,
-      keepAliveTimeout: idleMs,
-      // A body may take as long as it moves: the socket's own timeout ends one that does not.
-      requestTimeout: 0,
-      connectionsCheckingInterval: CHECK_MS,
-    });
-    server.setTimeout(idleMs);
-    server.on("request", (request, response) => this.#answer(request, response));
-    // It never listens itself, and Node begins to look for slow requests when it does.
-    server.emit("listening");
-    return server;
-  }
-
-  #openHttp2(): http2.Http2Server {
-    const { streams, headerBytes, idleMs } = this.#limits;
-    const server = http2.createServer({
-      settings: {
-        maxConcurrentStreams: streams,
-        maxHeaderListSize: headerBytes,
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        enablePush: false,
-      },
-    });
-    server.on("sessionError", () => undefined);
-    server.on("session", (session) => {
-      this.#sessions.add(session);
-      session.on("close", () => this.#sessions.delete(session));
-      session.on("error", () => undefined);
-      session.setTimeout(idleMs, () => {
-        session.close();
-      });
-      session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-      if (this.#closing.signal.aborted) session.close();
-    });
-    server.on("stream", (stream: http2.ServerHttp2Stream, headers, _flags, rawHeaders) => {
-      stream.on("error", () => undefined);
-      if (isGrpc(headers)) {
-        this.#options.grpc(stream, headers);
-        return;
-      }
-      const request = new http2.Http2ServerRequest(stream, headers, {}, rawHeaders);
-      const response = new http2.Http2ServerResponse(stream);
-      this.#answer(request as unknown as HttpRequest, response as unknown as HttpResponse);
-    });
-    return server;
-  }
-
-  #openTls(certificates: tls.SecureContextOptions): tls.Server {
-    const { clock, log, tls: files } = this.#options;
-    const isMutual = certificates.ca !== undefined;
-    const server = tls.createServer(
-      {
-        ...certificates,
-        requestCert: isMutual,
-        rejectUnauthorized: isMutual,
-        handshakeTimeout: this.#limits.headersMs,
-        ALPNProtocols: ["h2", "http/1.1"],
-      },
-      (socket) => {
-        socket.on("error", () => undefined);
-        this.#serve(socket, socket.alpnProtocol === "h2" ? "http2" : "http1");
-      },
-    );
-    server.on("tlsClientError", (error, socket) => {
-      log.debug({ reason: error.message }, "a TLS handshake failed");
-      socket.destroy();
-    });
-    const parts = { clock, log, signal: this.#closing.signal };
-    void watchCertificates(must(files, "TLS has files"), certificates, parts, (context) =>
-      server.setSecureContext(context),
-    );
-    return server;
-  }
-
-  #answer(request: HttpRequest, response: HttpResponse): void {
-    response.on("error", () => undefined);
-    request.on("error", () => undefined);
-    const stopping = this.#closing.signal.aborted;
-    if (stopping && request.httpVersionMajor === 1) response.setHeader("connection", "close");
-    // Node keeps connections that were busy when close() was called.
-    response.once("close", () => {
-      if (this.#closing.signal.aborted) setImmediate(() => this.#http1.closeIdleConnections());
-    });
-    const answered = stopping
-      ? Promise.reject(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"))
-      : this.#options.http(request, response);
-    answered.catch((error: unknown) => {
-      this.#fail(request, response, error);
-    });
-  }
-
-  #fail(request: HttpRequest, response: HttpResponse, error: unknown): void {
-    if (response.destroyed || response.writableEnded) return;
-    sendProblem(response, error);
-    if (!(error instanceof AetherError) || error.code === "INTERNAL") {
-      this.#options.log.error(
-        { err: error, method: request.method, target: request.url },
-        "a request failed",
-      );
-    }
+  destroy(): void {
+    for (const socket of this.#open) socket.destroy();
   }
 }
 
-function isGrpc(headers: http2.IncomingHttpHeaders): boolean {
-  const type = headers["content-type"] ?? "";
-  return type.startsWith("application/grpc") && !type.startsWith("application/grpc-web");
-}
-
-function refusePlain(socket: net.Socket): void {
-  const text = "This port speaks TLS: use https.\n";
-  const head = `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: ${text.length}`;
-  socket.end(`${head}\r\n\r\n${text}`);
-  socket.resume();
-}
-
-function cannotListen(host: string | undefined, port: number, error: Error): AetherError {
-  const where = `${host === undefined ? "" : `${host}:`}${port}`;
-  const reason: Readonly<Record<string, string>> = {
+function cannotListen(host: string | undefined, port: number, cause: unknown): AetherError {
+  const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: "something listens there already: choose another with --port",
     EACCES: "that is not allowed: choose a port above 1023 with --port",
     EADDRNOTAVAIL: "this machine does not have that address: see --bind",
     ENOTFOUND: "that is no address of this machine: see --bind",
   };
-  const why = reason[errnoOf(error) ?? ""] ?? error.message;
-  return new AetherError("CONFIG_INVALID", `cannot listen on ${where}: ${why}`, { cause: error });
+  const why = reasons[errnoOf(cause) ?? ""] ?? String(cause);
+  const where = host === undefined ? String(port) : `${host}:${port}`;
+  return new AetherError("CONFIG_INVALID", `cannot listen on ${where}: ${why}`, { data: { port }, cause });
 }

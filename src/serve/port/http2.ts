@@ -1,0 +1,95 @@
+/** HTTP/2 on connections that are handed over. */
+import {
+  constants,
+  createServer,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { must } from "../../base/assert.ts";
+import type { HttpRequest, HttpResponse } from "../http-handler.ts";
+import { answer } from "./answer.ts";
+import type { Connection } from "./connections.ts";
+import type { PortParts } from "./port-parts.ts";
+
+/** `application/grpc`, also with what follows a `+` or `;`; gRPC-Web is a protocol of its own. */
+const GRPC = /^application\/grpc(?:[+;\s]|$)/i;
+
+/** Takes connections by its event `connection`. */
+export function createHttp2(parts: PortParts): Http2Server {
+  const { limits, log } = parts;
+  const sessions = new WeakMap<ServerHttp2Session, Connection>();
+  const server = createServer({
+    maxHeaderListPairs: limits.headersMax,
+    streamResetBurst: limits.resetBurst,
+    streamResetRate: limits.resetsPerSecond,
+    settings: {
+      maxConcurrentStreams: limits.streamsMax,
+      maxHeaderListSize: limits.headerBytesMax,
+      initialWindowSize: limits.streamWindowBytes,
+      enablePush: false,
+    },
+  });
+  server.on("session", (session: ServerHttp2Session) => {
+    sessions.set(session, admit(parts, session));
+  });
+  server.on("sessionError", (error: Error) => {
+    log.debug({ error }, "a session broke off");
+  });
+  server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
+    const session = must(stream.session, "a stream that begins has a session");
+    const connection = must(sessions.get(session as ServerHttp2Session), "a stream belongs to a session");
+    parts.connections.begin(connection);
+    stream.once("close", () => {
+      parts.connections.end(connection);
+    });
+    take(parts, stream, headers, rawHeaders);
+  });
+  return server;
+}
+
+function admit({ connections, limits }: PortParts, session: ServerHttp2Session): Connection {
+  const ends = {
+    close: () => {
+      if (!session.closed) session.close();
+    },
+    destroy: () => {
+      session.destroy(undefined, constants.NGHTTP2_NO_ERROR);
+    },
+  };
+  const connection = connections.add(ends, limits.idleMs);
+  session.setLocalWindowSize(limits.sessionWindowBytes);
+  session.once("close", () => {
+    connections.remove(connection);
+  });
+  return connection;
+}
+
+function take(
+  parts: PortParts,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+): void {
+  const { grpc, http, log, limits } = parts;
+  stream.on("error", (error: Error) => {
+    log.debug({ error }, "a stream broke off");
+  });
+  const isGrpc = GRPC.test(headers["content-type"] ?? "");
+  stream.setTimeout(limits.stallMs, () => {
+    const isSilent = !isGrpc && !stream.readableEnded;
+    if (isSilent || stream.writableLength > 0) stream.close(constants.NGHTTP2_CANCEL);
+  });
+  if (isGrpc) {
+    grpc(stream, headers);
+    return;
+  }
+  // The forms that HttpRequest and HttpResponse promise; Node's types do not say that they are alike.
+  const request: unknown = new Http2ServerRequest(stream, headers, {}, rawHeaders);
+  const response: unknown = new Http2ServerResponse(stream);
+  if (headers.expect === "100-continue") (response as Http2ServerResponse).writeContinue();
+  void answer(http, request as HttpRequest, response as HttpResponse, log);
+}
