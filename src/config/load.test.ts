@@ -143,6 +143,6 @@ describe("loadConfig", () => {
   it("of each setting, has a flag and a variable of its own", () => {
     const variables = SETTING_LIST.map(([, setting]) => variableOf(setting));
     assert.equal(new Set(variables).size, variables.length);
-    for (const variable of variables) assert.match(variable, /^[A-Z][A-Z_]*$/);
+    for (const variable of variables) assert.match(variable, /^[A-Z][A-Z0-9_]*$/);
   });
 });
