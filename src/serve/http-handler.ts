@@ -31,6 +31,17 @@ export function sendProblem(response: HttpResponse, error: unknown): void {
     return;
   }
   const { status, body } = problemOf(error);
+  sendProblemBody(response, status, body);
+}
+
+/** Answers a method that the resource does not have (RFC 9110 §15.5.6). `allowed` are those that it has. */
+export function sendMethodNotAllowed(response: HttpResponse, allowed: readonly string[]): void {
+  response.setHeader("allow", allowed.join(", "));
+  const title = "The resource does not have that method.";
+  sendProblemBody(response, 405, { type: "about:blank", title, status: 405 });
+}
+
+function sendProblemBody(response: HttpResponse, status: number, body: Record<string, unknown>): void {
   const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
   response.writeHead(status, {
     "content-type": "application/problem+json",

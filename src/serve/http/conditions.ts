@@ -1,0 +1,57 @@
+/** Whether a request is answered with content. RFC 9110 §13 */
+import type { IncomingHttpHeaders } from "node:http";
+
+/** What a representation is told apart by. */
+export interface Validators {
+  /** With its quotes; strong, or weak with W/. */
+  readonly etag: string;
+  /** Whole seconds since 1970; undefined: nobody knows. */
+  readonly modifiedSeconds: number | undefined;
+}
+
+const SECOND_MS = 1000;
+const ETAG = /(?:W\/)?"[^"]*"/g;
+
+/** The status that the conditions of a GET or HEAD lead to: 200 goes on. RFC 9110 §13.2.2 */
+export function checkConditions(headers: IncomingHttpHeaders, validators: Validators): 200 | 304 | 412 {
+  const { etag, modifiedSeconds } = validators;
+  const ifMatch = headers["if-match"];
+  const ifUnmodified = secondsOf(headers["if-unmodified-since"]);
+  if (ifMatch !== undefined) {
+    if (!names(ifMatch, etag, true)) return 412;
+  } else if (ifUnmodified !== undefined && modifiedSeconds !== undefined && modifiedSeconds > ifUnmodified) {
+    return 412;
+  }
+  const ifNoneMatch = headers["if-none-match"];
+  if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag, false) ? 304 : 200;
+  const ifModified = secondsOf(headers["if-modified-since"]);
+  const isOld = ifModified !== undefined && modifiedSeconds !== undefined && modifiedSeconds <= ifModified;
+  return isOld ? 304 : 200;
+}
+
+/** Whether the ranges asked for are of this representation. RFC 9110 §13.1.5 */
+export function holdsIfRange(headers: IncomingHttpHeaders, validators: Validators): boolean {
+  const ifRange = headers["if-range"];
+  if (typeof ifRange !== "string") return true;
+  if (ifRange.includes('"')) return names(ifRange, validators.etag, true);
+  const seconds = secondsOf(ifRange);
+  return seconds !== undefined && seconds === validators.modifiedSeconds;
+}
+
+/** Whether a list of entity tags (or `*`) has this one. A weak one equals none in the strong comparison. RFC 9110 §8.8.3.2 */
+function names(list: string, etag: string, isStrong: boolean): boolean {
+  if (list.trim() === "*") return true;
+  if (isStrong && etag.startsWith("W/")) return false;
+  const found = list.match(ETAG) ?? [];
+  return found.some((one) => (isStrong ? one === etag : withoutWeak(one) === withoutWeak(etag)));
+}
+
+function withoutWeak(etag: string): string {
+  return etag.replace(/^W\//, "");
+}
+
+/** A date of HTTP in seconds since 1970; undefined when there is none, or it is none. */
+function secondsOf(date: string | undefined): number | undefined {
+  const ms = date === undefined ? Number.NaN : Date.parse(date);
+  return Number.isNaN(ms) ? undefined : Math.floor(ms / SECOND_MS);
+}
