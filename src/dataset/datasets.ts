@@ -4,7 +4,7 @@ import { didYouMean } from "../base/nearest.ts";
 import type { DatasetRecord, HistoryRecord } from "../format/record.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
-import type { DatasetStore } from "../store/dataset-store.ts";
+import type { DatasetStore, NamesOptions } from "../store/dataset-store.ts";
 import type { Engine } from "./engine.ts";
 import { currentOf, readHead } from "./tag-head.ts";
 
@@ -65,26 +65,36 @@ export async function requireDataset(
   });
 }
 
-/** Every dataset's name, in byte order. Errors: those of the store. */
-export function listDatasets(engine: Engine, options: CallOptions = {}): AsyncIterable<DatasetName> {
+/** Every dataset's name, in the order of the seam. Errors: those of the store. */
+export function listDatasets(
+  engine: Engine,
+  options: NamesOptions<DatasetName> = {},
+): AsyncIterable<DatasetName> {
   return engine.store.datasets.listDatasets(options);
 }
 
 /**
- * The dataset's tags that point at a version, in byte order, each with its newest history entry.
+ * The dataset's tags that point at a version, in the order of the seam, each with its newest history entry.
  * Errors: DATASET_NOT_FOUND; those of the store.
  */
 export async function* listTags(
   engine: Engine,
   name: DatasetName,
-  options: CallOptions = {},
+  options: NamesOptions<Tag> = {},
 ): AsyncGenerator<TagPointer> {
   const { datasets } = engine.store;
-  await requireDataset(engine, name, options);
-  for await (const tag of datasets.listTags(name, options)) {
-    const { record } = await readHead(datasets, name, tag, options);
+  const { after, ...call } = options;
+  await requireDataset(engine, name, call);
+  for await (const tag of datasets.listTags(name, { ...call, after })) {
+    const { record } = await readHead(datasets, name, tag, call);
     if (record !== undefined && currentOf(record) !== null) yield { tag, record };
   }
+}
+
+/** Where a history begins. */
+export interface HistoryOptions extends CallOptions {
+  /** Only changes with lower numbers; undefined: from the newest on. */
+  readonly before?: number | undefined;
 }
 
 /**
@@ -95,14 +105,19 @@ export async function* history(
   engine: Engine,
   name: DatasetName,
   tag: Tag,
-  options: CallOptions = {},
+  options: HistoryOptions = {},
 ): AsyncGenerator<HistoryRecord> {
   const { datasets } = engine.store;
   await requireDataset(engine, name, options);
   const { record } = await readHead(datasets, name, tag, options);
   if (record === undefined) throw await tagNotFound(datasets, name, tag, options);
-  yield record;
-  for (let end = record.number, size = 1; end > 1; end -= size, size = Math.min(2 * size, BATCH_MAX)) {
+  const { before = record.number + 1 } = options;
+  if (before > record.number) yield record;
+  for (
+    let end = Math.min(record.number, before), size = 1;
+    end > 1;
+    end -= size, size = Math.min(2 * size, BATCH_MAX)
+  ) {
     const numbers = Array.from({ length: Math.min(size, end - 1) }, (_, index) => end - 1 - index);
     const batch = await Promise.all(numbers.map((number) => datasets.getHistory(name, tag, number, options)));
     for (const older of batch) {

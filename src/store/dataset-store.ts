@@ -28,6 +28,12 @@ export interface ManifestReader {
   getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
 }
 
+/** Options of a list of names. */
+export interface NamesOptions<T> extends CallOptions {
+  /** Only names after this one, which need not be there, in the order of the list. */
+  readonly after?: T | undefined;
+}
+
 /**
  * Everything of a store that is not a block. Records are parsed and checked here (OBJECT_INVALID, FORMAT_UNSUPPORTED);
  * manifests and plans are opaque bytes, verified above. Every write is durable once flush() has resolved after it;
@@ -58,10 +64,10 @@ export interface DatasetStore extends ManifestReader {
   /** Writes a dataset's record in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
   putDataset(record: DatasetRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
   /** Every dataset's name, in the byte order of `name/`: the order of keys. */
-  listDatasets(options?: CallOptions): AsyncIterable<DatasetName>;
+  listDatasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName>;
 
   /** Every tag that has a history, in the byte order of `tag/`, deleted ones too. */
-  listTags(name: DatasetName, options?: CallOptions): AsyncIterable<Tag>;
+  listTags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<Tag>;
   /** Where the tag's history ended when somebody last looked. */
   getHint(name: DatasetName, tag: Tag, options?: CallOptions): Promise<TagHint | undefined>;
   putHint(name: DatasetName, tag: Tag, hint: TagHint, options?: CallOptions): Promise<void>;

@@ -1,3 +1,4 @@
+import { compareUtf8 } from "../base/bytes.ts";
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import type { Digest } from "../format/digest.ts";
@@ -22,10 +23,15 @@ import {
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "./block-store.ts";
-import type { DatasetStore, Revised, Revision } from "./dataset-store.ts";
+import type { DatasetStore, NamesOptions, Revised, Revision } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
 import type { Key } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
+
+/** Whether a name comes after another in the byte order of `name/`: the order of keys. */
+function isAfter(name: string, after: string | undefined): boolean {
+  return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
+}
 
 /** Bytes of a manifest object or a plan at most: pages keep both far below. */
 const PAGE_OBJECT_BYTES_MAX = 64 * MiB;
@@ -87,23 +93,26 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.replace(keys.datasetKey(record.name), encodeDataset(record), expected, options);
   }
 
-  async *listDatasets(options?: CallOptions): AsyncGenerator<DatasetName> {
+  async *listDatasets(options: NamesOptions<DatasetName> = {}): AsyncGenerator<DatasetName> {
+    const { after } = options;
     for await (const folder of this.#objects.folders(keys.DATASETS, options)) {
       const scope = keys.scopePrefix(folder);
       if (scope === undefined) {
-        yield* this.#datasetIn(folder, options);
+        if (isAfter(folder, after)) yield* this.#datasetIn(folder, options);
         continue;
       }
+      if (after?.startsWith(`${folder}/`) !== true && !isAfter(folder, after)) continue;
       for await (const inner of this.#objects.folders(scope, options)) {
-        yield* this.#datasetIn(`${folder}/${inner}`, options);
+        const name = `${folder}/${inner}`;
+        if (isAfter(name, after)) yield* this.#datasetIn(name, options);
       }
     }
   }
 
-  async *listTags(name: DatasetName, options?: CallOptions): AsyncGenerator<Tag> {
+  async *listTags(name: DatasetName, options: NamesOptions<Tag> = {}): AsyncGenerator<Tag> {
     for await (const folder of this.#objects.folders(keys.historiesPrefix(name), options)) {
       const tag = keys.tagOfFolder(folder);
-      if (tag !== undefined) yield tag;
+      if (tag !== undefined && isAfter(tag, options.after)) yield tag;
     }
   }
 

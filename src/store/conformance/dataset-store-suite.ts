@@ -211,6 +211,14 @@ function listTests(factory: StoreFactory): void {
         found.map((name) => `${name}/`),
         sorted,
       );
+      for (const after of [...names, "a0", "@t/x", "zz"]) {
+        const rest = await all(datasets.listDatasets({ after: parseDatasetName(after) }));
+        assert.deepEqual(
+          rest.map((name) => `${name}/`),
+          sorted.filter((name) => name > `${after}/`),
+          `after ${after}`,
+        );
+      }
     }));
 
   test("tags, listed, are those with a history, in the byte order of their keys", () =>
@@ -222,6 +230,9 @@ function listTests(factory: StoreFactory): void {
       const hint = { number: 1, digest: named("v"), state: "announced", event: 0 } as const;
       await datasets.putHint(NAME, parseTag("only-a-hint"), hint);
       assert.deepEqual(await all(datasets.listTags(NAME)), ["latest", "v1-rc", "v1.0", "v1"]);
+      assert.deepEqual(await all(datasets.listTags(NAME, { after: parseTag("v1-rc") })), ["v1.0", "v1"]);
+      assert.deepEqual(await all(datasets.listTags(NAME, { after: parseTag("v1-x") })), ["v1.0", "v1"]);
+      assert.deepEqual(await all(datasets.listTags(NAME, { after: parseTag("v1") })), []);
     }));
 
   test("manifests, listed, are all in the order of digests", () =>

@@ -13,7 +13,7 @@ import {
 } from "../../format/record.ts";
 import type { DatasetName, Tag } from "../../format/reference.ts";
 import type { CallOptions } from "../block-store.ts";
-import type { DatasetStore, Revised, Revision } from "../dataset-store.ts";
+import type { DatasetStore, NamesOptions, Revised, Revision } from "../dataset-store.ts";
 import type { Retry } from "./retry.ts";
 
 /**
@@ -80,7 +80,7 @@ export class RetriedDatasetStore implements DatasetStore {
     );
   }
 
-  listDatasets(options?: CallOptions): AsyncIterable<DatasetName> {
+  listDatasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName> {
     return this.#retry.iterate(
       () => this.#inner.listDatasets(options),
       (name) => `${name}/`,
@@ -88,7 +88,7 @@ export class RetriedDatasetStore implements DatasetStore {
     );
   }
 
-  listTags(name: DatasetName, options?: CallOptions): AsyncIterable<Tag> {
+  listTags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<Tag> {
     return this.#retry.iterate(
       () => this.#inner.listTags(name, options),
       (tag) => `${tag}/`,
