@@ -1,4 +1,5 @@
 import { must } from "../base/assert.ts";
+import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DiffResult, OperationOptions } from "./contract.ts";
@@ -16,19 +17,25 @@ const RENAMES_MAX = 131_072;
 /** Encoded bytes of the first version's pages that are kept as bases of the second's. */
 const KEPT_BYTES_MAX = 8 * MiB;
 
+/** Options of diffVersions. */
+export interface DiffOptions extends OperationOptions {
+  /** Paths that may differ, for callers whose memory is many people's; undefined: any number. */
+  readonly pathsMax?: number | undefined;
+}
+
 /**
  * What differs between two versions, by path, and what an update costs. An entry changed when its kind, content, mode or
  * target did; its time alone does not count. Files with bytes that were removed and added with the same content are
  * renamed, paired in byte order of path. Reads only pages that the versions do not share.
- * Errors: those of openVersion and PageSource.load.
+ * Errors: LIMIT_EXCEEDED beyond `pathsMax`; those of openVersion and PageSource.load.
  */
 export async function diffVersions(
   engine: ReadEngine,
   from: Digest,
   to: Digest,
-  options: OperationOptions = {},
+  options: DiffOptions = {},
 ): Promise<DiffResult> {
-  const { signal } = options;
+  const { signal, pathsMax = Number.POSITIVE_INFINITY } = options;
   const kept = new KeptPages();
   const before = await openVersion(engine, from, {
     signal,
@@ -42,17 +49,22 @@ export async function diffVersions(
   const known: KnownBundles = (version) => (version === from ? before.bundle : undefined);
   const keeper: PageKeeper = { find: (digest) => kept.find(digest), keep: () => undefined };
   const after = await openVersion(engine, to, { signal, known, keeper });
-  const paths = await diffPaths(before, after);
+  const paths = await diffPaths(before, after, pathsMax);
   return { ...paths, updateBytes: await updateBytes(before, after) };
 }
 
-async function diffPaths(before: Version, after: Version): Promise<Omit<DiffResult, "updateBytes">> {
+async function diffPaths(
+  before: Version,
+  after: Version,
+  pathsMax: number,
+): Promise<Omit<DiffResult, "updateBytes">> {
   const added = new Map<string, Digest | undefined>();
   const removed = new Set<string>();
   const changed: string[] = [];
   const removedByDigest = new Map<Digest, string[]>();
   let candidates = 0;
   for await (const { before: old, after: present } of diffEntries(before, after)) {
+    if (added.size + removed.size + changed.length >= pathsMax) throw tooMany(pathsMax);
     if (old !== undefined && present !== undefined) changed.push(old.path);
     else if (old !== undefined) {
       removed.add(old.path);
@@ -73,6 +85,14 @@ async function diffPaths(before: Version, after: Version): Promise<Omit<DiffResu
     added.delete(to);
   }
   return { added: [...added.keys()], removed: [...removed], changed, renamed };
+}
+
+function tooMany(pathsMax: number): AetherError {
+  return new AetherError(
+    "LIMIT_EXCEEDED",
+    `more than ${pathsMax} paths differ, which is more than one answer may hold: list both versions and compare them`,
+    { data: { limit: pathsMax } },
+  );
 }
 
 /**

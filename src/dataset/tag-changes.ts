@@ -16,11 +16,21 @@ import type { TagReference } from "./contract.ts";
 import { history, requireDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
-import { currentOf } from "./tag-head.ts";
+import { announce } from "./tag-events.ts";
+import { currentOf, readHead } from "./tag-head.ts";
 import { commitTag, type Annotations, type TagCommit } from "./tags.ts";
 
+/** History entries that are looked through for a change that was made already. */
+const RETRY_ENTRIES_MAX = 16;
+
 /** Who changes a tag, and what is said about it. */
-export interface TagChangeOptions extends CallOptions, Annotations {}
+export interface TagChangeOptions extends CallOptions, Annotations {
+  /**
+   * 32 hex digits: a change that is asked for again with the same, since its answer was lost, is found among the tag's
+   * newest entries and not made again. undefined: nobody asks again.
+   */
+  readonly writeId?: string | undefined;
+}
 
 /** Where a rollback goes, and what is said about it. */
 export interface RollbackOptions extends TagChangeOptions {
@@ -39,6 +49,8 @@ export async function tagVersion(
   target: TagReference,
   options: TagChangeOptions,
 ): Promise<TagCommit> {
+  const made = await madeAlready(engine, target, options);
+  if (made !== undefined) return made;
   const { name, record } = await resolve(engine, source, options);
   const origin = record ?? (await findInDataset(engine, source, options));
   await requireSameDomain(engine, name, target.name, options);
@@ -57,6 +69,8 @@ export async function rollback(
   { name, tag }: TagReference,
   options: RollbackOptions,
 ): Promise<TagCommit> {
+  const made = await madeAlready(engine, { name, tag }, options);
+  if (made !== undefined) return made;
   let newest: HistoryRecord | undefined;
   let chosen: HistoryRecord | undefined;
   for await (const record of history(engine, name, tag, options)) {
@@ -80,11 +94,12 @@ export async function removeTag(
   { name, tag }: TagReference,
   options: TagChangeOptions,
 ): Promise<TagCommit> {
+  const made = await madeAlready(engine, { name, tag }, options);
+  if (made !== undefined) return made;
   const reference: Reference = { host: undefined, name, tag, digest: undefined };
   const { record, version } = await resolve(engine, reference, options);
-  const { publisher, message, labels } = options;
+  const { publisher, message, labels, writeId = engine.random.id() } = options;
   const { files, bytes } = must(record, "a tag has an entry");
-  const writeId = engine.random.id();
   const says = { publisher, message, labels, writeId, files, bytes };
   return await commitTag(
     engine,
@@ -95,6 +110,26 @@ export async function removeTag(
   );
 }
 
+/** What this change made of the tag when it was asked for before. */
+async function madeAlready(
+  { store: { datasets } }: Engine,
+  { name, tag }: TagReference,
+  options: TagChangeOptions,
+): Promise<TagCommit | undefined> {
+  if (options.writeId === undefined) return undefined;
+  const head = await readHead(datasets, name, tag, options);
+  let record = head.record;
+  for (let entries = 0; record !== undefined && entries < RETRY_ENTRIES_MAX; entries++) {
+    if (record.writeId === options.writeId) {
+      await announce(datasets, name, tag, head.announced, record.number, options);
+      return { record, moved: true };
+    }
+    record =
+      record.number === 1 ? undefined : await datasets.getHistory(name, tag, record.number - 1, options);
+  }
+  return undefined;
+}
+
 async function commitAs(
   engine: Engine,
   { name, tag }: TagReference,
@@ -103,8 +138,7 @@ async function commitAs(
   expected?: Digest | null,
 ): Promise<TagCommit> {
   const { digest, files, bytes } = origin;
-  const { publisher, message, labels } = options;
-  const writeId = engine.random.id();
+  const { publisher, message, labels, writeId = engine.random.id() } = options;
   const condition = expected === undefined ? {} : { expected };
   const change = { state: "announced", digest, files, bytes, publisher, message, labels, writeId } as const;
   return await commitTag(engine, name, tag, { ...change, ...condition }, options);

@@ -1,0 +1,23 @@
+/** Who makes a call, and whether they may. */
+import type { HandlerContext } from "@connectrpc/connect";
+import type { Action, Identity } from "../../auth/access.ts";
+import { parseDatasetName, type DatasetName } from "../../format/reference.ts";
+import type { Services } from "../services.ts";
+
+/** Who makes the call. Errors: UNAUTHENTICATED. */
+export function identify({ access }: Services, context: HandlerContext): Promise<Identity> {
+  return access.identify(Object.fromEntries(context.requestHeader));
+}
+
+/** The dataset that a request names, once the caller may do that to it. Errors: REFERENCE_INVALID, UNAUTHENTICATED, ACCESS_DENIED. */
+export async function allow(
+  services: Services,
+  context: HandlerContext,
+  action: Action,
+  text: string,
+): Promise<{ readonly name: DatasetName; readonly identity: Identity }> {
+  const name = parseDatasetName(text);
+  const identity = await identify(services, context);
+  await services.access.check(identity, action, name);
+  return { name, identity };
+}

@@ -1,0 +1,25 @@
+import { AetherError } from "../../base/errors.ts";
+import type { DatasetVersions } from "../../dataset/dataset-versions.ts";
+import { formatDigest, parseDigest, type Digest } from "../../format/digest.ts";
+import type { DatasetName } from "../../format/reference.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { Services } from "../services.ts";
+
+/** What the calls of the catalog share. */
+export interface Catalog extends Services {
+  readonly versions: DatasetVersions;
+}
+
+/** The version that `text` names, held to be the dataset's. Errors: REFERENCE_INVALID, VERSION_NOT_FOUND. */
+export async function ownVersion(
+  { versions }: Catalog,
+  name: DatasetName,
+  text: string,
+  options: CallOptions,
+): Promise<Digest> {
+  const version = parseDigest(text);
+  if (await versions.has(name, version, options)) return version;
+  throw new AetherError("VERSION_NOT_FOUND", `no tag of ${name} ever pointed at ${formatDigest(version)}`, {
+    data: { dataset: name, digest: formatDigest(version) },
+  });
+}

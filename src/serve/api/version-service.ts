@@ -1,0 +1,132 @@
+/** VersionAPI: manifests and plans, to those who may read the dataset. docs/protocol.md §3 */
+import type { MethodImpl } from "@connectrpc/connect";
+import { AetherError } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
+import { DatasetVersions } from "../../dataset/dataset-versions.ts";
+import { requireDataset } from "../../dataset/datasets.ts";
+import { BlockDomains } from "../../dataset/version/block-domains.ts";
+import { loadBundle } from "../../dataset/version/manifest-source.ts";
+import { Traffic } from "../../dataset/version/traffic.ts";
+import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
+import { decodeManifestObject, encodeManifest } from "../../format/manifest.ts";
+import { decodePlan } from "../../format/plan.ts";
+import type { DatasetRecord } from "../../format/record.ts";
+import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
+import { rpcService, type RpcService } from "../../rpc/rpc-service.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { Services } from "../services.ts";
+import { allow } from "./caller.ts";
+
+/** Manifests, or plans, of one call. */
+const DIGESTS_MAX = 256;
+/** Bytes of one answer; a single object may have more. */
+const ANSWER_BYTES_MAX = 16 * MiB;
+const NOTHING = new Uint8Array();
+
+type Methods = typeof VersionAPI.method;
+
+/** What the calls share. */
+interface Reading extends Services {
+  readonly versions: DatasetVersions;
+  readonly domains: BlockDomains;
+}
+
+/**
+ * Manifests and plans of a hub. What is not the dataset's is not there: a manifest, when no tag of the dataset ever
+ * pointed at its version; a plan, when it is of such a version, or leads to another domain's blocks.
+ */
+export function versionService(services: Services): RpcService {
+  const { blocks, datasets } = services.engine.store;
+  const reading = {
+    ...services,
+    versions: new DatasetVersions(datasets),
+    domains: new BlockDomains(blocks),
+  };
+  return rpcService(VersionAPI, { getManifests: getManifests(reading), getPlans: getPlans(reading) });
+}
+
+function getManifests(reading: Reading): MethodImpl<Methods["getManifests"]> {
+  return async (request, context) => {
+    const { signal } = context;
+    const { name } = await allow(reading, context, "read", request.name);
+    const dataset = await requireDataset(reading.engine, name, { signal });
+    const manifests = await readEach(request.digests, (digest) =>
+      manifestOf(reading, dataset, digest, { signal }),
+    );
+    return { manifests };
+  };
+}
+
+function getPlans(reading: Reading): MethodImpl<Methods["getPlans"]> {
+  return async (request, context) => {
+    const { signal } = context;
+    const { name } = await allow(reading, context, "read", request.name);
+    const dataset = await requireDataset(reading.engine, name, { signal });
+    const plans = await readEach(request.keys, (key) => planOf(reading, dataset, key, { signal }));
+    return { plans };
+  };
+}
+
+/** One answer for each digest, in order. */
+async function readEach(
+  digests: readonly Uint8Array[],
+  read: (digest: Digest) => Promise<Uint8Array | undefined>,
+): Promise<Uint8Array[]> {
+  if (digests.length > DIGESTS_MAX) {
+    throw new AetherError(
+      "LIMIT_EXCEEDED",
+      `one call asks for at most ${DIGESTS_MAX}, not ${digests.length}`,
+      {
+        data: { limit: DIGESTS_MAX },
+      },
+    );
+  }
+  const found: Uint8Array[] = [];
+  let bytes = 0;
+  for (const digest of digests) {
+    if (digest.byteLength !== DIGEST_BYTES) {
+      throw new AetherError(
+        "ARGUMENT_INVALID",
+        `a digest has ${DIGEST_BYTES} bytes, not ${digest.byteLength}`,
+      );
+    }
+    const object = (await read(digestFromBytes(digest))) ?? NOTHING;
+    bytes += object.byteLength;
+    if (bytes > ANSWER_BYTES_MAX && found.length > 0) {
+      throw new AetherError("LIMIT_EXCEEDED", "what is asked for is too much for one answer: ask for fewer");
+    }
+    found.push(object);
+  }
+  return found;
+}
+
+/** The manifest object; whole, when its base is not the dataset's, as after a tag was set from another dataset. */
+async function manifestOf(
+  { engine, versions }: Reading,
+  { name }: DatasetRecord,
+  version: Digest,
+  options: CallOptions,
+): Promise<Uint8Array | undefined> {
+  if (!(await versions.has(name, version, options))) return undefined;
+  const { datasets } = engine.store;
+  const bytes = await datasets.getManifest(version, options);
+  const base = bytes && decodeManifestObject(bytes).base;
+  if (base === undefined || (await versions.has(name, base, options))) return bytes;
+  return encodeManifest(await loadBundle(datasets, version, { ...options, traffic: new Traffic() }));
+}
+
+/** Pages have no list of whom they belong to: their digests are known only to who read the manifest above them. */
+async function planOf(
+  { engine, versions, domains }: Reading,
+  { name, domain }: DatasetRecord,
+  key: Digest,
+  options: CallOptions,
+): Promise<Uint8Array | undefined> {
+  const { datasets } = engine.store;
+  const plan = await datasets.getPlan(key, options);
+  if (plan === undefined) return undefined;
+  if (await versions.has(name, key, options)) return plan.value;
+  if ((await datasets.getManifest(key, options)) !== undefined) return undefined;
+  const block = decodePlan(plan.value).frames[0]?.block;
+  return block !== undefined && (await domains.get(block, options)) === domain ? plan.value : undefined;
+}
