@@ -1,22 +1,19 @@
 import { AetherError } from "../base/errors.ts";
 import type { ByteRange } from "../base/byte-range.ts";
-import { cat } from "../dataset/cat.ts";
-import { resolve } from "../dataset/resolve.ts";
 import { getEntry } from "../dataset/version/entries.ts";
-import { openVersion } from "../dataset/version/version.ts";
-import { readReference, withEngine, type Context } from "./context.ts";
+import { readReference, withClient, type Context } from "./context.ts";
 
 /** `aetherfs cat REF PATH`. */
 export async function run(context: Context, text: string, path: string): Promise<void> {
   const { config, output, signal } = context;
   const reference = readReference(context, text);
   const wanted = config.range === undefined ? undefined : parseRange(config.range);
-  await withEngine(context, { create: false }, async (engine) => {
-    const resolved = await resolve(engine, reference, { signal });
-    const version = await openVersion(engine, resolved.version, { signal });
+  await withClient(context, { references: [reference] }, async (client) => {
+    const resolved = await client.resolve(reference, { signal });
+    const version = await client.openVersion(resolved.name, resolved.version, { signal });
     const { entry } = await getEntry(version, path);
     const size = entry.kind === "file" ? entry.size : 0;
-    for await (const bytes of cat(engine, version, path, wanted?.(size))) await output.write(bytes);
+    for await (const bytes of client.cat(version, path, wanted?.(size))) await output.write(bytes);
   });
 }
 

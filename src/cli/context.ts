@@ -1,10 +1,14 @@
+import { readFile } from "node:fs/promises";
 import { userInfo, hostname } from "node:os";
 import { systemClock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Config } from "../config/schema.ts";
+import { tlsFilesOf } from "../config/tls-files.ts";
 import type { Progress } from "../dataset/contract.ts";
-import type { Engine } from "../dataset/engine.ts";
 import { formatReference, parseReference, type Reference } from "../format/reference.ts";
+import type { Client } from "../sdk/client.ts";
+import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
+import type { HubTls } from "../sdk/hub/hub-connection.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./human.ts";
 
@@ -19,7 +23,7 @@ export interface Context {
 /** A command: it gets the arguments as they were typed. Errors: operating errors, each with its code. */
 export type Run = (context: Context, ...parameters: readonly string[]) => Promise<void>;
 
-/** A reference of a store's dataset. Errors: REFERENCE_INVALID; ARGUMENT_INVALID when it names a hub besides the store. */
+/** A reference. Errors: REFERENCE_INVALID; ARGUMENT_INVALID when it names a hub besides the store. */
 export function readReference(context: Context, text: string): Reference {
   const reference = parseReference(text);
   if (reference.host !== undefined && context.config.store !== undefined) {
@@ -33,35 +37,52 @@ export function readReference(context: Context, text: string): Reference {
 }
 
 /**
- * Runs `work` with an engine on the configured store, and closes it, whatever happens. `create` makes a store where
- * nothing is. Errors: FEATURE_UNSUPPORTED without a store; those of opening it and of `work`.
+ * Runs `work` with a client of the configured store, else of the hub that the references name (when they name none, of
+ * --hub), and closes it, whatever happens. `create` makes a store where nothing is.
+ * Errors: ARGUMENT_INVALID when the references name several hubs; CONFIG_INVALID; those of opening it and of `work`.
  */
-export async function withEngine<T>(
+export async function withClient<T>(
   context: Context,
-  options: { readonly create: boolean },
-  work: (engine: Engine) => Promise<T>,
+  options: { readonly references: readonly Reference[]; readonly create?: boolean },
+  work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const { store, memoryLimit, concurrency, cacheDir } = context.config;
-  if (store === undefined) {
+  const { store, hub, memoryLimit, concurrency, cacheDir } = context.config;
+  const { references, create = false } = options;
+  if (store !== undefined && hub !== undefined) {
     throw new AetherError(
-      "FEATURE_UNSUPPORTED",
-      "working with a hub is not supported yet: name a store with --store file:///DIR, or in the variable STORE",
+      "CONFIG_INVALID",
+      `the store is ${store}, and the hub ${hub}: leave one of them out`,
     );
   }
-  const { openEngine } = await import("../daemon/local.ts");
-  const local = await openEngine({
-    store,
-    create: options.create,
-    memoryBytes: memoryLimit,
-    threads: concurrency,
-    cacheDir,
-    signal: context.signal,
-  });
-  try {
-    return await work(local.engine);
-  } finally {
-    await local.close();
+  const parts = { memoryBytes: memoryLimit, threads: concurrency, cacheDir };
+  let client: Client;
+  if (store !== undefined) {
+    const { openLocal } = await import("../sdk/local-client.ts");
+    client = await openLocal({ store, create, ...parts, signal: context.signal });
+  } else {
+    const { openHub } = await import("../sdk/hub-client.ts");
+    const address = hubOf(references, hub ?? HUB_DEFAULT);
+    client = openHub({ address, tls: await readTls(context.config), ...parts });
   }
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** The certificates for the way to a hub; undefined: none is wanted. Errors: CONFIG_INVALID. */
+async function readTls(config: Config): Promise<HubTls | undefined> {
+  const files = tlsFilesOf(config, "client");
+  if (files === undefined) return undefined;
+  const read = async (file: string | undefined): Promise<string | undefined> => {
+    if (file === undefined) return undefined;
+    return await readFile(file, "utf8").catch((cause: unknown) => {
+      throw new AetherError("CONFIG_INVALID", `the certificate file ${file} cannot be read`, { cause });
+    });
+  };
+  const [ca, cert, key] = await Promise.all([files.caFile, files.certFile, files.keyFile].map(read));
+  return { ca, cert, key };
 }
 
 /** Runs `work`, showing the progress that it reports. */

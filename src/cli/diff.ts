@@ -1,8 +1,6 @@
 import { styleText } from "node:util";
-import { diffVersions } from "../dataset/diff.ts";
-import { resolve } from "../dataset/resolve.ts";
 import type { DiffResult } from "../dataset/contract.ts";
-import { readReference, withEngine, type Context } from "./context.ts";
+import { readReference, withClient, type Context } from "./context.ts";
 import { humanBytes, humanCount, printable } from "./human.ts";
 
 /** Lines that are written at once. */
@@ -12,10 +10,10 @@ const LINES_AT_ONCE = 1000;
 export async function run(context: Context, from: string, to: string): Promise<void> {
   const { output, signal } = context;
   const references = [readReference(context, from), readReference(context, to)] as const;
-  await withEngine(context, { create: false }, async (engine) => {
-    const old = await resolve(engine, references[0], { signal });
-    const present = await resolve(engine, references[1], { signal });
-    const result = await diffVersions(engine, old.version, present.version, { signal });
+  await withClient(context, { references }, async (client) => {
+    const old = await client.resolve(references[0], { signal });
+    const present = await client.resolve(references[1], { signal });
+    const result = await client.diff(old, present, { signal });
     const { added, removed, changed, renamed, updateBytes } = result;
     if (output.isJson) await output.json({ added, removed, changed, renamed, updateBytes });
     else await print(context, result);

@@ -1,16 +1,16 @@
-import { history } from "../dataset/datasets.ts";
 import { tagOf } from "../dataset/tag-changes.ts";
 import { formatDigest } from "../format/digest.ts";
 import type { HistoryRecord } from "../format/record.ts";
-import { readReference, withEngine, type Context } from "./context.ts";
+import { readReference, withClient, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanTime, printable } from "./human.ts";
 
 /** `aetherfs history REF`. */
 export async function run(context: Context, text: string): Promise<void> {
   const { output, signal } = context;
-  const { name, tag } = tagOf(readReference(context, text));
-  await withEngine(context, { create: false }, async (engine) => {
-    const records = history(engine, name, tag, { signal });
+  const reference = readReference(context, text);
+  const { name, tag } = tagOf(reference);
+  await withClient(context, { references: [reference] }, async (client) => {
+    const records = client.history(name, tag, { signal });
     if (output.isJson) {
       await output.jsonList(objects(records));
       return;

@@ -1,8 +1,8 @@
 import { matchesGlob } from "node:path";
 import { AetherError } from "../base/errors.ts";
-import { listDatasets, listTags } from "../dataset/datasets.ts";
-import type { Engine } from "../dataset/engine.ts";
-import { withEngine, type Context } from "./context.ts";
+import type { Reference } from "../format/reference.ts";
+import type { Client } from "../sdk/client.ts";
+import { readReference, withClient, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanTime } from "./human.ts";
 
 interface Line {
@@ -18,10 +18,11 @@ interface Line {
 }
 
 /** `aetherfs ls [GLOB]`. */
-export async function run(context: Context, glob?: string): Promise<void> {
+export async function run(context: Context, text?: string): Promise<void> {
   const { output } = context;
-  await withEngine(context, { create: false }, async (engine) => {
-    const lines = datasets(context, engine, glob);
+  const { references, glob } = splitHost(context, text);
+  await withClient(context, { references }, async (client) => {
+    const lines = datasets(context, client, glob);
     if (output.isJson) {
       await output.jsonList(lines);
       return;
@@ -39,18 +40,29 @@ export async function run(context: Context, glob?: string): Promise<void> {
   });
 }
 
+/** A glob may stand behind a hub, as a name does: `host:port/@acme/*`, and `host:port/` for all of its datasets. */
+function splitHost(
+  context: Context,
+  text: string | undefined,
+): { readonly references: readonly Reference[]; readonly glob: string | undefined } {
+  const [, host, rest = ""] =
+    /^((?:localhost|[^/@*?[{]*[.:][^/@*?[{]*|\[[^/]*\][^/]*))\/(.*)$/.exec(text ?? "") ?? [];
+  if (host === undefined) return { references: [], glob: text };
+  return { references: [readReference(context, `${host}/any`)], glob: rest === "" ? undefined : rest };
+}
+
 async function* datasets(
   { signal }: Context,
-  engine: Engine,
+  client: Client,
   glob: string | undefined,
 ): AsyncGenerator<Line> {
   let count = 0;
-  for await (const name of listDatasets(engine, { signal })) {
+  for await (const name of client.listDatasets({ signal })) {
     if (glob !== undefined && name !== glob && !matchesGlob(name, glob)) continue;
     count += 1;
     let tags = 0;
     let newest: Line["newest"] = null;
-    for await (const { tag, record } of listTags(engine, name, { signal })) {
+    for await (const { tag, record } of client.listTags(name, { signal })) {
       tags += 1;
       const { files, bytes, time } = record;
       if (newest === null || time > newest.time) newest = { tag, files, bytes, time };

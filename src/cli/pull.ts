@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import { AetherError } from "../base/errors.ts";
 import type { PullResult } from "../dataset/contract.ts";
-import type { Engine } from "../dataset/engine.ts";
-import { pull } from "../dataset/pull/pull.ts";
-import { resolve, type Resolved } from "../dataset/resolve.ts";
+import type { Resolved } from "../dataset/resolve.ts";
 import { formatDigest } from "../format/digest.ts";
 import type { Reference } from "../format/reference.ts";
-import { readReference, withEngine, withProgress, type Context } from "./context.ts";
+import type { Client } from "../sdk/client.ts";
+import { readReference, withClient, withProgress, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanSeconds, humanShare } from "./human.ts";
 
 /** `aetherfs pull DIR REF…` and `aetherfs pull --into DIR REF`. */
@@ -26,25 +25,25 @@ export async function run(context: Context, ...parameters: readonly string[]): P
     );
   }
   const references = rest.map((text) => readReference(context, text));
-  await withEngine(context, { create: false }, async (engine) => {
-    for (const reference of references) await pullOne(context, engine, reference, folder);
+  await withClient(context, { references }, async (client) => {
+    for (const reference of references) await pullOne(context, client, reference, folder);
   });
 }
 
 async function pullOne(
   context: Context,
-  engine: Engine,
+  client: Client,
   reference: Reference,
   folder: string,
 ): Promise<void> {
   const { config, signal } = context;
-  const resolved = await resolve(engine, reference, { signal });
+  const resolved = await client.resolve(reference, { signal });
   const { name, version } = resolved;
   const target = config.into ?? join(folder, name, folderOf(resolved));
   const { include, exclude, verify } = config;
   const filter = include.length === 0 ? { exclude } : { include, exclude };
   const options = { name, version, target, ...filter, delete: config.delete, verify, signal };
-  const result = await withProgress(context, (onProgress) => pull(engine, { ...options, onProgress }));
+  const result = await withProgress(context, (onProgress) => client.pull({ ...options, onProgress }));
   await print(context, target, result);
 }
 

@@ -1,11 +1,9 @@
 import { AetherError } from "../base/errors.ts";
 import type { PushOptions, PushResult } from "../dataset/contract.ts";
-import { withLocalIngest } from "../dataset/ingest/local-ingest.ts";
-import { push } from "../dataset/push/push.ts";
 import { tagOf } from "../dataset/tag-changes.ts";
 import { checkChunking, DEFAULT_CHUNKING, type ChunkingParameters } from "../format/chunking.ts";
 import { formatDigest } from "../format/digest.ts";
-import { annotationsOf, readReference, remark, withEngine, withProgress, type Context } from "./context.ts";
+import { annotationsOf, readReference, remark, withClient, withProgress, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanSeconds, humanShare } from "./human.ts";
 
 /** Paths that were left out are named one by one up to this many. */
@@ -14,7 +12,8 @@ const SKIPPED_SHOWN_MAX = 20;
 /** `aetherfs push -t REF PATH`. */
 export async function run(context: Context, source: string): Promise<void> {
   const { config, signal } = context;
-  const tags = config.tags.map((text) => tagOf(readReference(context, text)));
+  const references = config.tags.map((text) => readReference(context, text));
+  const tags = references.map(tagOf);
   if (tags.length === 0) {
     throw new AetherError("ARGUMENT_INVALID", "a push needs a tag to set: -t [@scope/]name:tag");
   }
@@ -31,8 +30,8 @@ export async function run(context: Context, source: string): Promise<void> {
     skipUnreadable: config.skipUnreadable,
     signal,
   };
-  const result = await withEngine(context, { create: !config.dryRun }, (engine) =>
-    withProgress(context, (onProgress) => push(withLocalIngest(engine), { ...options, onProgress })),
+  const result = await withClient(context, { references, create: !config.dryRun }, (client) =>
+    withProgress(context, (onProgress) => client.push({ ...options, onProgress })),
   );
   for (const { path, reason } of result.skipped.slice(0, SKIPPED_SHOWN_MAX)) {
     remark(context, `left out ${path}: ${reason}`);

@@ -1,6 +1,6 @@
 import { AetherError } from "../base/errors.ts";
-import { removeTag, tagOf } from "../dataset/tag-changes.ts";
-import { annotationsOf, readReference, withEngine, type Context } from "./context.ts";
+import { tagOf } from "../dataset/tag-changes.ts";
+import { annotationsOf, readReference, withClient, type Context } from "./context.ts";
 import { printCommit } from "./tag-output.ts";
 
 /** `aetherfs rm REF`. Removing asks for the tag in full: none is taken for granted. */
@@ -14,8 +14,8 @@ export async function run(context: Context, text: string): Promise<void> {
       `${text} names no tag: say which one to remove, as in ${text}:latest`,
     );
   }
-  const commit = await withEngine(context, { create: false }, (engine) =>
-    removeTag(engine, target, { ...annotationsOf(context), signal }),
+  const commit = await withClient(context, { references: [reference] }, (client) =>
+    client.removeTag(target, annotationsOf(context), { signal }),
   );
   await printCommit(context, target, commit);
 }

@@ -1,10 +1,10 @@
-import { resolve, type Resolved } from "../dataset/resolve.ts";
+import type { Resolved } from "../dataset/resolve.ts";
 import { entries, getEntry, listFolder, type PlacedEntry } from "../dataset/version/entries.ts";
-import { openVersion, type Version } from "../dataset/version/version.ts";
+import type { Version } from "../dataset/version/version.ts";
 import { formatChunking } from "../format/chunking.ts";
 import { formatDigest } from "../format/digest.ts";
 import type { Entry, FileTime } from "../format/entry.ts";
-import { readReference, withEngine, type Context } from "./context.ts";
+import { readReference, withClient, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanTime, printable } from "./human.ts";
 import type { Output } from "./output.ts";
 
@@ -12,9 +12,9 @@ import type { Output } from "./output.ts";
 export async function run(context: Context, text: string, path?: string): Promise<void> {
   const { output, signal } = context;
   const reference = readReference(context, text);
-  await withEngine(context, { create: false }, async (engine) => {
-    const resolved = await resolve(engine, reference, { signal });
-    const version = await openVersion(engine, resolved.version, { signal });
+  await withClient(context, { references: [reference] }, async (client) => {
+    const resolved = await client.resolve(reference, { signal });
+    const version = await client.openVersion(resolved.name, resolved.version, { signal });
     const shown = flatten(await entriesAt(version, path, signal));
     if (output.isJson) await printJson(output, resolved, version, shown);
     else await printText(output, resolved, version, path === undefined, shown);

@@ -1,15 +1,22 @@
-import { listTags, type TagPointer } from "../dataset/datasets.ts";
+import { AetherError } from "../base/errors.ts";
+import type { TagPointer } from "../dataset/datasets.ts";
 import { formatDigest } from "../format/digest.ts";
-import { parseDatasetName } from "../format/reference.ts";
-import { withEngine, type Context } from "./context.ts";
+import { readReference, withClient, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanTime, printable } from "./human.ts";
 
 /** `aetherfs tags NAME`. */
 export async function run(context: Context, text: string): Promise<void> {
   const { output, signal } = context;
-  const name = parseDatasetName(text);
-  await withEngine(context, { create: false }, async (engine) => {
-    const tags = listTags(engine, name, { signal });
+  const reference = readReference(context, text);
+  const { name } = reference;
+  if (reference.tag !== undefined || reference.digest !== undefined) {
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `tags takes a dataset, and ${text} names one version: leave out what follows ${name}`,
+    );
+  }
+  await withClient(context, { references: [reference] }, async (client) => {
+    const tags = client.listTags(name, { signal });
     if (output.isJson) {
       await output.jsonList(objects(tags));
       return;

@@ -1,18 +1,14 @@
-import { resolve } from "../dataset/resolve.ts";
-import { verifyVersion } from "../dataset/verify.ts";
 import { formatDigest } from "../format/digest.ts";
-import { readReference, withEngine, withProgress, type Context } from "./context.ts";
+import { readReference, withClient, withProgress, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanSeconds } from "./human.ts";
 
 /** `aetherfs verify REF`. */
 export async function run(context: Context, text: string): Promise<void> {
   const { output, signal } = context;
   const reference = readReference(context, text);
-  const result = await withEngine(context, { create: false }, async (engine) => {
-    const { version } = await resolve(engine, reference, { signal });
-    return await withProgress(context, (onProgress) =>
-      verifyVersion(engine, version, { signal, onProgress }),
-    );
+  const result = await withClient(context, { references: [reference] }, async (client) => {
+    const { name, version } = await client.resolve(reference, { signal });
+    return await withProgress(context, (onProgress) => client.verify(name, version, { signal, onProgress }));
   });
   const { files, bytes, chunks, seconds } = result;
   const digest = formatDigest(result.digest);

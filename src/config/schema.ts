@@ -33,6 +33,15 @@ const SETTINGS = {
     },
     same,
   ),
+  hub: optional(
+    {
+      flag: "hub",
+      placeholder: "HOST[:PORT]",
+      fallback: "localhost:8080",
+      help: "the hub of references that name none",
+    },
+    same,
+  ),
   output: single<"text" | "json">(
     { flag: "output", placeholder: "text|json", fallback: "text", help: "the form of results on stdout" },
     (text) => parseChoice(text, ["text", "json"]),
@@ -139,6 +148,16 @@ const SETTINGS = {
       help: "how chunks are stored; LEVEL alone will do",
     },
     parseCompression,
+  ),
+  spoolLimit: optional(
+    {
+      flag: "spool_limit",
+      placeholder: "SIZE",
+      commands: ["push"],
+      fallback: "half of what is free there",
+      help: "temporary space in --cache_dir that an archive may take",
+    },
+    parseSize,
   ),
   include: list(
     {

@@ -25,6 +25,12 @@ export interface RollbackTarget {
   readonly digest?: Digest;
 }
 
+/** A version, and the dataset that it is read from. */
+export interface VersionName {
+  readonly name: DatasetName;
+  readonly version: Digest;
+}
+
 /** Which events. */
 export interface WatchOptions extends CallOptions {
   /** The first event that is wanted; undefined: only those to come. */
@@ -53,7 +59,8 @@ export interface Client {
   openVersion(name: DatasetName, version: Digest, options?: CallOptions): Promise<Version>;
   /** A file's bytes, or a range of them, verified. */
   cat(version: Version, path: string, range?: ByteRange): AsyncIterable<Uint8Array>;
-  diff(name: DatasetName, from: Digest, to: Digest, options?: OperationOptions): Promise<DiffResult>;
+  /** What differs between two versions, of one dataset or of two. */
+  diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult>;
   verify(name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult>;
   tag(
     target: TagReference,

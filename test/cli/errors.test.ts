@@ -1,5 +1,7 @@
 /** What a user gets for bad input: one line with a code, the right exit code, nothing half done. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -75,15 +77,27 @@ describe("aetherfs, given bad arguments,", () => {
     assert.deepEqual((await readdir(join(place.folder, "data"))).sort(), ["a.txt", "sub"]);
   });
 
-  it("without a store, says to name one", async (t) => {
+  it("without a store where no hub listens, says what to do", async (t) => {
     const place = await makePlace(t);
-    for (const words of [["ls"], ["pull", "out", "hub.example:8080/x:y"]]) {
-      failsWith(
-        await place.run(words, { STORE: "" }),
-        "FEATURE_UNSUPPORTED",
-        /name a store with --store file:/,
-      );
+    await place.write({ "data/a.txt": "one\n" });
+    const nobody = `127.0.0.1:${await unusedPort()}`;
+    for (const words of [
+      ["ls", "--hub", nobody],
+      ["ls", `${nobody}/`],
+      ["pull", "out", `${nobody}/x:y`],
+      ["push", "-t", `${nobody}/x:y`, "data"],
+    ]) {
+      const outcome = await place.run(words, { STORE: "" });
+      assert.equal(outcome.exit, 8);
+      failsWith(outcome, "HUB_UNAVAILABLE", /ECONNREFUSED.*start one with `aetherfs run`.*--store/);
     }
+  });
+
+  it("with references to two hubs, or a hub and a store, says so", async (t) => {
+    const place = await makePlace(t);
+    const words = ["diff", "one.example/x:a", "two.example/x:a"];
+    failsWith(await place.run(words, { STORE: "" }), "ARGUMENT_INVALID", /one\.example and two\.example/);
+    failsWith(await place.run(["ls", "--hub", "one.example"]), "CONFIG_INVALID", /leave one of them out/);
   });
 
   it("with a target that is a file, says so with TARGET_UNWRITABLE", async (t) => {
@@ -185,3 +199,13 @@ describe("aetherfs, interrupted,", () => {
     });
   }
 });
+
+/** A port where nobody listens: it was free a moment ago. */
+async function unusedPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 1;
+}

@@ -11,6 +11,7 @@ import type { ChunkItem, TimelessEntry } from "../../format/page.ts";
 import type { Progress, PushOptions, PushResult } from "../contract.ts";
 import type { ReadEngine } from "../engine.ts";
 import type { IngestSession } from "../ingest/ingest.ts";
+import type { Archive } from "./archive/archive.ts";
 import { EncodeStage } from "./encode-stage.ts";
 import { ManifestWriter } from "./manifest-writer.ts";
 import { LayStage, entriesOf, hasBytes, type Item } from "./lay-stage.ts";
@@ -28,6 +29,8 @@ export interface PushJobOptions extends PushOptions {
   readonly reference: Reference | undefined;
   /** Where the stat cache lies, when there is one. */
   readonly statCache: string | undefined;
+  /** The source, when it is an archive. */
+  readonly archive: Archive | undefined;
 }
 
 /** What a file turned out to be when it was read, or is known to be. */
@@ -59,13 +62,13 @@ export class PushJob {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(engine: ReadEngine, session: IngestSession, options: PushJobOptions) {
-    const { chunking, reference, statCache, signal } = options;
+    const { chunking, reference, statCache, signal, archive } = options;
     this.#engine = engine;
     this.#session = session;
     this.#options = options;
     const slots = new SlotPool(chunking, engine.memoryBytes, engine.pool.threads);
     this.#source = new Source({
-      source: options.source,
+      source: archive?.files ?? options.source,
       exclude: options.exclude ?? [],
       skipUnreadable: options.skipUnreadable ?? false,
       chunking,
@@ -244,10 +247,10 @@ export class PushJob {
       chunks,
       newChunks,
       newBytes,
-      sentBytes: totals.storedBytes,
+      sentBytes: totals.sentBytes,
       storedBytes: totals.storedBytes,
       manifestBytes: totals.manifestBytes,
-      skipped: this.#walk.skipped,
+      skipped: [...(this.#options.archive?.skipped ?? []), ...this.#walk.skipped],
       moved,
     };
   }

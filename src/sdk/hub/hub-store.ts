@@ -1,0 +1,119 @@
+/** What reading versions takes, over the wire. docs/protocol.md §3 */
+import type { Dispatcher } from "undici";
+import type { ByteRange } from "../../base/byte-range.ts";
+import { codeOf } from "../../base/errors.ts";
+import { BLOCK_OBJECT_BYTES_MAX } from "../../format/block.ts";
+import { digestBytes, type Digest } from "../../format/digest.ts";
+import type { DatasetName } from "../../format/reference.ts";
+import type { CallOptions, RangeReader } from "../../store/block-store.ts";
+import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
+import type { HubConnection } from "./hub-connection.ts";
+import { LookupBatch } from "./lookup-batch.ts";
+import { unavailable } from "./retry.ts";
+
+/** A plan that nobody will replace has a state nobody asks for. */
+const NO_REVISION = "" as Revision;
+
+/**
+ * A hub's versions and blocks as a reader of `name` may have them. Nothing is verified here, as of every store.
+ * Errors of every call: HUB_UNAVAILABLE, besides the seam's.
+ */
+export function hubStore(hub: HubConnection, name: DatasetName): VersionStore {
+  return { blocks: new HubBlocks(hub, name), datasets: new HubManifests(hub, name) };
+}
+
+/** What either of two readers may have, the first one asked first. */
+export function eitherStore(first: VersionStore, second: VersionStore): VersionStore {
+  return {
+    blocks: {
+      read: (block, range, options) =>
+        first.blocks.read(block, range, options).catch((error: unknown) => {
+          if (codeOf(error) !== "OBJECT_MISSING") throw error;
+          return second.blocks.read(block, range, options);
+        }),
+    },
+    datasets: {
+      getManifest: async (version, options) =>
+        (await first.datasets.getManifest(version, options)) ??
+        (await second.datasets.getManifest(version, options)),
+      getPlan: async (key, options) =>
+        (await first.datasets.getPlan(key, options)) ?? (await second.datasets.getPlan(key, options)),
+    },
+  };
+}
+
+class HubManifests implements ManifestReader {
+  readonly #manifests: LookupBatch;
+  readonly #plans: LookupBatch;
+
+  constructor(hub: HubConnection, name: DatasetName) {
+    this.#manifests = new LookupBatch(async (digests) => {
+      const request = { name, digests: digests.map(digestBytes) };
+      return (await hub.call(undefined, () => hub.versions.getManifests(request))).manifests;
+    });
+    this.#plans = new LookupBatch(async (keys) => {
+      const request = { name, keys: keys.map(digestBytes) };
+      return (await hub.call(undefined, () => hub.versions.getPlans(request))).plans;
+    });
+  }
+
+  async getManifest(version: Digest, { signal }: CallOptions = {}): Promise<Uint8Array | undefined> {
+    const bytes = await this.#manifests.get(version, signal);
+    return bytes.byteLength === 0 ? undefined : bytes;
+  }
+
+  async getPlan(key: Digest, { signal }: CallOptions = {}): Promise<Revised<Uint8Array> | undefined> {
+    const value = await this.#plans.get(key, signal);
+    return value.byteLength === 0 ? undefined : { value, revision: NO_REVISION };
+  }
+}
+
+class HubBlocks implements RangeReader {
+  readonly #hub: HubConnection;
+  readonly #query: string;
+
+  constructor(hub: HubConnection, name: DatasetName) {
+    this.#hub = hub;
+    this.#query = `?dataset=${encodeURIComponent(name)}`;
+  }
+
+  async read(block: Digest, range?: ByteRange, { signal }: CallOptions = {}): Promise<Uint8Array> {
+    if (range !== undefined && range.end === range.start) return new Uint8Array();
+    const path = `/bulk/v1/blocks/${block}${this.#query}`;
+    const headers: Record<string, string> =
+      range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
+    const wanted = range === undefined ? undefined : range.end - range.start;
+    return await this.#hub.bulk({ method: "GET", path, headers }, signal, (response) =>
+      readBody(this.#hub.hub, response, wanted),
+    );
+  }
+}
+
+/** The body, which has as many bytes as are `wanted`, or (undefined) as its header says. */
+async function readBody(
+  hub: string,
+  { headers, body }: Dispatcher.ResponseData,
+  wanted: number | undefined,
+): Promise<Uint8Array> {
+  const length = Number(headers["content-length"]);
+  if (
+    !Number.isSafeInteger(length) ||
+    length > BLOCK_OBJECT_BYTES_MAX ||
+    (wanted !== undefined && length !== wanted)
+  ) {
+    body.destroy();
+    throw unavailable(
+      hub,
+      `it sent ${String(headers["content-length"])} bytes instead of ${wanted ?? "a block"}`,
+    );
+  }
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for await (const part of body as AsyncIterable<Uint8Array>) {
+    if (at + part.byteLength > length) break;
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  if (at !== length) throw unavailable(hub, `it broke off after ${at} of ${length} bytes`);
+  return bytes;
+}

@@ -1,0 +1,115 @@
+/** A client that works on a store itself. */
+import type { ByteRange } from "../base/byte-range.ts";
+import { openEngine, type LocalEngine, type LocalOptions } from "../daemon/local.ts";
+import { cat } from "../dataset/cat.ts";
+import type {
+  DiffResult,
+  OperationOptions,
+  PullOptions,
+  PullResult,
+  PushOptions,
+  PushResult,
+  TagReference,
+  VerifyResult,
+} from "../dataset/contract.ts";
+import { history, listDatasets, listTags, type TagPointer } from "../dataset/datasets.ts";
+import { diffVersions } from "../dataset/diff.ts";
+import { watchEvents } from "../dataset/events.ts";
+import { withLocalIngest } from "../dataset/ingest/local-ingest.ts";
+import { pull } from "../dataset/pull/pull.ts";
+import { push } from "../dataset/push/push.ts";
+import { resolve, type Resolved } from "../dataset/resolve.ts";
+import { removeTag, rollback, tagVersion } from "../dataset/tag-changes.ts";
+import type { Annotations, TagCommit } from "../dataset/tags.ts";
+import { verifyVersion } from "../dataset/verify.ts";
+import { openVersion, type Version } from "../dataset/version/version.ts";
+import type { Digest } from "../format/digest.ts";
+import type { EventRecord, HistoryRecord } from "../format/record.ts";
+import type { DatasetName, Reference, Tag } from "../format/reference.ts";
+import type { CallOptions } from "../store/block-store.ts";
+import type { Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
+
+/** Opens a store for working on it without a hub. close() lets it go. Errors: those of openEngine. */
+export async function openLocal(options: LocalOptions): Promise<Client> {
+  return new LocalClient(await openEngine(options));
+}
+
+class LocalClient implements Client {
+  readonly #local: LocalEngine;
+
+  constructor(local: LocalEngine) {
+    this.#local = local;
+  }
+
+  push(options: PushOptions): Promise<PushResult> {
+    return push(withLocalIngest(this.#local.engine), options);
+  }
+
+  pull(options: PullOptions): Promise<PullResult> {
+    return pull(this.#local.engine, options);
+  }
+
+  resolve(reference: Reference, options?: CallOptions): Promise<Resolved> {
+    return resolve(this.#local.engine, reference, options);
+  }
+
+  listDatasets(options?: CallOptions): AsyncIterable<DatasetName> {
+    return listDatasets(this.#local.engine, options);
+  }
+
+  listTags(name: DatasetName, options?: CallOptions): AsyncIterable<TagPointer> {
+    return listTags(this.#local.engine, name, options);
+  }
+
+  history(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<HistoryRecord> {
+    return history(this.#local.engine, name, tag, options);
+  }
+
+  openVersion(_name: DatasetName, version: Digest, options?: CallOptions): Promise<Version> {
+    return openVersion(this.#local.engine, version, options);
+  }
+
+  cat(version: Version, path: string, range?: ByteRange): AsyncIterable<Uint8Array> {
+    return cat(this.#local.engine, version, path, range);
+  }
+
+  diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult> {
+    return diffVersions(this.#local.engine, from.version, to.version, options);
+  }
+
+  verify(_name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
+    return verifyVersion(this.#local.engine, version, options);
+  }
+
+  tag(
+    target: TagReference,
+    source: Reference,
+    annotations: Annotations,
+    options: CallOptions = {},
+  ): Promise<TagCommit> {
+    return tagVersion(this.#local.engine, source, target, { ...annotations, ...options });
+  }
+
+  rollback(
+    target: TagReference,
+    { number, digest }: RollbackTarget,
+    annotations: Annotations,
+    options: CallOptions = {},
+  ): Promise<TagCommit> {
+    const to = number ?? digest;
+    const goal = to === undefined ? {} : { to };
+    return rollback(this.#local.engine, target, { ...annotations, ...goal, ...options });
+  }
+
+  removeTag(target: TagReference, annotations: Annotations, options: CallOptions = {}): Promise<TagCommit> {
+    return removeTag(this.#local.engine, target, { ...annotations, ...options });
+  }
+
+  watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord> {
+    return watchEvents(this.#local.engine, name, options);
+  }
+
+  close(): Promise<void> {
+    return this.#local.close();
+  }
+}
