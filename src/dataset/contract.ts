@@ -29,8 +29,15 @@ export interface OperationOptions {
 
 /** What a push takes. */
 export interface PushOptions extends OperationOptions {
-  /** The folder (or single file) to publish. */
+  /**
+   * The folder, single file or archive to publish; "-": the archive in `input`. A file is an archive by its name (.tar,
+   * .tar.gz, .tgz, .tar.zst, .tzst, .zip), see docs/archives.md.
+   */
   readonly source: string;
+  /** Bytes of the archive "-": a tar, as it is or with gzip or zstd, or a zip. */
+  readonly input?: AsyncIterable<Uint8Array>;
+  /** Temporary space that an archive may take, in bytes; undefined: half of what is free. */
+  readonly spoolBytes?: number;
   /** Tags to set, all to the same version; the first names the predecessor. */
   readonly tags: readonly TagReference[];
   /** undefined: the dataset's, else the predecessor's, else the default. */

@@ -1,4 +1,4 @@
-/** Publishing a folder as a version. ARCHITECTURE.md "How a push works" */
+/** Publishing a folder or an archive as a version. ARCHITECTURE.md "How a push works" */
 import { join } from "node:path";
 import { realpath } from "node:fs/promises";
 import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
@@ -17,6 +17,7 @@ import type { PushEngine } from "../engine.ts";
 import { removeAbandoned, statCacheVersion } from "../stat-cache.ts";
 import { checkAnnotations } from "../tags.ts";
 import type { Version } from "../version/version.ts";
+import { STDIN_SOURCE, openArchive, type Archive } from "./archive/archive.ts";
 import { checkPlaces } from "./places.ts";
 import { PushJob } from "./push-job.ts";
 import { openFirst, openReadable } from "./predecessor.ts";
@@ -37,17 +38,30 @@ const DAMAGE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUP
  * everything is durable. Safe beside other pushes. Interrupted, it leaves the tags as they were, and what it stored is
  * found by the next push.
  * Errors: SOURCE_NOT_FOUND, SOURCE_UNREADABLE, SOURCE_UNSUPPORTED, SOURCE_CHANGED, PATH_INVALID, ARGUMENT_INVALID,
- * TAG_IMMUTABLE, CANCELLED, those of the store.
+ * those of openArchive, TAG_IMMUTABLE, CANCELLED, those of the store.
  */
 export async function push(engine: PushEngine, options: PushOptions): Promise<PushResult> {
   const begunMs = engine.clock.elapsedMs();
   checkOptions(options);
-  await checkPlaces(engine, options);
+  if (options.source !== STDIN_SOURCE) await checkPlaces(engine, options);
+  const archive = await openArchive(engine, options);
+  try {
+    const result = await pushSource(engine, options, archive);
+    return { ...result, seconds: (engine.clock.elapsedMs() - begunMs) / 1000 };
+  } finally {
+    await archive?.close();
+  }
+}
+
+async function pushSource(
+  engine: PushEngine,
+  options: PushOptions,
+  archive: Archive | undefined,
+): Promise<Omit<PushResult, "seconds">> {
   let useReference = true;
   for (let tries = 1; ; tries++) {
     try {
-      const result = await pushOnce(engine, options, useReference);
-      return { ...result, seconds: (engine.clock.elapsedMs() - begunMs) / 1000 };
+      return await pushOnce(engine, options, archive, useReference);
     } catch (error) {
       const code = codeOf(error);
       const isDamage = DAMAGE.has(code);
@@ -81,6 +95,7 @@ function checkNumber(what: string, value: number | undefined, min: number, max: 
 async function pushOnce(
   engine: PushEngine,
   options: PushOptions,
+  archive: Archive | undefined,
   useReference: boolean,
 ): Promise<Omit<PushResult, "seconds">> {
   const { signal, tags, publisher, dryRun, blockBytes } = options;
@@ -88,13 +103,13 @@ async function pushOnce(
   const { storeId, chunking: preset, predecessors } = await engine.ingest.prepare(tags, call);
   const predecessor = await openFirst(engine, predecessors, call);
   const chunking = options.chunking ?? preset ?? predecessor?.root.chunking ?? DEFAULT_CHUNKING;
-  const statCache = await openStatCache(engine, options, storeId);
+  const statCache = archive === undefined ? await openStatCache(engine, options, storeId) : undefined;
   const reference = useReference
     ? await chooseReference(engine, statCache, predecessor, chunking, options)
     : undefined;
   const wanted = { tags, publisher, blockBytes, dryRun, reference: reference?.version.digest };
   const session = await engine.ingest.begin(wanted, call);
-  const job = new PushJob(engine, session, { ...options, chunking, reference, statCache });
+  const job = new PushJob(engine, session, { ...options, chunking, reference, statCache, archive });
   try {
     return await job.run();
   } catch (error) {

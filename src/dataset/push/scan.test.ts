@@ -10,6 +10,7 @@ import { digestOf } from "../../format/digest.ts";
 import { noise } from "../testing/engine.ts";
 import { temporaryFolder } from "../testing/folder.ts";
 import { TEST_CHUNKING } from "../testing/version-builder.ts";
+import { folderFiles } from "./source-files.ts";
 import { SegmentScanner, type ScannedPiece, type SegmentRequest } from "./scan.ts";
 
 /** Twice the longest chunk: the least that a slot may be. */
@@ -30,7 +31,11 @@ after(() => {
 });
 
 function scannerOf(): SegmentScanner {
-  const scanner = new SegmentScanner((name) => path.join(folder.path, name), TEST_CHUNKING, memory);
+  const scanner = new SegmentScanner(
+    folderFiles((name) => path.join(folder.path, name)),
+    TEST_CHUNKING,
+    memory,
+  );
   scanners.push(scanner);
   return scanner;
 }

@@ -1,11 +1,11 @@
 /** Reads, hashes and cuts segments in shared memory. Synchronous: for the source's thread. */
 import { createHash, hash, type Hash } from "node:crypto";
-import fs from "node:fs";
 import { must } from "../../base/assert.ts";
-import { AetherError, errnoOf } from "../../base/errors.ts";
+import { AetherError } from "../../base/errors.ts";
 import { Chunker, type ChunkerMemory } from "../../format/chunker.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import { DIGEST_BYTES } from "../../format/digest.ts";
+import type { SourceFile, SourceFiles } from "./source-files.ts";
 import { changed, sourceError } from "./walk.ts";
 
 /** Times that a file which changes under the reader is read again. */
@@ -60,15 +60,14 @@ interface Read {
 }
 
 interface OpenFile {
-  readonly fd: number;
-  readonly before: fs.BigIntStats;
+  readonly file: SourceFile;
   readonly hasher: Hash;
   readBytes: number;
 }
 
 /** Scans one segment after another into slots of the shared memory. */
 export class SegmentScanner {
-  readonly #fullPath: (path: string) => string;
+  readonly #files: SourceFiles;
   readonly #bytes: Uint8Array;
   readonly #chunker: Chunker;
   readonly #averageBytes: number;
@@ -82,9 +81,8 @@ export class SegmentScanner {
   /** What the last piece left uncut. */
   #carry = { start: 0, end: 0 };
 
-  /** `fullPath` gives where a walked path lies. */
-  constructor(fullPath: (path: string) => string, chunking: ChunkingParameters, memory: ChunkerMemory) {
-    this.#fullPath = fullPath;
+  constructor(files: SourceFiles, chunking: ChunkingParameters, memory: ChunkerMemory) {
+    this.#files = files;
     this.#bytes = new Uint8Array(memory.memory.buffer);
     this.#chunker = new Chunker(chunking, memory);
     this.#averageBytes = chunking.averageBytes;
@@ -148,7 +146,7 @@ export class SegmentScanner {
 
   /** Closes what an error left open. */
   close(): void {
-    if (this.#large !== undefined) fs.closeSync(this.#large.fd);
+    this.#large?.file.close();
     this.#large = undefined;
   }
 
@@ -175,93 +173,56 @@ export class SegmentScanner {
     return { end: at, files, restarted: false };
   }
 
-  #readSmall(file: SegmentFile, at: number): ScannedFile {
+  #readSmall({ path }: SegmentFile, at: number): ScannedFile {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const fd = this.#openFile(file);
+      const file = this.#files.open(path);
       try {
-        const before = fs.fstatSync(fd, { bigint: true });
-        const size = Number(before.size);
-        if (!before.isFile() || size === 0 || size >= this.#averageBytes) throw changed(file.path);
-        const bytes = readFully(fd, this.#bytes.subarray(at, at + size));
-        if (bytes < size || !isSame(before, fs.fstatSync(fd, { bigint: true }))) continue;
-        return {
-          size,
-          mode: Number(before.mode & 0o7777n),
-          mtimeNs: before.mtimeNs,
-          digest: hash("sha256", this.#bytes.subarray(at, at + size), "hex"),
-        };
+        const { size, mode, mtimeNs } = file;
+        if (size === 0 || size >= this.#averageBytes) throw changed(path);
+        const view = this.#bytes.subarray(at, at + size);
+        if (file.read(view) < size || !file.isUnchanged()) continue;
+        return { size, mode, mtimeNs, digest: hash("sha256", view, "hex") };
       } catch (error) {
-        throw error instanceof AetherError ? error : sourceError(error, file.path, "");
+        throw error instanceof AetherError ? error : sourceError(error, path, "");
       } finally {
-        fs.closeSync(fd);
+        file.close();
       }
     }
-    throw changed(file.path);
+    throw changed(path);
   }
 
   #readLarge(segment: SegmentRequest, start: number, end: number): Read {
     const file = must(segment.files[0], "a segment has a file");
     const open = (this.#large ??= this.#openLarge(file));
-    const size = Number(open.before.size);
+    const { size, mode, mtimeNs } = open.file;
     const wanted = Math.min(end - start, size - open.readBytes);
     const view = this.#bytes.subarray(start, start + wanted);
     let bytes: number;
     try {
-      bytes = readFully(open.fd, view);
+      bytes = open.file.read(view);
     } catch (error) {
-      throw sourceError(error, file.path, "");
+      throw error instanceof AetherError ? error : sourceError(error, file.path, "");
     }
     open.hasher.update(view.subarray(0, bytes));
     open.readBytes += bytes;
     if (bytes === wanted && open.readBytes < size) return { end: start + bytes, files: [], restarted: false };
-    const after = fs.fstatSync(open.fd, { bigint: true });
+    const isWhole = bytes === wanted && open.file.isUnchanged();
     this.close();
-    if (bytes < wanted || !isSame(open.before, after)) {
+    if (!isWhole) {
       if (++this.#tries === TRIES_MAX) throw changed(file.path);
       return { end: start, files: [], restarted: true };
     }
     this.#next = 1;
-    const scanned = {
-      size,
-      mode: Number(open.before.mode & 0o7777n),
-      mtimeNs: open.before.mtimeNs,
-      digest: open.hasher.digest("hex"),
-    };
+    const scanned = { size, mode, mtimeNs, digest: open.hasher.digest("hex") };
     return { end: start + bytes, files: [scanned], restarted: false };
   }
 
-  #openLarge(file: SegmentFile): OpenFile {
-    const fd = this.#openFile(file);
-    const before = fs.fstatSync(fd, { bigint: true });
-    if (!before.isFile() || before.size < BigInt(this.#averageBytes)) {
-      fs.closeSync(fd);
-      throw changed(file.path);
+  #openLarge({ path }: SegmentFile): OpenFile {
+    const file = this.#files.open(path);
+    if (file.size < this.#averageBytes) {
+      file.close();
+      throw changed(path);
     }
-    return { fd, before, hasher: createHash("sha256"), readBytes: 0 };
+    return { file, hasher: createHash("sha256"), readBytes: 0 };
   }
-
-  #openFile(file: SegmentFile): number {
-    const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
-    try {
-      return fs.openSync(this.#fullPath(file.path), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === "ENOENT" || errno === "ELOOP" || errno === "ENOTDIR") throw changed(file.path);
-      throw sourceError(error, file.path, "");
-    }
-  }
-}
-
-function readFully(fd: number, view: Uint8Array): number {
-  let total = 0;
-  while (total < view.byteLength) {
-    const bytes = fs.readSync(fd, view, total, view.byteLength - total, null);
-    if (bytes === 0) break;
-    total += bytes;
-  }
-  return total;
-}
-
-function isSame(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
-  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }

@@ -3,11 +3,13 @@ import type { ChunkerMemory } from "../../format/chunker.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { PlainError } from "../workers/message.ts";
+import type { ArchiveFiles } from "./archive/archive-source.ts";
 import type { ScannedPiece, SegmentRequest } from "./scan.ts";
 
 /** How the thread is started. */
 export interface SourceSettings {
-  readonly source: string;
+  /** A folder or a file by its path, or an open archive. */
+  readonly source: string | ArchiveFiles;
   readonly exclude: readonly string[];
   readonly skipUnreadable: boolean;
   readonly chunking: ChunkingParameters;

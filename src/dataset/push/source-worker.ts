@@ -7,38 +7,45 @@ import type { AetherError } from "../../base/errors.ts";
 import { createPathFilter } from "../path-filter.ts";
 import { StatCacheReader, StatCacheWriter, isRacy, sameStat } from "../stat-cache.ts";
 import { plainError, type PlainError } from "../workers/message.ts";
+import { ArchivedFiles, walkArchive } from "./archive/archive-source.ts";
 import { SegmentScanner } from "./scan.ts";
+import { folderFiles } from "./source-files.ts";
 import type { SourceReply, SourceRequest, SourceSettings, WalkBatch } from "./source-messages.ts";
-import { fileTime, openRoot, sourceError, walk, type SourceRoot, type WalkedEntry } from "./walk.ts";
+import { fileTime, openRoot, sourceError, walk, type WalkedEntry } from "./walk.ts";
 
 const BATCH_ENTRIES = 2048;
 const KIND_NUMBERS = { file: 0, directory: 1, symlink: 2 } as const;
 
 class SourceThread {
   readonly #settings: SourceSettings;
-  readonly #root: SourceRoot;
   readonly #scanner: SegmentScanner;
   readonly #cache: StatCacheReader | undefined;
   readonly #nextCache: StatCacheWriter | undefined;
   readonly #walk: Generator<WalkedEntry>;
+  /** Where a walked path lies; undefined of an archive's. */
+  readonly #fullPath: ((path: string) => string) | undefined;
   #skipped: { path: string; reason: string }[] = [];
 
   constructor(settings: SourceSettings) {
     const { source, exclude, chunking, memory, statCache } = settings;
     this.#settings = settings;
-    this.#root = openRoot(source);
-    const { path, fileName } = this.#root;
-    this.#scanner = new SegmentScanner(
-      (name) => (fileName === undefined ? `${path}/${name}` : path),
-      chunking,
-      memory,
-    );
+    const filter = createPathFilter({ exclude });
+    if (typeof source === "string") {
+      const root = openRoot(source);
+      const fullPath = (path: string): string =>
+        root.fileName === undefined ? `${root.path}/${path}` : root.path;
+      this.#fullPath = fullPath;
+      this.#scanner = new SegmentScanner(folderFiles(fullPath), chunking, memory);
+      this.#walk = walk(root, filter, (path, error) => {
+        this.#skip(path, error);
+      });
+    } else {
+      this.#scanner = new SegmentScanner(new ArchivedFiles(source), chunking, memory);
+      this.#walk = walkArchive(source, filter);
+    }
     const { read, write, id } = statCache;
     this.#cache = read && new StatCacheReader(read.file, read.version);
     this.#nextCache = write === undefined ? undefined : new StatCacheWriter(write, id);
-    this.#walk = walk(this.#root, createPathFilter({ exclude }), (skippedPath, error) => {
-      this.#skip(skippedPath, error);
-    });
   }
 
   answer(request: SourceRequest): SourceReply {
@@ -105,10 +112,9 @@ class SourceThread {
 
   /** What cannot be read must be left out before segments are laid; without skipUnreadable reading will tell. */
   #mayRead(path: string): boolean {
-    if (!this.#settings.skipUnreadable) return true;
-    const full = this.#root.fileName === undefined ? `${this.#root.path}/${path}` : this.#root.path;
+    if (!this.#settings.skipUnreadable || this.#fullPath === undefined) return true;
     try {
-      fs.accessSync(full, fs.constants.R_OK);
+      fs.accessSync(this.#fullPath(path), fs.constants.R_OK);
       return true;
     } catch (cause) {
       this.#skip(path, sourceError(cause, path, ""));
