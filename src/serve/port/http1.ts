@@ -26,8 +26,6 @@ export function createHttp1(parts: PortParts): Server {
   });
   server.maxHeadersCount = limits.headersMax;
   server.timeout = limits.stallMs;
-  // A client that has sent all it wants to ask may close its half: the answer still reaches it. Not in Node's types.
-  Object.assign(server, { httpAllowHalfOpen: true });
   server.on("connection", (socket: Socket) => {
     speakers.set(socket, { connection: admit(parts, socket), last: undefined, answered: Promise.resolve() });
   });
