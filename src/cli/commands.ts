@@ -19,10 +19,12 @@ export const COMMANDS: readonly Command[] = [
     name: "push",
     takes: "<path>",
     usage: "-t REF [-t REF...] [options] PATH",
-    summary: "publish a folder or a file as a version, and point tags at it",
+    summary:
+      "publish a folder, a file or an archive (.tar, .tar.gz, .tar.zst, .zip; - for stdin) as a version, and point tags at it",
     examples: [
       "aetherfs --store file:///var/lib/data push -t maxmind:2026-11-22 -t maxmind:stable ./maxmind",
       "aetherfs push -t @acme/models:latest --exclude '*.tmp' -m 'nightly build' ./models",
+      "curl -s https://example.org/data.tar.gz | aetherfs push -t data:latest -",
     ],
     load: () => import("./push.ts"),
   },

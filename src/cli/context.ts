@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { userInfo, hostname } from "node:os";
+import type { Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Config } from "../config/schema.ts";
@@ -16,6 +17,8 @@ import { printable } from "./human.ts";
 export interface Context {
   readonly config: Config;
   readonly output: Output;
+  /** What comes in on stdin: opened when it is asked for. */
+  readonly input: () => Readable;
   /** Aborts when the user interrupts, or nobody reads the output any more. */
   readonly signal: AbortSignal;
 }

@@ -39,7 +39,8 @@ async function runCommand(words: readonly string[], signal: AbortSignal): Promis
   const { loadConfig } = await import("../config/load.ts");
   const config = await loadConfig(command.name, flags, process.env);
   const { run } = await command.load();
-  await run({ config, output: new Output(process.stdout, config.output), signal }, ...parameters);
+  const output = new Output(process.stdout, config.output);
+  await run({ config, output, input: () => process.stdin, signal }, ...parameters);
 }
 
 function reportError(words: readonly string[], error: unknown): void {

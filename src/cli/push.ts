@@ -1,5 +1,5 @@
 import { AetherError } from "../base/errors.ts";
-import type { PushOptions, PushResult } from "../dataset/contract.ts";
+import { STDIN_SOURCE, type PushOptions, type PushResult } from "../dataset/contract.ts";
 import { tagOf } from "../dataset/tag-changes.ts";
 import { checkChunking, DEFAULT_CHUNKING, type ChunkingParameters } from "../format/chunking.ts";
 import { formatDigest } from "../format/digest.ts";
@@ -19,11 +19,13 @@ export async function run(context: Context, source: string): Promise<void> {
   }
   const options: PushOptions = {
     source,
+    ...(source === STDIN_SOURCE ? { input: context.input() } : {}),
     tags,
     ...annotationsOf(context),
     ...chunkingOf(context),
     ...(config.blockSize === undefined ? {} : { blockBytes: config.blockSize }),
     ...(config.compression === undefined ? {} : { compressionLevel: config.compression }),
+    ...(config.spoolLimit === undefined ? {} : { spoolBytes: config.spoolLimit }),
     exclude: config.exclude,
     dryRun: config.dryRun,
     rehash: config.rehash,

@@ -1,4 +1,5 @@
 /** What the engine's operations take and give. The result names of push, pull and diff are a contract with users. */
+import type { Readable } from "node:stream";
 import type { ChunkingParameters } from "../format/chunking.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
@@ -27,6 +28,9 @@ export interface OperationOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** The source of a push that stands for its input. */
+export const STDIN_SOURCE = "-";
+
 /** What a push takes. */
 export interface PushOptions extends OperationOptions {
   /**
@@ -34,8 +38,8 @@ export interface PushOptions extends OperationOptions {
    * .tar.gz, .tgz, .tar.zst, .tzst, .zip), see docs/archives.md.
    */
   readonly source: string;
-  /** Bytes of the archive "-": a tar, as it is or with gzip or zstd, or a zip. */
-  readonly input?: AsyncIterable<Uint8Array>;
+  /** The archive "-": a tar, as it is or with gzip or zstd, or a zip. The push closes it. */
+  readonly input?: Readable;
   /** Temporary space that an archive may take, in bytes; undefined: half of what is free. */
   readonly spoolBytes?: number;
   /** Tags to set, all to the same version; the first names the predecessor. */

@@ -12,12 +12,12 @@ import {
 import { digestOf } from "../../format/digest.ts";
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from "../../format/block.ts";
 import { makeFolders } from "../../store/make-folders.ts";
-import type { PushOptions, PushResult } from "../contract.ts";
+import { STDIN_SOURCE, type PushOptions, type PushResult } from "../contract.ts";
 import type { PushEngine } from "../engine.ts";
 import { removeAbandoned, statCacheVersion } from "../stat-cache.ts";
 import { checkAnnotations } from "../tags.ts";
 import type { Version } from "../version/version.ts";
-import { STDIN_SOURCE, openArchive, type Archive } from "./archive/archive.ts";
+import { openArchive, type Archive } from "./archive/archive.ts";
 import { checkPlaces } from "./places.ts";
 import { PushJob } from "./push-job.ts";
 import { openFirst, openReadable } from "./predecessor.ts";

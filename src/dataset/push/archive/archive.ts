@@ -1,11 +1,11 @@
 /** An archive as the source of a push: docs/archives.md. */
 import { createReadStream } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
-import { Readable } from "node:stream";
+import { Readable, addAbortSignal } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { AetherError } from "../../../base/errors.ts";
 import { MiB } from "../../../base/limits.ts";
-import type { PushOptions } from "../../contract.ts";
+import { STDIN_SOURCE, type PushOptions } from "../../contract.ts";
 import type { ReadEngine } from "../../engine.ts";
 import { createPathFilter } from "../../path-filter.ts";
 import { sourceError } from "../walk.ts";
@@ -24,9 +24,6 @@ import { Spool, type SpoolFile } from "./spool.ts";
 import { readTar } from "./tar.ts";
 import { readZip } from "./zip.ts";
 
-/** The source that stands for PushOptions.input. */
-export const STDIN_SOURCE = "-";
-
 const READ_BYTES = MiB;
 
 /** An archive that is listed, and unpacked where it must be. */
@@ -42,7 +39,7 @@ export interface Archive {
  * Opens the source of a push when it is an archive: by the name of a file, or "-" for an archive in `input`. Undefined
  * for any other source. A plain tar file is read where it lies; all else is unpacked into temporary files.
  * Errors: SOURCE_UNREADABLE, SOURCE_UNSUPPORTED, PATH_INVALID, LIMIT_EXCEEDED, SPACE_EXHAUSTED, CONFIG_INVALID,
- * ARGUMENT_INVALID, CANCELLED.
+ * ARGUMENT_INVALID, CANCELLED. On an error `input` is closed.
  */
 export async function openArchive(engine: ReadEngine, options: PushOptions): Promise<Archive | undefined> {
   const { source, input } = options;
@@ -55,15 +52,32 @@ export async function openArchive(engine: ReadEngine, options: PushOptions): Pro
     );
   }
   if (!isStream && (named === undefined || !(await isFile(source)))) return undefined;
-  const spool = await Spool.open(engine.cacheDir, engine.random, options.spoolBytes);
+  try {
+    return await openWith(
+      await Spool.open(engine.cacheDir, engine.random, options.spoolBytes),
+      options,
+      named,
+    );
+  } catch (error) {
+    input?.destroy();
+    throw options.signal?.aborted === true ? (options.signal.reason as Error) : error;
+  }
+}
+
+async function openWith(
+  spool: Spool,
+  options: PushOptions,
+  named: ArchiveKind | undefined,
+): Promise<Archive> {
+  const { source, input } = options;
   const opener = new ArchiveOpener(spool, options);
   try {
-    return isStream && input !== undefined
-      ? await opener.openStream(input)
-      : await opener.openFile(source, named);
+    return await (source === STDIN_SOURCE && input !== undefined
+      ? opener.openStream(input)
+      : opener.openFile(source, named));
   } catch (error) {
     await opener.close();
-    throw options.signal?.aborted === true ? (options.signal.reason as Error) : error;
+    throw error;
   }
 }
 
@@ -101,12 +115,14 @@ class ArchiveOpener {
       throw sourceError(cause, path, "the archive");
     }
     const kind = kindByContent(head) ?? named ?? "tar";
-    return this.#open(kind, this.#handle);
+    return this.#open(kind, this.#handle, path);
   }
 
   /** Opens an archive that comes as a stream. */
-  async openStream(input: AsyncIterable<Uint8Array>): Promise<Archive> {
-    const { head, bytes } = await beheaded(input);
+  async openStream(input: Readable): Promise<Archive> {
+    const { signal } = this.#options;
+    if (signal !== undefined) addAbortSignal(signal, input);
+    const { head, bytes } = await beheaded(received(input, STDIN_SOURCE));
     const kind = kindByContent(head);
     if (kind === undefined) throw unknownKind(head);
     const file = await this.#spool.createFile();
@@ -115,7 +131,7 @@ class ArchiveOpener {
         this.#options.signal?.throwIfAborted();
         await file.append(piece);
       }
-      return this.#open(kind, file.handle);
+      return this.#open(kind, file.handle, STDIN_SOURCE);
     }
     await this.#readTar(spooled(unpacked(bytes, kind), file), file.handle);
     return this.#finish(file.handle, await ctimeOf(file.handle));
@@ -127,15 +143,15 @@ class ArchiveOpener {
     await this.#spool.close();
   }
 
-  async #open(kind: ArchiveKind, archive: FileHandle): Promise<Archive> {
+  async #open(kind: ArchiveKind, archive: FileHandle, path: string): Promise<Archive> {
     if (kind === "tar") {
       const ctimeNs = await ctimeOf(archive);
-      await this.#readTar(readAll(archive), archive);
+      await this.#readTar(readAll(archive, path), archive);
       return this.#finish(archive, ctimeNs);
     }
     const content = await this.#spool.createFile();
     if (kind === "zip") await readZip(archive.fd, content, this.#members, this.#options.signal);
-    else await this.#readTar(spooled(unpacked(readAll(archive), kind), content), content.handle);
+    else await this.#readTar(spooled(unpacked(readAll(archive, path), kind), content), content.handle);
     return this.#finish(content.handle, await ctimeOf(content.handle));
   }
 
@@ -146,7 +162,10 @@ class ArchiveOpener {
   async #finish(content: FileHandle, contentCtimeNs: bigint): Promise<Archive> {
     const catalog = await this.#spool.createFile();
     const writer = new CatalogWriter(catalog);
-    for (const entry of this.#index.entries()) await writer.add(entry);
+    for (const entry of this.#index.entries()) {
+      this.#options.signal?.throwIfAborted();
+      await writer.add(entry);
+    }
     await writer.finish();
     return {
       files: { content: content.fd, contentCtimeNs, catalog: catalog.handle.fd },
@@ -160,8 +179,24 @@ async function ctimeOf(file: FileHandle): Promise<bigint> {
   return (await file.stat({ bigint: true })).ctimeNs;
 }
 
-function readAll(file: FileHandle): AsyncIterable<Uint8Array> {
-  return createReadStream("", { fd: file, autoClose: false, start: 0, highWaterMark: READ_BYTES });
+function readAll(file: FileHandle, path: string): AsyncIterable<Uint8Array> {
+  return received(
+    createReadStream("", { fd: file, autoClose: false, start: 0, highWaterMark: READ_BYTES }),
+    path,
+  );
+}
+
+/** The stream's bytes. Errors: SOURCE_UNREADABLE; what it is aborted with. */
+async function* received(stream: Readable, path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of stream) yield piece as Uint8Array;
+  } catch (cause) {
+    throw isAbort(cause) ? cause : sourceError(cause, path, "the archive");
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof AetherError || (error instanceof Error && error.name === "AbortError");
 }
 
 /** The first bytes, and all of them. */
@@ -199,7 +234,7 @@ async function* unpacked(bytes: AsyncIterable<Uint8Array>, kind: ArchiveKind): A
   try {
     yield* source.pipe(decoder) as AsyncIterable<Uint8Array>;
   } catch (cause) {
-    if (cause instanceof AetherError) throw cause;
+    if (isAbort(cause)) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     const message = `the archive's ${kind} compression is damaged or truncated: ${why}`;
     throw new AetherError("SOURCE_UNREADABLE", message, { cause });
