@@ -26,13 +26,19 @@ export interface BlockInfo {
   readonly bytes: number;
 }
 
+/** Options of reading a range. */
+export interface ReadRangeOptions extends CallOptions {
+  /** At least as long as the range: a store may read into it, and the result is its beginning then. */
+  readonly into?: Uint8Array;
+}
+
 /** Reading bytes of blocks that plans name. Nothing is verified here: the chunk digests above do that. */
 export interface RangeReader {
   /**
-   * The block's bytes, or exactly those of `range`. The result is the caller's own.
+   * The block's bytes, or exactly those of `range`. The result is the caller's own, also where it lies in `into`.
    * Errors: OBJECT_MISSING; RANGE_INVALID when it ends outside of the block; STORE_UNAVAILABLE.
    */
-  read(block: Digest, range?: ByteRange, options?: CallOptions): Promise<Uint8Array>;
+  read(block: Digest, range?: ByteRange, options?: ReadRangeOptions): Promise<Uint8Array>;
 }
 
 /** Reading blocks. Nothing is verified here: see layers/verified-store.ts and the chunk digests above. */

@@ -2,7 +2,13 @@ import type { ByteRange } from "../base/byte-range.ts";
 import { AetherError } from "../base/errors.ts";
 import { GiB } from "../base/limits.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
-import type { BlockInfo, CallOptions, PrunableBlockStore, StoreFeatures } from "./block-store.ts";
+import type {
+  BlockInfo,
+  CallOptions,
+  PrunableBlockStore,
+  ReadRangeOptions,
+  StoreFeatures,
+} from "./block-store.ts";
 import { blockKey, BLOCKS, parseDigestKey } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 
@@ -21,7 +27,7 @@ export class ObjectBlockStore implements PrunableBlockStore {
     return this.#objects.features;
   }
 
-  async read(block: Digest, range?: ByteRange, options: CallOptions = {}): Promise<Uint8Array> {
+  async read(block: Digest, range?: ByteRange, options: ReadRangeOptions = {}): Promise<Uint8Array> {
     const key = blockKey(block);
     const bytes =
       range === undefined

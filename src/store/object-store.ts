@@ -3,7 +3,7 @@
  * all drivers: object-block-store.ts and object-dataset-store.ts.
  */
 import type { ByteRange } from "../base/byte-range.ts";
-import type { CallOptions, StoreFeatures } from "./block-store.ts";
+import type { CallOptions, ReadRangeOptions, StoreFeatures } from "./block-store.ts";
 import type { Revised, Revision } from "./dataset-store.ts";
 import type { Key, KeyPrefix } from "./keys.ts";
 
@@ -45,7 +45,7 @@ export interface ObjectStore {
    * Bytes of an object that never changes (it was added, not put), or undefined when there is no such object.
    * Errors: RANGE_INVALID.
    */
-  getRange(key: Key, range: ByteRange, options?: CallOptions): Promise<Uint8Array | undefined>;
+  getRange(key: Key, range: ByteRange, options?: ReadRangeOptions): Promise<Uint8Array | undefined>;
   /** The size in bytes, or undefined. */
   stat(key: Key, options?: CallOptions): Promise<number | undefined>;
 

@@ -124,6 +124,16 @@ function rangeTests(factory: StoreFactory): void {
       );
     }));
 
+  test("a range, read into memory of the caller's, equals the slice, and leaves the rest as it is", () =>
+    onStore(factory, async ({ store: { blocks } }) => {
+      const { digest, content } = blockOf(6);
+      await blocks.put(digest, [content]);
+      const into = new Uint8Array(200).fill(7);
+      const read = await blocks.read(digest, { start: 10, end: 110 }, { into });
+      assert.deepEqual(Buffer.from(read), Buffer.from(content.subarray(10, 110)));
+      assert.deepEqual(into.subarray(100), new Uint8Array(100).fill(7));
+    }));
+
   test("a range past the end, read, is RANGE_INVALID", () =>
     onStore(factory, async ({ store: { blocks } }) => {
       const { digest, content } = blockOf(7);

@@ -7,7 +7,7 @@ import type { Clock } from "../../../base/clock.ts";
 import { AetherError, errnoOf } from "../../../base/errors.ts";
 import type { Random } from "../../../base/random.ts";
 import { digestOf } from "../../../format/digest.ts";
-import type { CallOptions, StoreFeatures } from "../../block-store.ts";
+import type { CallOptions, ReadRangeOptions, StoreFeatures } from "../../block-store.ts";
 import type { Revised, Revision } from "../../dataset-store.ts";
 import { STORE_ROOT, type Key, type KeyPrefix } from "../../keys.ts";
 import type { ListOptions, ObjectInfo, ObjectStore, ReadOptions } from "../../object-store.ts";
@@ -83,11 +83,11 @@ class DiskObjectStore implements ObjectStore {
     return value === undefined ? undefined : { value, revision: revisionOf(value) };
   }
 
-  getRange(key: Key, range: ByteRange, options?: CallOptions): Promise<Uint8Array | undefined> {
+  getRange(key: Key, range: ByteRange, options?: ReadRangeOptions): Promise<Uint8Array | undefined> {
     return this.#reading(async () => {
       options?.signal?.throwIfAborted();
       return this.#descriptors.use(this.#path(key), ({ handle, bytes }) =>
-        this.#readExactly(handle, checkRange(range, bytes), key),
+        this.#readExactly(handle, checkRange(range, bytes), key, options?.into),
       );
     });
   }
@@ -259,10 +259,14 @@ class DiskObjectStore implements ObjectStore {
     return undefined;
   }
 
-  async #readExactly(handle: FileHandle, range: ByteRange, key: Key): Promise<Uint8Array> {
-    const { start, end } = range;
+  async #readExactly(
+    handle: FileHandle,
+    { start, end }: ByteRange,
+    key: Key,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     // Not from the shared pool: the caller may transfer it to a worker.
-    const bytes = Buffer.allocUnsafeSlow(end - start);
+    const bytes = into?.subarray(0, end - start) ?? Buffer.allocUnsafeSlow(end - start);
     let done = 0;
     while (done < bytes.byteLength) {
       const { bytesRead } = await handle.read(bytes, done, bytes.byteLength - done, start + done);
