@@ -1,7 +1,7 @@
 /** Files over HTTP: `/fs/[@scope/]name/TAG/path`. */
 import { AetherError } from "../../base/errors.ts";
 import { resolve } from "../../dataset/resolve.ts";
-import { ChunkReader } from "../../dataset/version/chunk-reader.ts";
+import { StreamReader } from "../../dataset/read/stream-reader.ts";
 import { formatDigest } from "../../format/digest.ts";
 import {
   sendMethodNotAllowed,
@@ -35,10 +35,13 @@ export function createFs(services: Services): HttpHandler {
 class Fs {
   readonly #services: Services;
   readonly #versions: Versions;
+  readonly #reader: StreamReader;
 
   constructor(services: Services) {
     this.#services = services;
     this.#versions = new Versions(services.engine);
+    const isLocal = services.engine.store.blocks.features.folder !== undefined;
+    this.#reader = new StreamReader(services.engine, { isLocal });
   }
 
   async answer(request: HttpRequest, response: HttpResponse): Promise<void> {
@@ -74,7 +77,7 @@ class Fs {
       const { entry, start } = placed;
       if (isFolder) throw noFolder(path);
       const read = (range: { start: number; end: number }): AsyncIterable<Uint8Array> =>
-        new ChunkReader(engine, version).readRange(start + range.start, start + range.end);
+        this.#reader.read(version, { start: start + range.start, end: start + range.end });
       await sendFile(request, response, { entry, cacheControl, nowMs: engine.clock.nowMs(), read });
     } else if (!isFolder) {
       redirectToFolder(request, response, path === "" ? (tag ?? formatDigest(version.digest)) : path);

@@ -1,0 +1,194 @@
+/** Reading ranges of versions again and again, for many at once. */
+import { must } from "../../base/assert.ts";
+import type { ByteRange } from "../../base/byte-range.ts";
+import { codeOf, type ErrorCode } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
+import { Gate } from "../../store/layers/gate.ts";
+import type { ReadEngine } from "../engine.ts";
+import { ChunkReader } from "../version/chunk-reader.ts";
+import { spansOf } from "../version/chunks.ts";
+import { walkLeaves, type Leaf } from "../version/leaves.ts";
+import { LoadingCache } from "../version/loading-cache.ts";
+import { topRef, type Version } from "../version/version.ts";
+import { Buffers } from "./buffers.ts";
+import { follows, piecesOf, type Piece } from "./pieces.ts";
+import { RawVerifier } from "./raw-verifier.ts";
+
+/** Shares of the engine's memory: decoded pieces that are kept, and buffers under way. */
+const DECODED_SHARE = 1 / 4;
+const BUFFERS_SHARE = 1 / 4;
+/** Pieces whose places are kept: some 200 bytes each when they are verified. */
+const PIECES_MAX = 65_536;
+/** What one reader reads ahead, unless memory is scarce. */
+const AHEAD_MAX = 3;
+const WAITING_MAX = 65_536;
+
+/** What reading says of bytes that may have been written elsewhere meanwhile. */
+const ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "RANGE_INVALID"]);
+
+/** Bytes to give, and what takes their memory back. */
+interface Loaded {
+  readonly bytes: Uint8Array;
+  readonly release: () => void;
+}
+
+/** A leaf page of chunks, cut into pieces. */
+interface Segment {
+  readonly key: string;
+  /** Where it begins in the version's stream. */
+  readonly origin: number;
+  readonly leaf: Leaf;
+  readonly pieces: readonly Piece[];
+}
+
+/**
+ * Reads ranges of streams for many readers, with memory of its own. Every chunk is verified. What was decoded is kept for
+ * a while; what is stored raw on a disk of this machine is verified when it is read first, and then taken as it is.
+ */
+export class StreamReader {
+  readonly #engine: ReadEngine;
+  readonly #isLocal: boolean;
+  readonly #verifier: RawVerifier;
+  readonly #decoding: Gate;
+  readonly #pieces = new LoadingCache<readonly Piece[]>(PIECES_MAX, (pieces) => 1 + pieces.length);
+  readonly #decoded: LoadingCache<Uint8Array>;
+  readonly #buffers: Buffers;
+
+  /** `isLocal`: the engine's store lies on a disk of this machine. */
+  constructor(engine: ReadEngine, { isLocal }: { readonly isLocal: boolean }) {
+    const { memoryBytes, pool } = engine;
+    this.#engine = engine;
+    this.#isLocal = isLocal;
+    this.#verifier = new RawVerifier(engine);
+    this.#decoding = new Gate({ callsMax: pool.threads + 2, bytesMax: 64 * MiB, waitersMax: WAITING_MAX });
+    this.#decoded = new LoadingCache(memoryBytes * DECODED_SHARE, (bytes) => bytes.byteLength);
+    this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
+  }
+
+  /**
+   * The bytes of a range of the version's stream, which lies in it. Each piece holds only until the next is asked for:
+   * its memory is used again. Errors: those of ChunkReader.readRange.
+   */
+  async *read(version: Version, range: ByteRange): AsyncGenerator<Uint8Array> {
+    const ahead: Promise<Loaded>[] = [];
+    try {
+      for await (const { loading } of this.#loads(version, range)) {
+        // Seen again when its turn comes; until then a failure is no unhandled one.
+        loading.catch(() => undefined);
+        ahead.push(loading);
+        while (ahead.length >= (this.#buffers.isScarce ? 1 : AHEAD_MAX)) yield* giveFirst(ahead);
+      }
+      while (ahead.length > 0) yield* giveFirst(ahead);
+    } finally {
+      for (const left of await Promise.allSettled(ahead)) {
+        if (left.status === "fulfilled") left.value.release();
+      }
+    }
+  }
+
+  /** Begins to load one part of the range after another. */
+  async *#loads(version: Version, range: ByteRange): AsyncGenerator<{ readonly loading: Promise<Loaded> }> {
+    if (range.start === range.end) return;
+    const isOutside = (child: { readonly bytes: number }, at: { readonly bytes: number }): boolean =>
+      at.bytes + child.bytes <= range.start || at.bytes >= range.end;
+    for await (const leaf of walkLeaves(version, topRef(version, "chunks"), isOutside)) {
+      const segment = await this.#segmentOf(version, leaf);
+      const { origin, pieces } = segment;
+      const end = Math.min(range.end - origin, pieces.at(-1)?.end ?? 0);
+      let at = Math.max(range.start - origin, 0);
+      let index = 0;
+      while (at < end) {
+        while (must(pieces[index], "pieces cover their leaf").end <= at) index++;
+        const { loading, stop } = this.#begin(version, segment, index, { start: at, end });
+        yield { loading };
+        at = stop;
+      }
+    }
+  }
+
+  async #segmentOf(version: Version, leaf: Leaf): Promise<Segment> {
+    const { digest } = leaf.ref;
+    // The plan of an inline page is the version's own.
+    const key = version.pages.isInline(digest) ? `${version.digest}:${digest}` : digest;
+    const pieces = await this.#pieces.get(key, () =>
+      piecesOf(version, spansOf(leaf.page, { digest, items: leaf.items, bytes: leaf.bytes })),
+    );
+    return { key, origin: leaf.bytes, leaf, pieces };
+  }
+
+  /** Begins with the piece that holds `wanted.start`; `stop` is how far that goes. */
+  #begin(
+    version: Version,
+    segment: Segment,
+    index: number,
+    wanted: ByteRange,
+  ): { readonly loading: Promise<Loaded>; readonly stop: number } {
+    const piece = must(segment.pieces[index], "the index is a piece's");
+    const { start } = wanted;
+    const { raw } = piece;
+    if (raw === undefined || !this.#isLocal) {
+      const stop = Math.min(piece.end, wanted.end);
+      return { loading: this.#decode(version, segment, piece, { start, end: stop }), stop };
+    }
+    const buffer = this.#buffers.take(wanted.end - start);
+    const limit = Math.min(wanted.end, start + buffer.byteLength);
+    const run = [piece];
+    for (const next of segment.pieces.slice(index + 1)) {
+      if (next.start >= limit || !follows(raw, next.start - piece.start, next.raw)) break;
+      run.push(next);
+    }
+    const stop = Math.min(limit, run.at(-1)?.end ?? limit);
+    return { loading: this.#readRaw(version, segment, run, { start, end: stop }, buffer), stop };
+  }
+
+  async #decode(version: Version, { key }: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
+    const { start, end, spans } = piece;
+    const decode = (): Promise<Uint8Array> =>
+      new ChunkReader(this.#engine, version).read(must(spans, "only raw pieces lose their chunks"));
+    const bytes = await this.#decoded.get(`${key}:${start}`, () => this.#decoding.run(end - start, decode));
+    return { bytes: bytes.subarray(part.start - start, part.end - start), release: () => undefined };
+  }
+
+  /** A part of pieces that lie one after another. */
+  async #readRaw(
+    version: Version,
+    segment: Segment,
+    run: readonly Piece[],
+    part: ByteRange,
+    buffer: Buffer,
+  ): Promise<Loaded> {
+    const release = (): void => {
+      this.#buffers.give(buffer);
+    };
+    try {
+      await Promise.all(run.map((piece) => this.#verifier.verify(piece)));
+      const first = must(run[0], "a run has a piece");
+      const { block, offset } = must(first.raw, "it is stored raw");
+      const start = offset + part.start - first.start;
+      const range = { start, end: start + part.end - part.start };
+      return { bytes: await this.#engine.store.blocks.read(block, range, { into: buffer }), release };
+    } catch (error) {
+      release();
+      if (!ELSEWHERE.has(codeOf(error))) throw error;
+      const { key, leaf, origin } = segment;
+      this.#pieces.remove(key);
+      version.plans.forget(leaf.ref.digest);
+      version.plans.forget(version.digest);
+      const again: Uint8Array[] = [];
+      const reader = new ChunkReader(this.#engine, version);
+      for await (const bytes of reader.readRange(origin + part.start, origin + part.end)) again.push(bytes);
+      return { bytes: Buffer.concat(again), release: () => undefined };
+    }
+  }
+}
+
+async function* giveFirst(ahead: Promise<Loaded>[]): AsyncGenerator<Uint8Array> {
+  const loading = ahead.shift();
+  if (loading === undefined) return;
+  const { bytes, release } = await loading;
+  try {
+    yield bytes;
+  } finally {
+    release();
+  }
+}
