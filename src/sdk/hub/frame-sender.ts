@@ -1,4 +1,4 @@
-/** A session's frames on their way to the hub, a few bodies at a time. */
+/** A session's frames on their way to the hub: one body is under way while the next one fills. */
 import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
@@ -7,8 +7,6 @@ import type { CallOptions } from "../../store/block-store.ts";
 import { FrameBody } from "./frame-body.ts";
 import type { HubConnection } from "./hub-connection.ts";
 
-/** Bodies under way, while another fills. */
-const SENT_MAX = 2;
 /** A body is sent at this size, though the hub may take larger ones. */
 const BODY_BYTES = 4 * MiB;
 const PATH = "/bulk/v1/frames";
@@ -19,7 +17,7 @@ export class FrameSender {
   readonly #session: string;
   readonly #bodyBytesMax: number;
   readonly #free: FrameBody[] = [];
-  readonly #sending = new Set<Promise<void>>();
+  #sending: Promise<void> = Promise.resolve();
   #filling: FrameBody | undefined;
   #sequence = 0;
   #sentBytes = 0;
@@ -57,7 +55,7 @@ export class FrameSender {
 
   /** Waits until nothing is under way. */
   async settle(): Promise<void> {
-    await Promise.allSettled(this.#sending);
+    await this.#sending;
   }
 
   #begin(bytes = Math.min(BODY_BYTES, this.#bodyBytesMax)): FrameBody {
@@ -82,20 +80,19 @@ export class FrameSender {
   }
 
   async #send(options: CallOptions, isReused = true): Promise<void> {
-    while (this.#sending.size >= SENT_MAX) await Promise.race(this.#sending);
+    // The hub takes a session's bodies in the order of their numbers.
+    await this.#sending;
     this.#throwFailure();
     const body = must(this.#filling, "there is something to send");
     this.#filling = undefined;
     this.#sequence++;
-    const sending = this.#post(body.bytes(), options)
+    this.#sending = this.#post(body.bytes(), options)
       .then(() => {
         if (isReused) this.#free.push(body);
       })
       .catch((error: unknown) => {
         this.#failure ??= { error };
-      })
-      .finally(() => this.#sending.delete(sending));
-    this.#sending.add(sending);
+      });
   }
 
   async #post(body: Uint8Array, { signal }: CallOptions): Promise<void> {
