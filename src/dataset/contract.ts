@@ -10,9 +10,10 @@ export interface TagReference {
   readonly tag: Tag;
 }
 
-/** How far an operation is. Numbers only grow; totals may grow while the source is still being walked. */
+/** How far an operation is. Numbers only grow, but for those of "unpack", after which they begin anew; totals may grow while
+ * the source is still being walked. */
 export interface Progress {
-  readonly phase: "walk" | "read" | "fetch" | "publish" | "verify";
+  readonly phase: "unpack" | "walk" | "read" | "fetch" | "publish" | "verify";
   readonly files: number;
   readonly bytes: number;
   /** Bytes in all, or undefined while nobody knows. */

@@ -93,8 +93,9 @@ export class ArchiveIndex {
     }
   }
 
+  /** Gives its space back. May be called again. */
   close(): void {
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   #addParents(path: string): void {

@@ -1,30 +1,25 @@
 /** An archive as the source of a push: docs/archives.md. */
-import { createReadStream } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
-import { Readable, addAbortSignal } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { addAbortSignal, type Readable } from "node:stream";
+import type { Clock } from "../../../base/clock.ts";
 import { AetherError } from "../../../base/errors.ts";
-import { MiB } from "../../../base/limits.ts";
 import { STDIN_SOURCE, type PushOptions } from "../../contract.ts";
 import type { ReadEngine } from "../../engine.ts";
 import { createPathFilter } from "../../path-filter.ts";
 import { sourceError } from "../walk.ts";
 import { ArchiveIndex } from "./archive-index.ts";
+import { HEAD_BYTES, kindByContent, kindByName, type ArchiveKind } from "./archive-kind.ts";
 import type { ArchiveFiles } from "./archive-source.ts";
-import {
-  HEAD_BYTES,
-  foreignCompression,
-  kindByContent,
-  kindByName,
-  type ArchiveKind,
-} from "./archive-kind.ts";
+import { beheaded, readAll, received, spooled, unknownKind, unpacked } from "./archive-stream.ts";
 import { CatalogWriter } from "./catalog.ts";
 import { Members } from "./members.ts";
-import { Spool, type SpoolFile } from "./spool.ts";
+import { Spool } from "./spool.ts";
 import { readTar } from "./tar.ts";
 import { readZip } from "./zip.ts";
 
-const READ_BYTES = MiB;
+/** Members that skipUnreadable may leave out: each one is listed. */
+const SKIPPED_MAX = 100_000;
+const PROGRESS_INTERVAL_MS = 50;
 
 /** An archive that is listed, and unpacked where it must be. */
 export interface Archive {
@@ -52,32 +47,17 @@ export async function openArchive(engine: ReadEngine, options: PushOptions): Pro
     );
   }
   if (!isStream && (named === undefined || !(await isFile(source)))) return undefined;
+  let opener: ArchiveOpener | undefined;
   try {
-    return await openWith(
-      await Spool.open(engine.cacheDir, engine.random, options.spoolBytes),
-      options,
-      named,
-    );
-  } catch (error) {
-    input?.destroy();
-    throw options.signal?.aborted === true ? (options.signal.reason as Error) : error;
-  }
-}
-
-async function openWith(
-  spool: Spool,
-  options: PushOptions,
-  named: ArchiveKind | undefined,
-): Promise<Archive> {
-  const { source, input } = options;
-  const opener = new ArchiveOpener(spool, options);
-  try {
-    return await (source === STDIN_SOURCE && input !== undefined
+    const spool = await Spool.open(engine.cacheDir, engine.random, options.spoolBytes);
+    opener = new ArchiveOpener(spool, engine.clock, options);
+    return await (isStream && input !== undefined
       ? opener.openStream(input)
       : opener.openFile(source, named));
   } catch (error) {
-    await opener.close();
-    throw error;
+    input?.destroy();
+    await opener?.close();
+    throw options.signal?.aborted === true ? (options.signal.reason as Error) : error;
   }
 }
 
@@ -87,19 +67,25 @@ async function isFile(path: string): Promise<boolean> {
 
 class ArchiveOpener {
   readonly #spool: Spool;
+  readonly #clock: Clock;
   readonly #options: PushOptions;
   readonly #index: ArchiveIndex;
   readonly #members: Members;
   readonly #skipped: { path: string; reason: string }[] = [];
   #handle: FileHandle | undefined;
 
-  constructor(spool: Spool, options: PushOptions) {
+  constructor(spool: Spool, clock: Clock, options: PushOptions) {
     const { exclude = [], skipUnreadable = false } = options;
     this.#spool = spool;
+    this.#clock = clock;
     this.#options = options;
     this.#index = new ArchiveIndex(spool);
     this.#members = new Members(this.#index, createPathFilter({ exclude }), (path, error) => {
       if (!skipUnreadable) throw error;
+      if (this.#skipped.length === SKIPPED_MAX) {
+        const message = `more than ${SKIPPED_MAX} members of the archive cannot be in a dataset: exclude them`;
+        throw new AetherError("LIMIT_EXCEEDED", message, { cause: error });
+      }
       this.#skipped.push({ path, reason: error.message });
     });
   }
@@ -156,7 +142,23 @@ class ArchiveOpener {
   }
 
   #readTar(bytes: AsyncIterable<Uint8Array>, content: FileHandle): Promise<void> {
-    return readTar(bytes, content.fd, this.#members, this.#options.signal);
+    return readTar(this.#counted(bytes), content.fd, this.#members, this.#options.signal);
+  }
+
+  /** Reports progress of what goes through it. */
+  async *#counted(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const { onProgress } = this.#options;
+    let bytes = 0;
+    let reportedMs = 0;
+    for await (const piece of pieces) {
+      bytes += piece.byteLength;
+      const nowMs = this.#clock.elapsedMs();
+      if (nowMs - reportedMs >= PROGRESS_INTERVAL_MS) {
+        reportedMs = nowMs;
+        onProgress?.({ phase: "unpack", files: 0, bytes, totalBytes: undefined, reusedBytes: 0 });
+      }
+      yield piece;
+    }
   }
 
   async #finish(content: FileHandle, contentCtimeNs: bigint): Promise<Archive> {
@@ -167,6 +169,7 @@ class ArchiveOpener {
       await writer.add(entry);
     }
     await writer.finish();
+    this.#index.close();
     return {
       files: { content: content.fd, contentCtimeNs, catalog: catalog.handle.fd },
       skipped: this.#skipped,
@@ -177,85 +180,4 @@ class ArchiveOpener {
 
 async function ctimeOf(file: FileHandle): Promise<bigint> {
   return (await file.stat({ bigint: true })).ctimeNs;
-}
-
-function readAll(file: FileHandle, path: string): AsyncIterable<Uint8Array> {
-  return received(
-    createReadStream("", { fd: file, autoClose: false, start: 0, highWaterMark: READ_BYTES }),
-    path,
-  );
-}
-
-/** The stream's bytes. Errors: SOURCE_UNREADABLE; what it is aborted with. */
-async function* received(stream: Readable, path: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const piece of stream) yield piece as Uint8Array;
-  } catch (cause) {
-    throw isAbort(cause) ? cause : sourceError(cause, path, "the archive");
-  }
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof AetherError || (error instanceof Error && error.name === "AbortError");
-}
-
-/** The first bytes, and all of them. */
-async function beheaded(
-  input: AsyncIterable<Uint8Array>,
-): Promise<{ readonly head: Buffer; readonly bytes: AsyncIterable<Uint8Array> }> {
-  const pieces = input[Symbol.asyncIterator]();
-  let head = Buffer.alloc(0);
-  while (head.byteLength < HEAD_BYTES) {
-    const next = await pieces.next();
-    if (next.done === true) break;
-    head = Buffer.concat([head, next.value]);
-  }
-  return { head: head.subarray(0, HEAD_BYTES), bytes: rejoined(head, pieces) };
-}
-
-async function* rejoined(head: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield head;
-    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
-  } finally {
-    await rest.return?.();
-  }
-}
-
-/** The archive without its compression. Errors: SOURCE_UNREADABLE. */
-async function* unpacked(bytes: AsyncIterable<Uint8Array>, kind: ArchiveKind): AsyncGenerator<Uint8Array> {
-  if (kind === "tar") {
-    yield* bytes;
-    return;
-  }
-  const decoder = kind === "gzip" ? createGunzip() : createZstdDecompress();
-  const source = Readable.from(bytes);
-  source.on("error", (error) => decoder.destroy(error));
-  try {
-    yield* source.pipe(decoder) as AsyncIterable<Uint8Array>;
-  } catch (cause) {
-    if (isAbort(cause)) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `the archive's ${kind} compression is damaged or truncated: ${why}`;
-    throw new AetherError("SOURCE_UNREADABLE", message, { cause });
-  } finally {
-    source.destroy();
-    decoder.destroy();
-  }
-}
-
-async function* spooled(bytes: AsyncIterable<Uint8Array>, file: SpoolFile): AsyncGenerator<Uint8Array> {
-  for await (const piece of bytes) {
-    await file.append(piece);
-    yield piece;
-  }
-}
-
-function unknownKind(head: Buffer): AetherError {
-  const program = foreignCompression(head);
-  const message =
-    program === undefined
-      ? "what comes in is no archive that is known: a tar (as it is, or with gzip or zstd) or a zip is wanted"
-      : `what comes in is compressed with ${program}, which is not supported: send it through ${program} -dc first`;
-  return new AetherError("SOURCE_UNSUPPORTED", message);
 }

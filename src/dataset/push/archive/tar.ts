@@ -13,6 +13,7 @@ const MTIME_AT = 136;
 const MTIME_END = 148;
 const NANOS = 1_000_000_000n;
 const MODE_MASK = 0o7777;
+const BYTELESS_TYPES: ReadonlySet<string> = new Set(["link", "symlink", "directory", "fifo"]);
 
 /** Options that tar-stream takes besides those that its types say: v7 archives, and names as bytes. */
 const OPTIONS: object = { allowUnknownFormat: true, filenameEncoding: "latin1" };
@@ -61,6 +62,10 @@ function addMember(header: Header, offset: number, blocks: TarBlocks, members: M
   const typeFlag = String.fromCharCode(block[TYPE_AT] ?? 0);
   const isSparse = typeFlag === "S" || Object.keys(pax).some((key) => key.startsWith("GNU.sparse."));
   if (isSparse) throw unsupported(path, "is a sparse file: make the archive without --sparse");
+  // Programs differ on where the next member then begins.
+  if (BYTELESS_TYPES.has(type) && size > 0) {
+    throw unsupported(path, "has bytes of its own, but is no file: make the archive anew");
+  }
   if (typeFlag === "M") throw unsupported(path, "goes on from another volume: join the volumes first");
   const mtimeNs = mtimeOf(pax["mtime"], header.mtime, block);
   if (mtimeNs === undefined || !Number.isSafeInteger(mode)) {
@@ -89,7 +94,7 @@ function memberOf(
     case "symlink":
       return { ...base, kind: "symlink", target };
     case "link":
-      return size > 0 ? "it is a hard link with bytes of its own" : { ...base, kind: "link", target };
+      return { ...base, kind: "link", target };
     case "fifo":
       return "it is a pipe";
     case "character-device":

@@ -5,7 +5,7 @@ import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { decodeUtf8, equalBytes } from "../../../base/bytes.ts";
 import { AetherError } from "../../../base/errors.ts";
 import { TARGET_BYTES_MAX } from "../../../format/entry.ts";
-import type { Member, Members } from "./members.ts";
+import type { Members } from "./members.ts";
 import type { SpoolFile } from "./spool.ts";
 
 /** APPNOTE.TXT §4.4.2.2: systems whose archives have modes, Unix and macOS. */
@@ -20,6 +20,8 @@ const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 const UNICODE_PATH = 0x7075;
 
+type Kind = "file" | "directory" | "symlink";
+
 /**
  * Adds all members of the zip archive in an open file, and unpacks their bytes into `content`. Errors: SOURCE_UNREADABLE
  * for a damaged or truncated archive; those of Members and of the spool.
@@ -33,47 +35,71 @@ export async function readZip(
   try {
     // Names stay bytes: yauzl's decoding turns what is not UTF-8 into something else.
     const zip = await yauzl.fromFdPromise(fd, { decodeStrings: false });
-    for await (const entry of zip.eachEntry()) {
-      signal?.throwIfAborted();
-      await addMember(zip, entry, content, members);
-    }
+    const unpacker = new Unpacker(zip, content, members, signal);
+    for await (const entry of zip.eachEntry()) await unpacker.addMember(entry);
   } catch (error) {
     throw zipError(error);
   }
 }
 
-async function addMember(zip: ZipFile, entry: Entry, content: SpoolFile, members: Members): Promise<void> {
-  const path = nameOf(entry);
-  if (path === undefined) {
-    members.refuse(entry.fileNameRaw.toString("latin1"), "its name is not UTF-8");
-    return;
+class Unpacker {
+  readonly #zip: ZipFile;
+  readonly #content: SpoolFile;
+  readonly #members: Members;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(zip: ZipFile, content: SpoolFile, members: Members, signal: AbortSignal | undefined) {
+    this.#zip = zip;
+    this.#content = content;
+    this.#members = members;
+    this.#signal = signal;
   }
-  const unixMode = UNIX_SYSTEMS.has(entry.versionMadeBy >>> 8) ? entry.externalFileAttributes >>> 16 : 0;
-  const kind = kindOf(path, unixMode);
-  const milliseconds = entry.getLastModDate({ timezone: "UTC" }).getTime();
-  const reason = faultOf(entry, path, kind, milliseconds);
-  if (reason !== undefined || kind === undefined) {
-    members.refuse(path, reason ?? "it is a device, a pipe or a socket");
-    return;
+
+  async addMember(entry: Entry): Promise<void> {
+    this.#signal?.throwIfAborted();
+    const path = nameOf(entry);
+    if (path === undefined) {
+      this.#members.refuse(entry.fileNameRaw.toString("latin1"), "its name is not UTF-8");
+      return;
+    }
+    const unixMode = UNIX_SYSTEMS.has(entry.versionMadeBy >>> 8) ? entry.externalFileAttributes >>> 16 : 0;
+    const kind = kindOf(path, unixMode);
+    const milliseconds = entry.getLastModDate({ timezone: "UTC" }).getTime();
+    const reason = faultOf(entry, path, kind, milliseconds);
+    if (reason !== undefined || kind === undefined) {
+      this.#members.refuse(path, reason ?? "it is a device, a pipe or a socket");
+      return;
+    }
+    const header = await this.#zip.readLocalFileHeaderPromise(entry);
+    const isSameName = equalBytes(header.fileName, entry.fileNameRaw);
+    if (!isSameName || header.compressionMethod !== entry.compressionMethod) {
+      throw damaged(`its two headers of ${JSON.stringify(path.slice(0, 200))} differ`);
+    }
+    const offset = this.#content.length;
+    const target = await this.#unpack(entry, path, kind);
+    if (target === undefined) {
+      this.#members.refuse(path, "its target is not UTF-8");
+      return;
+    }
+    const mtimeNs = BigInt(Math.round(milliseconds)) * 1_000_000n;
+    const base = { path, kind, mtimeNs, target, mode: modeOf(kind, unixMode), offset: 0, size: 0 };
+    this.#members.add(kind === "file" ? { ...base, offset, size: entry.uncompressedSize } : base);
   }
-  const header = await zip.readLocalFileHeaderPromise(entry);
-  if (
-    !equalBytes(header.fileName, entry.fileNameRaw) ||
-    header.compressionMethod !== entry.compressionMethod
-  ) {
-    throw damaged(`its two headers of ${JSON.stringify(path.slice(0, 200))} differ`);
+
+  /** Puts a file's bytes into the content; gives a symlink's target, "" for all else, undefined when it is not UTF-8. */
+  async #unpack(entry: Entry, path: string, kind: Kind): Promise<string | undefined> {
+    const parts: Buffer[] = [];
+    let crc = 0;
+    const stream: Readable = await this.#zip.openReadStreamPromise(entry);
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      this.#signal?.throwIfAborted();
+      crc = crc32(piece, crc);
+      if (kind === "symlink") parts.push(piece);
+      else await this.#content.append(piece);
+    }
+    if (crc !== entry.crc32) throw damaged(`${JSON.stringify(path.slice(0, 200))} does not match its CRC-32`);
+    return decodeUtf8(Buffer.concat(parts));
   }
-  const offset = content.length;
-  const bytes = await unpack(zip, entry, path, kind === "symlink" ? undefined : content);
-  const target = kind === "symlink" ? decodeUtf8(bytes) : "";
-  if (target === undefined) {
-    members.refuse(path, "its target is not UTF-8");
-    return;
-  }
-  const mtimeNs = BigInt(Math.round(milliseconds)) * 1_000_000n;
-  const base = { path, kind, mtimeNs, target, mode: modeOf(kind, unixMode), offset: 0, size: 0 };
-  const member: Member = kind === "file" ? { ...base, offset, size: entry.uncompressedSize } : base;
-  members.add(member);
 }
 
 /** APPNOTE.TXT §4.6.9: the Unicode path stands before the name, when it is about that name. */
@@ -90,7 +116,7 @@ function nameOf(entry: Entry): string | undefined {
 }
 
 /** Undefined for what is neither a file, a folder nor a symlink. */
-function kindOf(path: string, unixMode: number): "file" | "directory" | "symlink" | undefined {
+function kindOf(path: string, unixMode: number): Kind | undefined {
   if (path.endsWith("/")) return "directory";
   switch (unixMode & TYPE_MASK) {
     case 0:
@@ -105,7 +131,7 @@ function kindOf(path: string, unixMode: number): "file" | "directory" | "symlink
   }
 }
 
-function modeOf(kind: "file" | "directory" | "symlink", unixMode: number): number {
+function modeOf(kind: Kind, unixMode: number): number {
   if (unixMode !== 0) return unixMode & MODE_MASK;
   return kind === "directory" ? FOLDER_MODE : FILE_MODE;
 }
@@ -125,25 +151,6 @@ function faultOf(
   if (kind === "directory" && entry.uncompressedSize > 0) return "it is a folder with bytes of its own";
   if (kind === "symlink" && entry.uncompressedSize > TARGET_BYTES_MAX) return "its target is too long";
   return undefined;
-}
-
-/** The bytes of a member: given back when there is no `content` to put them into. */
-async function unpack(
-  zip: ZipFile,
-  entry: Entry,
-  path: string,
-  content: SpoolFile | undefined,
-): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let crc = 0;
-  const stream: Readable = await zip.openReadStreamPromise(entry);
-  for await (const piece of stream as AsyncIterable<Buffer>) {
-    crc = crc32(piece, crc);
-    if (content === undefined) parts.push(piece);
-    else await content.append(piece);
-  }
-  if (crc !== entry.crc32) throw damaged(`${JSON.stringify(path.slice(0, 200))} does not match its CRC-32`);
-  return Buffer.concat(parts);
 }
 
 function damaged(why: string, cause?: unknown): AetherError {
