@@ -22,6 +22,8 @@ export const BLOCK_BYTES_MIN = MiB;
 export const BLOCK_BYTES_MAX = 256 * MiB;
 /** Frames of a block at most: a producer begins a new block then. */
 export const BLOCK_FRAMES_MAX = 16_384;
+/** A frame's stored bytes at most. */
+const STORED_BYTES_MAX = CHUNK_BYTES_MAX * 2;
 /** Chunks of a delta frame at most. */
 export const FRAME_CHUNKS_MAX = 512;
 /** A block's object at most: the payload limit, one more frame, and the index. */
@@ -148,7 +150,7 @@ export function decodeIndex(header: Uint8Array, tail: Uint8Array, blockBytes: nu
 function decodeFrameInfo(bytes: Uint8Array): FrameInfo {
   const reader = new WireReader(bytes, "a block's frame");
   const codec = reader.uint(1, CODECS.delta) as Codec;
-  const storedBytes = reader.uint(2, CHUNK_BYTES_MAX * 2);
+  const storedBytes = reader.uint(2, STORED_BYTES_MAX);
   const digests = reader.bytes(3);
   const lengths = reader.packed(4, FRAME_CHUNKS_MAX);
   const base = decodeBase(reader);
@@ -157,8 +159,18 @@ function decodeFrameInfo(bytes: Uint8Array): FrameInfo {
   const isPage = reader.uint(11, 1) === 1;
   reader.end();
   const frame = { codec, storedBytes, digests, lengths, base, depth, decodeBytes, isPage };
+  return checkFrameInfo(frame);
+}
+
+/** The frame, when a block's index may describe it (docs/format.md §5.1, §5.2). Errors: OBJECT_INVALID. */
+export function checkFrameInfo(frame: FrameInfo): FrameInfo {
+  const { codec, storedBytes, digests, lengths, base, isPage } = frame;
   const isSound =
     storedBytes > 0 &&
+    storedBytes <= STORED_BYTES_MAX &&
+    lengths.length <= FRAME_CHUNKS_MAX &&
+    (base?.lengths.length ?? 0) <= DELTA_BASES_MAX &&
+    (base?.bytes ?? 0) <= DELTA_BYTES_MAX &&
     arePaired(digests, lengths, isPage ? PAGE_BYTES_MAX : CHUNK_BYTES_MAX) &&
     (codec === CODECS.delta ? isSoundDelta(frame) : isSoundPlain(frame));
   if (!isSound) throw new AetherError("OBJECT_INVALID", "a block's index describes an impossible frame");

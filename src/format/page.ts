@@ -156,6 +156,24 @@ export function decodePage(bytes: Uint8Array, kind: TreeKind, level: number): Pa
   return page;
 }
 
+/** What a page's bytes say that it is; not that they are sound. Errors: OBJECT_INVALID. */
+export function identifyPage(bytes: Uint8Array): { readonly kind: TreeKind; readonly level: number } {
+  if (bytes.byteLength > PAGE_BYTES_MAX) throw invalid(`it has ${bytes.byteLength} bytes`);
+  const reader = new WireReader(bytes, "a manifest's page");
+  const number = reader.uint(1);
+  const kind = KINDS.find((name) => TREE_KINDS[name] === number);
+  if (kind === undefined) throw invalid("it is of no known kind");
+  return { kind, level: reader.uint(2, TREE_LEVELS_MAX) };
+}
+
+/** The one encoding of a page: what a producer's bytes are compared with. */
+export function encodePage(page: Page): Uint8Array {
+  if ("children" in page) return encodeInnerPage(page.kind, page.level, page.children);
+  if (page.kind === "entries") return encodeEntryPage(page.entries);
+  return page.kind === "times" ? encodeTimePage(page.times) : encodeChunkPage(page.chunks);
+}
+
+const KINDS = ["entries", "times", "chunks"] as const;
 const LEAF_DECODERS = { entries: decodeEntries, times: decodeTimes, chunks: decodeChunks } as const;
 
 function decodeEntries(reader: WireReader): Page {

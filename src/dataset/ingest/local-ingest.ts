@@ -38,22 +38,43 @@ class LocalIngest implements Ingest {
     return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors };
   }
 
-  async begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
-    const { publisher, dryRun, reference, tags } = session;
-    const { domain } = await sharedSettings(this.#engine, tags, options);
-    const index = new ChunkIndex(indexFile(this.#engine, domain));
-    const blockBytes = blockBytesFor(this.#engine, session.blockBytes);
-    const parts = { domain, publisher, blockBytes, dryRun, reference };
-    const local = new LocalSession(this.#engine, index, parts);
-    try {
-      await syncIndex(index, this.#engine.store.blocks, domain, options);
-      await local.begin(options);
-      return local;
-    } catch (error) {
-      await local.abort();
-      throw error;
-    }
+  begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
+    return beginLocalSession(this.#engine, session, options);
   }
+}
+
+/**
+ * Begins a session on the engine's own store, in blocks that its memory allows. Errors: FEATURE_UNSUPPORTED when the tags
+ * lie in several domains; those of the store.
+ */
+export async function beginLocalSession(
+  engine: Engine,
+  session: SessionOptions,
+  options: CallOptions,
+): Promise<LocalSession> {
+  const { publisher, dryRun, reference, tags } = session;
+  const domain = await domainOf(engine, tags, options);
+  const index = new ChunkIndex(indexFile(engine, domain));
+  const blockBytes = blockBytesFor(engine, session.blockBytes);
+  const parts = { domain, publisher, blockBytes, dryRun, reference };
+  const local = new LocalSession(engine, index, parts);
+  try {
+    await syncIndex(index, engine.store.blocks, domain, options);
+    await local.begin(options);
+    return local;
+  } catch (error) {
+    await local.abort();
+    throw error;
+  }
+}
+
+/** The domain in which all the tags lie. Errors: FEATURE_UNSUPPORTED when they lie in several; those of the store. */
+export async function domainOf(
+  engine: Engine,
+  tags: readonly TagReference[],
+  options: CallOptions,
+): Promise<string> {
+  return (await sharedSettings(engine, tags, options)).domain;
 }
 
 /** The engine, able to push to its own store. */

@@ -5,6 +5,7 @@ import { DIGEST_BYTES, digestFromBytes, digestOf, type Digest } from "../../form
 import { DEFAULT_COMPRESSION_LEVEL, encodePlain } from "../../format/frame.ts";
 import { decodeRoot, encodeManifest } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
+import type { Plan } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { commitTag } from "../tags.ts";
@@ -12,7 +13,7 @@ import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
 import { BlockPacker, joinDigests, type SealedBlock } from "./block-packer.ts";
-import type { ChunkIndex } from "./chunk-index.ts";
+import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
@@ -37,14 +38,17 @@ export interface LocalSessionOptions {
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalSession implements IngestSession {
   readonly #engine: Engine;
+  readonly #domain: string;
   readonly #index: ChunkIndex;
   readonly #plans: PlanMaker;
   readonly #planWriter: PlanWriter;
   readonly #packer: BlockPacker;
   readonly #lease: Lease;
   readonly #dryRun: boolean;
-  /** Chunks that were declared missing, until their block is sealed. */
+  /** Chunks that were declared missing or put, until their block is stored. */
   readonly #promised = new Set<Digest>();
+  /** Of those, the ones that were put. */
+  readonly #packed = new Set<Digest>();
   readonly #puts = new Set<Promise<void>>();
   #storedBytes = 0;
   #manifestBytes = 0;
@@ -54,6 +58,7 @@ export class LocalSession implements IngestSession {
   constructor(engine: Engine, index: ChunkIndex, options: LocalSessionOptions) {
     const { store, clock, random } = engine;
     this.#engine = engine;
+    this.#domain = options.domain;
     this.#index = index;
     this.#plans = new PlanMaker(index, new BlockIndexes(store.blocks));
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
@@ -67,6 +72,21 @@ export class LocalSession implements IngestSession {
   /** Makes the first claim: to be awaited before anything of the store is relied on. */
   async begin(options: CallOptions): Promise<void> {
     if (!this.#dryRun) await this.#lease.store(options);
+  }
+
+  /** The domain that the session's chunks lie in. */
+  get domain(): string {
+    return this.#domain;
+  }
+
+  /** Where a chunk or page lies that was stored; undefined of others, those that were just put among them. */
+  find(digest: Digest): ChunkLocation | undefined {
+    return this.#index.find(digest);
+  }
+
+  /** Where chunks that were stored lie, with all that decoding them takes. Errors: OBJECT_MISSING. */
+  async planOf(digests: readonly Digest[], options: CallOptions): Promise<Plan> {
+    return (await this.#plans.make("items", digests, options)).plan;
   }
 
   async missing(digests: readonly Digest[], options: CallOptions = {}): Promise<readonly boolean[]> {
@@ -87,7 +107,8 @@ export class LocalSession implements IngestSession {
   }
 
   async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    if (await this.#promise(page.digest, options)) {
+    const isMissing = await this.#promise(page.digest, options);
+    if (isMissing || (this.#promised.has(page.digest) && !this.#packed.has(page.digest))) {
       const { codec, stored } = encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
       const info = {
         codec,
@@ -112,6 +133,7 @@ export class LocalSession implements IngestSession {
     await this.#sealAndSend(options);
     await this.#settle();
     await this.#writePlans(options);
+    if (!this.#dryRun) this.#planWriter.checkDone(this.#promised);
     await this.#putManifest(version, publication, options);
     const moved = this.#dryRun
       ? publication.tags.map(() => false)
@@ -173,6 +195,10 @@ export class LocalSession implements IngestSession {
   async #pack(info: FrameInfo, stored: Uint8Array, options: CallOptions): Promise<void> {
     if (this.#packer.isFull(stored.byteLength)) await this.#sealAndSend(options);
     this.#packer.add(info, stored);
+    for (const digest of splitDigests(info.digests)) {
+      this.#promised.add(digest);
+      this.#packed.add(digest);
+    }
   }
 
   /** Starts the block's way to the store, if there is one; waits while too many are on it. */
@@ -201,7 +227,10 @@ export class LocalSession implements IngestSession {
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
     for (const frame of sealed.frames)
-      for (const digest of splitDigests(frame.digests)) this.#promised.delete(digest);
+      for (const digest of splitDigests(frame.digests)) {
+        this.#promised.delete(digest);
+        this.#packed.delete(digest);
+      }
     await this.#writePlans(options);
   }
 

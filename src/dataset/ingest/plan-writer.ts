@@ -74,6 +74,15 @@ export class PlanWriter {
     throw new AetherError("OBJECT_CONFLICT", "a plan is being written by too many at once: try again");
   }
 
+  /** That every plan was written. Errors: OBJECT_MISSING when one waits for something that never came. */
+  checkDone(promised: ReadonlySet<Digest>): void {
+    const lacking = this.#pending.flatMap((plan) => plan.items).find((digest) => promised.has(digest));
+    if (lacking === undefined) return;
+    throw new AetherError("OBJECT_MISSING", `sha256:${lacking} was asked for and never came: put it before`, {
+      data: { digest: `sha256:${lacking}` },
+    });
+  }
+
   /** Bytes written, or undefined when somebody else wrote the plan first. */
   async #tryWrite({ key, covers, items }: PendingPlan, options: CallOptions): Promise<number | undefined> {
     const { datasets, plans } = this.#parts;

@@ -1,7 +1,9 @@
 /** The sessions of a hub's producers. */
+import type { Digest } from "../../format/digest.ts";
+import type { FrameInfo } from "../../format/block.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
-import type { IngestSession, IngestStart, SessionOptions } from "./ingest.ts";
+import type { IngestStart, Publication, Published, SessionOptions } from "./ingest.ts";
 
 /** What a producer knows a session by. */
 export interface BegunSession {
@@ -10,14 +12,64 @@ export interface BegunSession {
   readonly ttlSeconds: number;
 }
 
+/** A frame as a producer sends it: nothing in it is known to be true. */
+export interface ReceivedFrame {
+  readonly codec: FrameInfo["codec"];
+  /** Of the chunks that it holds, in order: digests of 32 bytes one after another, and lengths in bytes. */
+  readonly digests: Uint8Array;
+  readonly lengths: readonly number[];
+  readonly stored: Uint8Array;
+  /** Of a delta frame: it was encoded against `bytes` from `offset` of these chunks' concatenation. */
+  readonly base:
+    { readonly digests: Uint8Array; readonly offset: number; readonly bytes: number } | undefined;
+}
+
+/** What a producer publishes a version with: `base` is a version that the manifest object may be encoded against. */
+export interface HubPublication extends Omit<Publication, "base"> {
+  readonly base: Digest | undefined;
+}
+
+/**
+ * A producer's session on a hub, which trusts nothing that it is given. Calls may overlap; they are answered one after
+ * another. Frames and pages come in bodies, each kind numbered 0, 1, 2, …: one that was taken already is answered again
+ * and not taken again. A body that fails ends nothing, but what it left out may be missing later.
+ * Errors of every call: SESSION_LOST when the session has ended.
+ */
+export interface HubSession {
+  /** As IngestSession.missing; tells only of the session's domain. */
+  missing(digests: readonly Digest[], options: CallOptions): Promise<readonly boolean[]>;
+  /** As IngestSession.canBase. */
+  canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions): Promise<boolean>;
+  /**
+   * Takes frames once each was decoded, and each chunk found to have its digest. Their bytes are the caller's again when
+   * it resolves. Errors: OBJECT_CORRUPT when a frame does not decode or has other chunks; OBJECT_INVALID when it breaks
+   * docs/format.md §5.1; OBJECT_MISSING when a base is not there; ARGUMENT_INVALID when a number was left out; those of
+   * the store.
+   */
+  putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<void>;
+  /**
+   * Takes encoded pages, children before parents. Errors: OBJECT_INVALID, MANIFEST_UNSAFE when one is malformed;
+   * ARGUMENT_INVALID when a number was left out; those of the store.
+   */
+  putPages(sequence: number, pages: readonly Uint8Array[], options: CallOptions): Promise<void>;
+  /**
+   * As IngestSession.publish, after everything was checked that the root names. Asked again with the same root it gives
+   * the same answer, for as long as the session would have lived. Errors: OBJECT_MISSING, OBJECT_INVALID, MANIFEST_UNSAFE,
+   * TAG_IMMUTABLE, ACCESS_DENIED when a tag lies in another domain than the session; those of the store.
+   */
+  publish(publication: HubPublication, options: CallOptions): Promise<Published>;
+  /** As IngestSession.abort. */
+  abort(): Promise<void>;
+}
+
 /** Sessions by their ids: each ends by publish, abort, or when nothing is heard of it. */
 export interface IngestSessions {
   /** As Ingest.prepare. */
   prepare(tags: readonly TagReference[], options: CallOptions): Promise<IngestStart>;
   /** As Ingest.begin; waits while too many are under way. Errors: LIMIT_EXCEEDED when too many wait. */
   begin(session: SessionOptions, options: CallOptions): Promise<BegunSession>;
-  /** The session, which lives on from now. `put` verifies what it is given. Errors: SESSION_LOST. */
-  use(id: string): IngestSession;
+  /** The session, which lives on from now. Errors: SESSION_LOST. */
+  use(id: string): HubSession;
   /** Ends all of them. */
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import { cutFile, probeChunks } from "./cut-task.ts";
 import { decodeUnit } from "./decode-task.ts";
 import { inspectPaths } from "./inspect-task.ts";
 import { finishPaths, listStrangers, placePaths, removePaths } from "./place-task.ts";
+import { verifyPlain, verifyUnit } from "./verify-task.ts";
 import { finishFile, writeFiles } from "./write-task.ts";
 
 /** A task's output, and the buffers in it that move to the caller. */
@@ -17,6 +18,8 @@ export interface TaskResult<T> {
 export const TASKS = {
   encodeFrames,
   decodeUnit,
+  verifyPlain,
+  verifyUnit,
   inspectPaths,
   cutFile,
   probeChunks,

@@ -1,0 +1,209 @@
+/** Frames as producers send them, held against what they say of themselves. docs/format.md §5.1 */
+import { must } from "../../base/assert.ts";
+import { AetherError } from "../../base/errors.ts";
+import { GiB, MiB } from "../../base/limits.ts";
+import { BLOCK_FRAMES_MAX, checkFrameInfo } from "../../format/block.ts";
+import { DIGEST_BYTES, digestFromBytes, formatDigest, type Digest } from "../../format/digest.ts";
+import { CODECS, DELTA_BASES_MAX } from "../../format/frame.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { Engine } from "../engine.ts";
+import { fetchFrames } from "../version/block-ranges.ts";
+import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
+import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
+import type { IngestFrame } from "./ingest.ts";
+import type { LocalSession } from "./local-session.ts";
+import type { ReceivedFrame } from "./sessions.ts";
+
+/** What the frames of one body decode to at most. */
+const BODY_DECODED_BYTES_MAX = GiB;
+/** What is decoded in one task: little enough that the sessions take turns. */
+const TASK_BYTES = MiB;
+
+/** Checks frames in the engine's threads. */
+export class FrameCheck {
+  readonly #engine: Engine;
+  readonly #local: LocalSession;
+
+  /** Bases are looked for in the session's domain alone. */
+  constructor(engine: Engine, local: LocalSession) {
+    this.#engine = engine;
+    this.#local = local;
+  }
+
+  /**
+   * The frames, in order, once each was decoded and all its chunks found to have their digests. Frames whose bytes lie in
+   * a shared buffer are not copied. Errors: those of HubSession.putFrames.
+   */
+  async check(received: readonly ReceivedFrame[], options: CallOptions): Promise<readonly IngestFrame[]> {
+    if (received.length > BLOCK_FRAMES_MAX) {
+      throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${BLOCK_FRAMES_MAX} frames`);
+    }
+    const frames = shared(received).map((frame) => this.#checkForm(frame));
+    const decodedBytes = frames.reduce((sum, frame) => sum + decodedBytesOf(frame), 0);
+    if (decodedBytes > BODY_DECODED_BYTES_MAX) {
+      const limit = `the frames of one body decode to at most ${BODY_DECODED_BYTES_MAX} bytes`;
+      throw new AetherError("LIMIT_EXCEEDED", `${limit}: send fewer`);
+    }
+    const plain = frames.filter((frame) => frame.base === undefined);
+    const tasks = [
+      ...groups(plain).map((group) => () => this.#verifyPlain(group, options)),
+      ...groups(frames.filter((frame) => frame.base !== undefined)).map(
+        (group) => () => this.#verifyDeltas(group, options),
+      ),
+    ];
+    await this.#runAll(tasks);
+    return frames;
+  }
+
+  /** As many at a time as there are threads. */
+  async #runAll(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+    let next = 0;
+    const work = async (): Promise<void> => {
+      for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await task();
+    };
+    const width = Math.min(this.#engine.pool.threads, tasks.length);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: width }, () =>
+        work().catch((error: unknown) => {
+          next = tasks.length;
+          throw error;
+        }),
+      ),
+    );
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  }
+
+  #checkForm({ codec, digests, lengths, stored, base }: ReceivedFrame): IngestFrame {
+    const isDelta = codec === CODECS.delta;
+    const withLengths = base === undefined ? undefined : { ...base, lengths: this.#lengthsOf(base.digests) };
+    checkFrameInfo({
+      codec,
+      storedBytes: stored.byteLength,
+      digests,
+      lengths,
+      base: withLengths,
+      // What these come to is told when the frame is packed.
+      depth: isDelta ? 1 : 0,
+      decodeBytes: isDelta ? sum(lengths) : 0,
+      isPage: false,
+    });
+    const chunks = lengths.map((length, index) => ({
+      digest: digestFromBytes(digests, index * DIGEST_BYTES),
+      length,
+    }));
+    return { codec, chunks, stored, base: withLengths };
+  }
+
+  #lengthsOf(digests: Uint8Array): number[] {
+    const count = digests.byteLength / DIGEST_BYTES;
+    if (!Number.isInteger(count) || count === 0 || count > DELTA_BASES_MAX) {
+      throw new AetherError("OBJECT_INVALID", `a delta frame has from 1 to ${DELTA_BASES_MAX} bases`);
+    }
+    return splitDigests(digests).map((digest) => {
+      const location = this.#local.find(digest);
+      if (location !== undefined) return location.chunkBytes;
+      throw new AetherError("OBJECT_MISSING", `a base is not there: ${formatDigest(digest)}`, {
+        data: { digest: formatDigest(digest) },
+      });
+    });
+  }
+
+  async #verifyPlain(frames: readonly IngestFrame[], { signal }: CallOptions): Promise<void> {
+    const numbers = new Uint32Array(frames.length * PLAIN_FRAME_FIELDS);
+    const digests = new Uint8Array(frames.length * DIGEST_BYTES);
+    for (const [index, { codec, stored, chunks }] of frames.entries()) {
+      const chunk = must(chunks[0], "a plain frame holds one chunk");
+      numbers.set([codec, stored.byteOffset, stored.byteLength, chunk.length], index * PLAIN_FRAME_FIELDS);
+      digests.set(Buffer.from(chunk.digest, "hex"), index * DIGEST_BYTES);
+    }
+    const memory = must(frames[0], "a group has a frame").stored.buffer;
+    const transfer = [numbers.buffer, digests.buffer];
+    await this.#engine.pool.run("verifyPlain", { memory, frames: numbers, digests }, { transfer, signal });
+  }
+
+  /** Bases are fetched as a reader would; each delta frame is decoded after them. */
+  async #verifyDeltas(group: readonly IngestFrame[], options: CallOptions): Promise<void> {
+    const unit = new UnitBuilder<never>(() => undefined);
+    const dictionaries: { first: number; end: number }[] = [];
+    for (const { base } of group) {
+      const { digests, lengths } = must(base, "a delta frame has a base");
+      const plan = await this.#local.planOf(splitDigests(digests), options);
+      const first = unit.chunks.length;
+      for (const [index, digest] of splitDigests(digests).entries()) {
+        unit.add({ digest, bytes: lengths[index], plan, place: must(plan.places[index], "a place each") });
+      }
+      dictionaries.push({ first, end: unit.chunks.length });
+    }
+    const fetched = await fetchFrames(this.#engine.store.blocks, unit.frames, options);
+    const frames: UnitFrame[] = [...unit.frames];
+    const chunks: { digest: Digest; frame: number; offset: number; bytes: number }[] = [];
+    for (const [index, frame] of group.entries()) {
+      const { first, end } = must(dictionaries[index], "a dictionary each");
+      const pieces = unit.chunks.slice(first, end).map((chunk) => {
+        if ("local" in chunk) throw new AetherError("INTERNAL", "no base is at hand");
+        return { frame: chunk.frame, offset: chunk.offset, bytes: must(chunk.bytes, "its length was given") };
+      });
+      const { offset, bytes } = must(frame.base, "a delta frame has a base");
+      let at = 0;
+      for (const { digest, length } of frame.chunks) {
+        chunks.push({ digest, frame: frames.length, offset: at, bytes: length });
+        at += length;
+      }
+      const { codec, stored } = frame;
+      const dictionary = { pieces, offset, bytes };
+      const block = must(unit.frames[0], "a base lies in a frame").block;
+      frames.push({ block, offset: 0, storedBytes: stored.byteLength, codec, decodedBytes: at, dictionary });
+    }
+    const stored = [...fetched.stored, ...group.map((frame) => frame.stored)];
+    const transfer = fetched.ranges.map((range) => range.buffer);
+    const input = { frames, chunks, stored, locals: [] };
+    await this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal });
+  }
+}
+
+/** The frames with their bytes in one shared buffer, where threads see them. */
+function shared(frames: readonly ReceivedFrame[]): readonly ReceivedFrame[] {
+  const buffer = frames[0]?.stored.buffer;
+  const isShared =
+    buffer instanceof SharedArrayBuffer && frames.every((frame) => frame.stored.buffer === buffer);
+  if (isShared) return frames;
+  const memory = new Uint8Array(
+    new SharedArrayBuffer(frames.reduce((all, frame) => all + frame.stored.byteLength, 0)),
+  );
+  let end = 0;
+  return frames.map((frame) => {
+    memory.set(frame.stored, end);
+    end += frame.stored.byteLength;
+    return { ...frame, stored: memory.subarray(end - frame.stored.byteLength, end) };
+  });
+}
+
+/** Neighbours that decode to about TASK_BYTES together. */
+function groups(frames: readonly IngestFrame[]): IngestFrame[][] {
+  const all: IngestFrame[][] = [];
+  let bytes = TASK_BYTES;
+  for (const frame of frames) {
+    if (bytes >= TASK_BYTES) {
+      all.push([]);
+      bytes = 0;
+    }
+    must(all.at(-1), "a group was begun").push(frame);
+    bytes += decodedBytesOf(frame);
+  }
+  return all;
+}
+
+function decodedBytesOf(frame: IngestFrame): number {
+  return sum(frame.chunks.map((chunk) => chunk.length));
+}
+
+function sum(lengths: readonly number[]): number {
+  return lengths.reduce((all, length) => all + length, 0);
+}
+
+/** Digests that stand one after another; the length is the caller's to check. */
+export function splitDigests(joined: Uint8Array): Digest[] {
+  return Array.from({ length: joined.byteLength / DIGEST_BYTES }, (_, index) =>
+    digestFromBytes(joined, index * DIGEST_BYTES),
+  );
+}

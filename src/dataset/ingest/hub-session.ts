@@ -1,0 +1,180 @@
+/** One producer's session on a hub. */
+import { AetherError } from "../../base/errors.ts";
+import { digestOf, type Digest } from "../../format/digest.ts";
+import { DELTA_BASES_MAX } from "../../format/frame.ts";
+import { decodeManifestObject, type ManifestBase } from "../../format/manifest.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { Engine } from "../engine.ts";
+import { loadBundle } from "../version/manifest-source.ts";
+import { Traffic } from "../version/traffic.ts";
+import { FrameCheck } from "./frame-check.ts";
+import type { Published } from "./ingest.ts";
+import { domainOf } from "./local-ingest.ts";
+import type { LocalSession } from "./local-session.ts";
+import { PageCheck } from "./page-check.ts";
+import type { HubPublication, HubSession, ReceivedFrame } from "./sessions.ts";
+
+/** Calls of one session that may be under way. */
+const CALLS_MAX = 64;
+
+/** What a session works with. */
+export interface ProducerSessionParts {
+  readonly engine: Engine;
+  readonly local: LocalSession;
+  /** Versions that the producer may build on. */
+  readonly predecessors: readonly Digest[];
+  /** Called once, when the session has ended, but for repeating its answer. */
+  readonly onEnd: (published: boolean) => void;
+}
+
+/** A session that verifies all it is given, and takes it in order. */
+export class ProducerSession implements HubSession {
+  readonly #parts: ProducerSessionParts;
+  readonly #frames: FrameCheck;
+  readonly #pages: PageCheck;
+  readonly #ended = new AbortController();
+  /** Bodies taken of each kind. */
+  readonly #taken = { frames: 0, pages: 0 };
+  #last: Promise<unknown> = Promise.resolve();
+  #calls = 0;
+  #result: { readonly root: Digest; readonly published: Published } | undefined;
+  #ending: Promise<void> | undefined;
+
+  constructor(parts: ProducerSessionParts) {
+    this.#parts = parts;
+    this.#frames = new FrameCheck(parts.engine, parts.local);
+    this.#pages = new PageCheck(parts.engine, parts.local);
+  }
+
+  /** Whether a call is under way. */
+  get isBusy(): boolean {
+    return this.#calls > 0;
+  }
+
+  missing(digests: readonly Digest[], options: CallOptions): Promise<readonly boolean[]> {
+    return this.#call(options, (call) => this.#parts.local.missing(digests, call));
+  }
+
+  canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions): Promise<boolean> {
+    if (bases.length === 0 || bases.length > DELTA_BASES_MAX) return Promise.resolve(false);
+    return this.#call(options, (call) => this.#parts.local.canBase(bases, decodedBytes, call));
+  }
+
+  putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<void> {
+    return this.#body("frames", sequence, options, async (call) => {
+      const checked = await this.#frames.check(frames, call);
+      await this.#parts.local.put(checked, call);
+    });
+  }
+
+  putPages(sequence: number, pages: readonly Uint8Array[], options: CallOptions): Promise<void> {
+    return this.#body("pages", sequence, options, async (call) => {
+      for (const page of pages) await this.#pages.take(page, call);
+    });
+  }
+
+  publish(publication: HubPublication, options: CallOptions): Promise<Published> {
+    const root = digestOf(publication.root);
+    const again = this.#result;
+    if (again?.root === root) return Promise.resolve(again.published);
+    return this.#inTurn(options, async (call) => {
+      if (this.#result?.root === root) return this.#result.published;
+      const published = await this.#publish(publication, call);
+      this.#result = { root, published };
+      this.#end(true);
+      return published;
+    });
+  }
+
+  abort(): Promise<void> {
+    this.#ending ??= this.#abort();
+    return this.#ending;
+  }
+
+  async #abort(): Promise<void> {
+    if (this.#ended.signal.aborted) return;
+    this.#end(false);
+    await this.#last;
+    await this.#parts.local.abort();
+  }
+
+  #end(published: boolean): void {
+    this.#ended.abort(lost());
+    this.#parts.onEnd(published);
+  }
+
+  async #publish(publication: HubPublication, call: CallOptions): Promise<Published> {
+    const { engine, local } = this.#parts;
+    if ((await domainOf(engine, publication.tags, call)) !== local.domain) {
+      throw new AetherError("ACCESS_DENIED", "a tag lies in another domain than the session");
+    }
+    await this.#pages.checkRoot(publication, call);
+    return local.publish({ ...publication, base: await this.#baseOf(publication.base, call) }, call);
+  }
+
+  /** A base is a wish: one that the tags never led to, or that cannot be read, is left out. */
+  async #baseOf(version: Digest | undefined, call: CallOptions): Promise<ManifestBase | undefined> {
+    const { engine, predecessors } = this.#parts;
+    if (version === undefined || !predecessors.includes(version)) return undefined;
+    const { datasets } = engine.store;
+    try {
+      const bundle = await loadBundle(datasets, version, { ...call, traffic: new Traffic() });
+      const object = await datasets.getManifest(version, call);
+      return object === undefined
+        ? undefined
+        : { version, depth: decodeManifestObject(object).depth, bundle };
+    } catch (error) {
+      call.signal?.throwIfAborted();
+      if (error instanceof AetherError) return undefined;
+      throw error;
+    }
+  }
+
+  #body(
+    kind: "frames" | "pages",
+    sequence: number,
+    options: CallOptions,
+    take: (call: CallOptions) => Promise<void>,
+  ): Promise<void> {
+    return this.#inTurn(options, async (call) => {
+      const next = this.#taken[kind];
+      if (sequence < next) return;
+      if (sequence > next) {
+        throw new AetherError("ARGUMENT_INVALID", `body ${sequence} of ${kind} came before body ${next}`);
+      }
+      await take(call);
+      this.#taken[kind]++;
+    });
+  }
+
+  /** Runs after what was asked before. A caller that goes away does not break off what has begun. */
+  #inTurn<T>(options: CallOptions, task: (call: CallOptions) => Promise<T>): Promise<T> {
+    return this.#call(options, (call) => {
+      const result = this.#last.then(() => {
+        options.signal?.throwIfAborted();
+        if (this.#result === undefined) this.#ended.signal.throwIfAborted();
+        return task(call);
+      });
+      this.#last = result.catch(() => undefined);
+      return result;
+    });
+  }
+
+  /** Calls work by the session's own signal: what they leave under way outlives them. */
+  async #call<T>(options: CallOptions, task: (call: CallOptions) => Promise<T>): Promise<T> {
+    options.signal?.throwIfAborted();
+    this.#ended.signal.throwIfAborted();
+    if (this.#calls === CALLS_MAX) throw new AetherError("LIMIT_EXCEEDED", "too many calls of one session");
+    this.#calls++;
+    try {
+      return await task({ signal: this.#ended.signal });
+    } finally {
+      this.#calls--;
+    }
+  }
+}
+
+/** The error for a session that is not there. */
+export function lost(): AetherError {
+  return new AetherError("SESSION_LOST", "the hub does not know this push (any more): begin it again");
+}

@@ -1,0 +1,43 @@
+/** A producer that pushes to sessions of the same process, for tests. */
+import type { Ingest, IngestSession, SessionOptions } from "../ingest/ingest.ts";
+import { joinDigests } from "../ingest/block-packer.ts";
+import type { HubSession, IngestSessions, ReceivedFrame } from "../ingest/sessions.ts";
+import type { IngestFrame } from "../ingest/ingest.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+
+/** The way in through sessions; `folder` is none, as it is to a client. */
+export function producerOf(sessions: IngestSessions): Ingest {
+  return {
+    folder: undefined,
+    prepare: (tags, options = {}) => sessions.prepare(tags, options),
+    begin: async (session: SessionOptions, options: CallOptions = {}) => {
+      const { id } = await sessions.begin(session, options);
+      return producerSession(() => sessions.use(id));
+    },
+  };
+}
+
+/** A frame as it goes over the wire. */
+export function received({ codec, chunks, stored, base }: IngestFrame): ReceivedFrame {
+  return {
+    codec,
+    digests: joinDigests(chunks.map((chunk) => chunk.digest)),
+    lengths: chunks.map((chunk) => chunk.length),
+    stored: new Uint8Array(stored),
+    base: base && { digests: base.digests, offset: base.offset, bytes: base.bytes },
+  };
+}
+
+function producerSession(use: () => HubSession): IngestSession {
+  let frameBodies = 0;
+  let pageBodies = 0;
+  return {
+    missing: (digests, options = {}) => use().missing(digests, options),
+    canBase: (bases, bytes, options = {}) => use().canBase(bases, bytes, options),
+    put: (frames, options = {}) => use().putFrames(frameBodies++, frames.map(received), options),
+    putPage: (page, options = {}) => use().putPages(pageBodies++, [page.bytes], options),
+    publish: (publication, options = {}) =>
+      use().publish({ ...publication, base: publication.base?.version }, options),
+    abort: () => use().abort(),
+  };
+}

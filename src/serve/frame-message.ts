@@ -1,0 +1,33 @@
+/** Frames as messages: by gRPC, and as bodies of plain HTTP. docs/protocol.md §4 */
+import { AetherError } from "../base/errors.ts";
+import { MiB } from "../base/limits.ts";
+import type { ReceivedFrame } from "../dataset/ingest/sessions.ts";
+import { CHUNK_BYTES_MAX } from "../format/chunking.ts";
+import { CODECS, type Codec } from "../format/frame.ts";
+import type { Frame } from "../gen/aetherfs/hub/v1/ingest_pb.ts";
+
+/** One body of frames or pages at most: the longest chunk, and what is said of it. */
+export const BODY_BYTES_MAX = CHUNK_BYTES_MAX + MiB;
+
+/** The frame that a message describes; nothing of it is verified but its codec. Errors: OBJECT_INVALID. */
+export function receivedFrame({ codec, digests, lengths, stored, base }: Frame): ReceivedFrame {
+  const isDelta = base !== undefined && {
+    digests: base.digests,
+    offset: Number(base.offset),
+    bytes: Number(base.bytes),
+  };
+  return {
+    codec: codecOf(codec),
+    digests,
+    lengths: lengths.map(Number),
+    stored,
+    base: isDelta === false ? undefined : isDelta,
+  };
+}
+
+/** The codec of this number. Errors: OBJECT_INVALID. */
+export function codecOf(number: number): Codec {
+  const codec = Object.values(CODECS).find((each) => each === number);
+  if (codec === undefined) throw new AetherError("OBJECT_INVALID", `a frame has the unknown codec ${number}`);
+  return codec;
+}
