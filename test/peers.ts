@@ -19,6 +19,8 @@ export const PEERS = {
   h2load: "nghttp2-client",
   wrk: "wrk",
   zip: "zip",
+  zsh: "zsh",
+  fish: "fish",
   bsdtar: "libarchive-tools",
   "python3-grpc": "python3-grpcio",
   "protobuf-include": "libprotobuf-dev",

@@ -9,6 +9,8 @@ export interface Command {
   /** How it is called, where that says more than `takes`. */
   readonly usage?: string;
   readonly summary: string;
+  /** The words that the argument may be, where there are only these. */
+  readonly choices?: readonly string[];
   readonly examples: readonly string[];
   readonly load: () => Promise<{ readonly run: Run }>;
 }
@@ -111,6 +113,17 @@ export const COMMANDS: readonly Command[] = [
     summary: "remove a tag; a rollback brings it back",
     examples: ["aetherfs rm maxmind:2026-11-22"],
     load: () => import("./rm.ts"),
+  },
+  {
+    name: "completion",
+    takes: "<shell>",
+    summary: "write a script that completes commands and options in bash, zsh or fish",
+    choices: ["bash", "zsh", "fish"],
+    examples: [
+      "source <(aetherfs completion bash)         # in ~/.bashrc",
+      "aetherfs completion fish > ~/.config/fish/completions/aetherfs.fish",
+    ],
+    load: () => import("./completion.ts"),
   },
   {
     name: "version",

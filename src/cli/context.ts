@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { userInfo, hostname } from "node:os";
 import type { Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
@@ -10,6 +9,7 @@ import { formatReference, parseReference, type Reference } from "../format/refer
 import type { Client } from "../sdk/client.ts";
 import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
 import type { HubTls } from "../sdk/hub/hub-connection.ts";
+import { defaultPublisher } from "../sdk/publisher.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./human.ts";
 
@@ -110,19 +110,10 @@ export function annotationsOf({ config }: Context): {
   readonly labels: Readonly<Record<string, string>>;
 } {
   return {
-    publisher: `${userName()}@${hostname()}`,
+    publisher: defaultPublisher(),
     message: config.message ?? "",
     labels: Object.fromEntries(config.labels),
   };
-}
-
-/** A user without an entry in the system's list still has a number. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid-${process.getuid?.() ?? "unknown"}`;
-  }
 }
 
 /** Writes a line to stderr that is neither a result nor an error. */

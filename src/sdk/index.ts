@@ -10,6 +10,7 @@ import { AetherError } from "../base/errors.ts";
 import { openHub } from "./hub-client.ts";
 import type { HubTls } from "./hub/hub-connection.ts";
 import { HUB_DEFAULT, hubOf } from "./hub/which-hub.ts";
+import { defaultPublisher } from "./publisher.ts";
 import { openLocal } from "./local-client.ts";
 
 export { AetherError, type ErrorCode } from "../base/errors.ts";
@@ -86,7 +87,7 @@ export async function push(
   const references = (typeof tags === "string" ? [tags] : tags).map(parseReference);
   const client = await clientFor(references, options, options.dryRun !== true);
   try {
-    const { publisher = "", ...rest } = options;
+    const { publisher = defaultPublisher(), ...rest } = options;
     return await client.push({ ...rest, publisher, source, tags: references.map(tagOf) });
   } finally {
     await client.close();
