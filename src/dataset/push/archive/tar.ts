@@ -32,6 +32,8 @@ export async function readTar(
   const blocks = new TarBlocks(fd);
   const parser = extract(OPTIONS);
   parser.on("entry", (...[header, content, next]: ExtractEvents["entry"]) => {
+    // It fails with the parser, which tells of it.
+    content.on("error", () => undefined);
     try {
       addMember(header, content.offset + BLOCK_BYTES, blocks, members);
     } catch (error) {
