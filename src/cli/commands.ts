@@ -126,6 +126,17 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./completion.ts"),
   },
   {
+    name: "run",
+    takes: "",
+    summary: "serve a store to other machines: a hub, until SIGTERM or SIGINT ends it",
+    examples: [
+      "aetherfs run                                       # on port 8080, data in ~/.local/share/aetherfs",
+      "aetherfs run --port 9000 --storage_file_path /srv/datasets --log_format text",
+      "aetherfs run --tls_enable --tls_cert_file hub.crt --tls_key_file hub.key",
+    ],
+    load: () => import("./run.ts"),
+  },
+  {
     name: "version",
     takes: "",
     summary: "say which AetherFS this is",

@@ -9,7 +9,7 @@ import { BlockAPI } from "../../gen/aetherfs/block/v1/api_pb.ts";
 import { DatasetAPI } from "../../gen/aetherfs/dataset/v1/api_pb.ts";
 import { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
 import { rpcService } from "../../rpc/rpc-service.ts";
-import { sendProblem, type HttpRequest, type HttpResponse } from "../http-handler.ts";
+import { sendProblem, type HttpResponse } from "../http-handler.ts";
 import { createRest } from "./rest.ts";
 
 let asked: unknown;

@@ -1,0 +1,49 @@
+import { openLog } from "../daemon/log.ts";
+import { systemClock } from "../base/clock.ts";
+import { tlsFilesOf } from "../config/tls-files.ts";
+import { startHub, type HubTls } from "../daemon/hub.ts";
+import { refuseUnsupported, storeAddressOf } from "../daemon/hub-settings.ts";
+import type { Config } from "../config/schema.ts";
+import type { Context } from "./context.ts";
+import { packageVersion } from "./version.ts";
+
+/** `aetherfs run`: a hub until a signal ends it, which is a good end. */
+export async function run({ config, signal }: Context): Promise<void> {
+  const begunMs = systemClock.elapsedMs();
+  refuseUnsupported(config);
+  const log = openLog({
+    level: config.logLevel,
+    format: config.logFormat,
+    write: (line) => void process.stderr.write(line),
+  });
+  const store = storeAddressOf(config);
+  const hub = await startHub({
+    store,
+    memoryBytes: config.memoryLimit,
+    threads: config.concurrency,
+    cacheDir: config.cacheDir,
+    port: config.port,
+    host: config.bind,
+    tls: tlsOf(config),
+    version: packageVersion(),
+    log,
+    signal,
+  });
+  const startMs = Math.round(systemClock.elapsedMs() - begunMs);
+  log.info({ url: hub.url, store, startMs }, "ready");
+  log.warn({}, "everybody who reaches the port may read and write: there is no access control yet");
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => {
+      resolve();
+    });
+    if (signal.aborted) resolve();
+  });
+  log.info({}, "stopping: what is under way is finished");
+  await hub.close({ graceMs: config.shutdownTimeout * 1000 });
+  log.info({}, "stopped");
+}
+
+function tlsOf(config: Config): HubTls | undefined {
+  const files = tlsFilesOf(config, "server");
+  return files === undefined ? undefined : { ...files, reloadMs: config.tlsReloadInterval * 1000 };
+}

@@ -1,0 +1,129 @@
+/** The composition root of a hub. */
+import { OPEN_ACCESS } from "../auth/access.ts";
+import { AetherError } from "../base/errors.ts";
+import { MiB } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import type { TlsFiles } from "../config/tls-files.ts";
+import { openSessions } from "../dataset/ingest/hub-sessions.ts";
+import { blockService } from "../serve/api/block-service.ts";
+import { catalogService } from "../serve/api/catalog-service.ts";
+import { datasetService } from "../serve/api/dataset-service.ts";
+import { ingestService } from "../serve/api/ingest-service.ts";
+import { versionService } from "../serve/api/version-service.ts";
+import { createBulk } from "../serve/bulk/bulk.ts";
+import { createGrpc } from "../serve/grpc/grpc.ts";
+import { createFs } from "../serve/http/fs.ts";
+import { createOps } from "../serve/ops/ops.ts";
+import { openPort, type Port } from "../serve/port/one-port.ts";
+import { createRest } from "../serve/rest/rest.ts";
+import type { HttpHandler } from "../serve/http-handler.ts";
+import { route } from "../serve/route.ts";
+import type { Services } from "../serve/services.ts";
+import { openEngine } from "./local.ts";
+
+/** Certificates of the port. */
+export interface HubTls extends TlsFiles {
+  /** How often the files are looked at, in milliseconds. */
+  readonly reloadMs: number;
+}
+
+/** What a hub is made of. */
+export interface HubOptions {
+  /** The store's address; one is made where nothing is. */
+  readonly store: string;
+  readonly memoryBytes: number;
+  readonly threads: number;
+  readonly cacheDir: string | undefined;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** undefined: all addresses of the machine. */
+  readonly host: string | undefined;
+  readonly tls: HubTls | undefined;
+  /** The product's, for descriptions. */
+  readonly version: string;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}
+
+/** A hub that answers. */
+export interface Hub {
+  readonly port: number;
+  /** Where a client of this machine finds it. */
+  readonly url: string;
+  /** Refuses new work, waits at most `graceMs` for what is under way, and lets the store go. */
+  readonly close: (options: { readonly graceMs: number }) => Promise<void>;
+}
+
+/** One message of a gRPC request, in bytes: bodies of frames and pages are smaller. */
+const MESSAGE_BYTES_MAX = 16 * MiB;
+
+/** Opens the store and the port, and serves until it is closed. Errors: those of openEngine and openPort. */
+export async function startHub(options: HubOptions): Promise<Hub> {
+  const { store, memoryBytes, threads, cacheDir, log, signal } = options;
+  const call = signal === undefined ? {} : { signal };
+  const local = await openEngine({ store, create: true, memoryBytes, threads, cacheDir, ...call });
+  const { engine } = local;
+  const stopping = new AbortController();
+  const sessions = openSessions(engine, {});
+  const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
+  const closeEngine = async (): Promise<void> => {
+    await sessions.close();
+    await local.close();
+  };
+  try {
+    const port = await openInterfaces(services, options);
+    const close = async ({ graceMs }: { readonly graceMs: number }): Promise<void> => {
+      stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
+      await port.close({ graceMs });
+      await closeEngine();
+    };
+    return { port: port.port, url: urlOf(options, port.port), close };
+  } catch (error) {
+    await closeEngine();
+    throw error;
+  }
+}
+
+/** Everything that the port answers, told apart by the first part of the path. */
+async function openInterfaces(services: Services, options: HubOptions): Promise<Port> {
+  const { host, port: number, tls, log } = options;
+  const { engine, stopping } = services;
+  const api = [
+    catalogService(services),
+    versionService(services),
+    ingestService(services),
+    blockService(services),
+    datasetService(services),
+  ];
+  const grpc = createGrpc(api, { messageBytesMax: MESSAGE_BYTES_MAX, log, stopping });
+  const { healthz, readyz, metrics, meter } = createOps(services);
+  const web = meter.http("grpc-web", grpc.http);
+  const http = route(
+    {
+      api: meter.http("rest", createRest(api, { clock: engine.clock, version: options.version })),
+      bulk: meter.http("bulk", createBulk(services)),
+      fs: meter.http("fs", createFs(services)),
+      healthz,
+      readyz,
+      metrics,
+      ...Object.fromEntries(grpc.names.map((name) => [name, web])),
+    },
+    meter.http("other", nothingThere),
+  );
+  const clock = engine.clock;
+  const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
+  meter.showPort(port.load);
+  return port;
+}
+
+const nothingThere: HttpHandler = () => {
+  const places = "/fs has files, /api/openapi.json describes /api";
+  return Promise.reject(new AetherError("PATH_NOT_FOUND", `there is nothing here: ${places}`));
+};
+
+/** An address of which every machine has one is reached here by the loopback's. */
+function urlOf({ host, tls }: HubOptions, port: number): string {
+  const isAny = host === undefined || host === "0.0.0.0" || host === "::";
+  const name = isAny ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return `${tls === undefined ? "http" : "https"}://${name}:${port}`;
+}
