@@ -30,10 +30,14 @@ export async function resolve(
 ): Promise<Resolved> {
   const { datasets } = engine.store;
   const { name, digest } = reference;
-  await requireDataset(engine, name, options);
-  if (digest !== undefined) return { name, version: digest, tag: undefined, record: undefined };
   const tag = reference.tag ?? DEFAULT_TAG;
-  const { record } = await readHead(datasets, name, tag, options);
+  // Together: whoever reads by tag pays for one wait instead of two.
+  const [head] = await Promise.all([
+    digest === undefined ? readHead(datasets, name, tag, options) : undefined,
+    requireDataset(engine, name, options),
+  ]);
+  if (digest !== undefined) return { name, version: digest, tag: undefined, record: undefined };
+  const record = head?.record;
   const version = currentOf(record);
   if (version !== null) return { name, version, tag, record: must(record, "a version has an entry") };
   if (record === undefined) throw await tagNotFound(datasets, name, tag, options);

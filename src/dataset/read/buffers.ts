@@ -32,6 +32,14 @@ export class Buffers {
     return buffer;
   }
 
+  /** Counts memory of others until what it returns is called. */
+  count(bytes: number): () => void {
+    this.#outBytes += bytes;
+    return () => {
+      this.#outBytes -= bytes;
+    };
+  }
+
   /** Takes a buffer back that nobody reads or writes any more. */
   give(buffer: Buffer): void {
     this.#outBytes -= buffer.byteLength;

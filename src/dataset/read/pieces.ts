@@ -7,7 +7,7 @@ import type { Version } from "../version/version.ts";
 
 /** A piece has no more bytes than this, unless a single chunk has: one that is verified, one that is decoded. */
 export const RAW_PIECE_BYTES_MAX = MiB;
-const CODED_PIECE_BYTES_MAX = 256 * KiB;
+const CODED_PIECE_BYTES_MAX = 512 * KiB;
 
 /** Where bytes lie in a block as they are in the stream. */
 export interface RawPlace {

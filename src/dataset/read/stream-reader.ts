@@ -2,7 +2,7 @@
 import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
-import { MiB } from "../../base/limits.ts";
+import { KiB, MiB } from "../../base/limits.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import type { ReadEngine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
@@ -20,8 +20,10 @@ const BUFFERS_SHARE = 1 / 4;
 /** Pieces whose places are kept: some 200 bytes each when they are verified. */
 const PIECES_MAX = 65_536;
 /** What one reader reads ahead, unless memory is scarce. */
-const AHEAD_MAX = 3;
+const AHEAD_BYTES_MAX = 3 * MiB;
 const WAITING_MAX = 65_536;
+/** The first part of a range is small: it is sent while the next one is read. */
+const FIRST_BYTES = 128 * KiB;
 
 /** What reading says of bytes that may have been written elsewhere meanwhile. */
 const ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "RANGE_INVALID"]);
@@ -30,6 +32,12 @@ const ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_COR
 interface Loaded {
   readonly bytes: Uint8Array;
   readonly release: () => void;
+}
+
+/** The same on its way, and how many bytes it will be. */
+interface Loading {
+  readonly loading: Promise<Loaded>;
+  readonly bytes: number;
 }
 
 /** A leaf page of chunks, cut into pieces. */
@@ -71,12 +79,16 @@ export class StreamReader {
    */
   async *read(version: Version, range: ByteRange): AsyncGenerator<Uint8Array> {
     const ahead: Promise<Loaded>[] = [];
+    let aheadBytes = 0;
     try {
-      for await (const { loading } of this.#loads(version, range)) {
+      for await (const { loading, bytes } of this.#loads(version, range)) {
         // Seen again when its turn comes; until then a failure is no unhandled one.
         loading.catch(() => undefined);
         ahead.push(loading);
-        while (ahead.length >= (this.#buffers.isScarce ? 1 : AHEAD_MAX)) yield* giveFirst(ahead);
+        aheadBytes += bytes;
+        while (ahead.length > 0 && (aheadBytes >= AHEAD_BYTES_MAX || this.#buffers.isScarce)) {
+          aheadBytes -= yield* giveFirst(ahead);
+        }
       }
       while (ahead.length > 0) yield* giveFirst(ahead);
     } finally {
@@ -87,7 +99,7 @@ export class StreamReader {
   }
 
   /** Begins to load one part of the range after another. */
-  async *#loads(version: Version, range: ByteRange): AsyncGenerator<{ readonly loading: Promise<Loaded> }> {
+  async *#loads(version: Version, range: ByteRange): AsyncGenerator<Loading> {
     if (range.start === range.end) return;
     const isOutside = (child: { readonly bytes: number }, at: { readonly bytes: number }): boolean =>
       at.bytes + child.bytes <= range.start || at.bytes >= range.end;
@@ -99,8 +111,9 @@ export class StreamReader {
       let index = 0;
       while (at < end) {
         while (must(pieces[index], "pieces cover their leaf").end <= at) index++;
-        const { loading, stop } = this.#begin(version, segment, index, { start: at, end });
-        yield { loading };
+        const soonEnd = origin + at === range.start ? Math.min(end, at + FIRST_BYTES) : end;
+        const { loading, stop } = this.#begin(version, segment, index, { start: at, end: soonEnd });
+        yield { loading, bytes: stop - at };
         at = stop;
       }
     }
@@ -145,8 +158,15 @@ export class StreamReader {
     const { start, end, spans } = piece;
     const decode = (): Promise<Uint8Array> =>
       new ChunkReader(this.#engine, version).read(must(spans, "only raw pieces lose their chunks"));
-    const bytes = await this.#decoded.get(`${key}:${start}`, () => this.#decoding.run(end - start, decode));
-    return { bytes: bytes.subarray(part.start - start, part.end - start), release: () => undefined };
+    // Counted until it is sent, whether the cache keeps it or not.
+    const release = this.#buffers.count(end - start);
+    try {
+      const bytes = await this.#decoded.get(`${key}:${start}`, () => this.#decoding.run(end - start, decode));
+      return { bytes: bytes.subarray(part.start - start, part.end - start), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   /** A part of pieces that lie one after another. */
@@ -182,13 +202,14 @@ export class StreamReader {
   }
 }
 
-async function* giveFirst(ahead: Promise<Loaded>[]): AsyncGenerator<Uint8Array> {
-  const loading = ahead.shift();
-  if (loading === undefined) return;
-  const { bytes, release } = await loading;
+/** Gives the first, and returns how many bytes that were. */
+async function* giveFirst(ahead: Promise<Loaded>[]): AsyncGenerator<Uint8Array, number> {
+  const { bytes, release } = await must(ahead.shift(), "something is ahead");
+  const { byteLength } = bytes;
   try {
     yield bytes;
   } finally {
     release();
   }
+  return byteLength;
 }
