@@ -79,12 +79,17 @@ describe("a reader of streams", () => {
   it("left before its end, gives its memory back", async () => {
     await withVersion(async (bed, version, stream) => {
       const reader = new StreamReader({ ...bed.engine, memoryBytes: 16 * MiB }, { isLocal: true });
+      const sizes = new Set<number>();
       for (let turn = 0; turn < 20; turn++) {
+        let last = 0;
         for await (const piece of reader.read(version, { start: 0, end: stream.byteLength })) {
-          assert.equal(piece.byteLength, MiB, "as much as at first");
-          break;
+          const isSecond = last > 0;
+          last = piece.byteLength;
+          if (isSecond) break;
         }
+        sizes.add(last);
       }
+      assert.deepEqual([...sizes].length, 1, "as much at last as at first");
     });
   });
 
