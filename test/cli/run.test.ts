@@ -1,7 +1,7 @@
 /** `aetherfs run`, as a process. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { request } from "node:http";
+import { request, type ClientRequest } from "node:http";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { startHubProcess, withHubProcess } from "./hub-process.ts";
@@ -28,10 +28,7 @@ describe("aetherfs run", () => {
   it("stopped while a request is under way, finishes it and refuses others", async () => {
     await withHubProcess({}, async (hub) => {
       const answer = Promise.withResolvers<number>();
-      const post = request(`${hub.url}/api/v1/catalog/a/tags/b:rollback`, {
-        method: "POST",
-        headers: { "content-type": "application/json", "content-length": 2 },
-      });
+      const post = beginPost(hub.url);
       post.on("response", (response) => {
         response.resume();
         answer.resolve(response.statusCode ?? 0);
@@ -50,9 +47,9 @@ describe("aetherfs run", () => {
 
   it("stopped twice, ends at once", async () => {
     await withHubProcess({}, async (hub) => {
-      const post = request(`${hub.url}/bulk/v1/frames`, { method: "POST", headers: { "content-length": 9 } });
+      const post = beginPost(hub.url);
       post.on("error", () => undefined);
-      await new Promise((resolve) => post.write("x", resolve));
+      await new Promise((resolve) => post.write("{", resolve));
       await health(hub.url);
       hub.kill("SIGINT");
       while (!hub.log.some(({ msg }) => String(msg).startsWith("stopping"))) await pause();
@@ -82,6 +79,12 @@ describe("aetherfs run", () => {
     });
   });
 });
+
+/** A request whose body is two bytes, and which is under way until they have come. */
+function beginPost(url: string): ClientRequest {
+  const headers = { "content-type": "application/json", "content-length": 2 };
+  return request(`${url}/api/v1/catalog/a/tags/b:rollback`, { method: "POST", headers });
+}
 
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 10));
