@@ -52,7 +52,9 @@ export const ERRORS = {
     "NFS3ERR_NOENT",
     3,
   ),
+  BLOCK_NOT_FOUND: row("There is no such block.", "NOT_FOUND", 404, "ENOENT", "NFS3ERR_NOENT", 3),
   STORE_NOT_FOUND: row("There is no store there.", "NOT_FOUND", 404, "ENOENT", "NFS3ERR_NOENT", 3),
+  BLOCK_EXISTS: row("The block is there already.", "ALREADY_EXISTS", 409, "EEXIST", "NFS3ERR_EXIST", 4),
   TAG_CONFLICT: row(
     "The tag was moved by someone else.",
     "ABORTED",

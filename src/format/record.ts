@@ -3,14 +3,14 @@
  * are its header (§3): `format`, `requires`, `key`.
  */
 import { AetherError } from "../base/errors.ts";
-import { DOMAIN_LENGTH_MAX, LABEL_LENGTH_MAX, LABELS_MAX, MESSAGE_LENGTH_MAX } from "../base/limits.ts";
-import { formatDigest, parseDigest, type Digest } from "./digest.ts";
+import { DOMAIN_LENGTH_MAX, MESSAGE_LENGTH_MAX } from "../base/limits.ts";
+import { formatDigest, type Digest } from "./digest.ts";
 import type { ChunkingParameters } from "./chunking.ts";
-import { parseChunking, formatChunking } from "./chunking.ts";
+import { formatChunking } from "./chunking.ts";
+import { encodeRecord, RecordMembers } from "./record-members.ts";
 import { parseDatasetName, parseTag, type DatasetName, type Tag } from "./reference.ts";
 
-/** Bytes of a record at most. A lease over many blocks is the largest. */
-export const RECORD_BYTES_MAX = 8 * 1024 * 1024;
+export { RECORD_BYTES_MAX } from "./record-members.ts";
 
 /** What a folder must hold to be a store. */
 export interface StoreRecord {
@@ -35,7 +35,6 @@ export interface DatasetRecord {
 
 /** What a tag's change made of it. docs/format.md §8.3 */
 export type TagState = "announced" | "staged" | "pinned" | "deleted";
-const TAG_STATES: readonly string[] = ["announced", "staged", "pinned", "deleted"];
 
 /** One change of a tag: `history/<tag>/<number>`. Creating it is what moves the tag. */
 export interface HistoryRecord {
@@ -94,143 +93,26 @@ export interface LeaseRecord {
   readonly versions: readonly Digest[];
 }
 
-const FORMAT_PREFIX = "aetherfs.";
-type Kind = "store" | "dataset" | "history" | "hint" | "event" | "lease";
-type Json = Record<string, unknown>;
-
-function encode(kind: Kind, body: Json): Uint8Array {
-  const record = { format: `${FORMAT_PREFIX}${kind}/1`, requires: 0, key: null, ...body };
-  return Buffer.from(`${JSON.stringify(record)}\n`);
-}
-
-function invalid(kind: Kind, why: string): AetherError {
-  return new AetherError("OBJECT_INVALID", `a ${kind} record is malformed: ${why}`);
-}
-
-function decode(kind: Kind, bytes: Uint8Array): Json {
-  if (bytes.byteLength > RECORD_BYTES_MAX) throw invalid(kind, `it has ${bytes.byteLength} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new AetherError("OBJECT_INVALID", `a ${kind} record is not JSON`, { cause });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw invalid(kind, "not an object");
-  const record = value as Json;
-  const format = record["format"];
-  if (typeof format !== "string" || !format.startsWith(`${FORMAT_PREFIX}${kind}/`))
-    throw invalid(kind, "format");
-  if (format !== `${FORMAT_PREFIX}${kind}/1` || record["requires"] !== 0 || record["key"] !== null) {
-    throw new AetherError(
-      "FORMAT_UNSUPPORTED",
-      `a ${kind} record was written by a newer AetherFS (${format})`,
-    );
-  }
-  return record;
-}
-
-/** Reads the members of one record, naming what is wrong. */
-class Members {
-  readonly #kind: Kind;
-  readonly #json: Json;
-
-  constructor(kind: Kind, bytes: Uint8Array) {
-    this.#kind = kind;
-    this.#json = decode(kind, bytes);
-  }
-
-  text(name: string, lengthMax = 1024): string {
-    const value = this.#json[name];
-    if (typeof value !== "string" || value.length > lengthMax) throw invalid(this.#kind, name);
-    return value;
-  }
-
-  count(name: string): number {
-    const value = this.#json[name];
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-      throw invalid(this.#kind, name);
-    return value;
-  }
-
-  digest(name: string): Digest {
-    return this.parsed(name, parseDigest);
-  }
-
-  digestOrNull(name: string): Digest | null {
-    return this.#json[name] === null ? null : this.digest(name);
-  }
-
-  parsed<T>(name: string, parse: (text: string) => T): T {
-    try {
-      return parse(this.text(name));
-    } catch (cause) {
-      throw new AetherError("OBJECT_INVALID", `a ${this.#kind} record is malformed: ${name}`, { cause });
-    }
-  }
-
-  state(): TagState {
-    const value = this.text("state");
-    if (!TAG_STATES.includes(value)) throw invalid(this.#kind, "state");
-    return value as TagState;
-  }
-
-  texts(name: string, countMax: number): readonly string[] {
-    const value = this.#json[name];
-    if (!Array.isArray(value) || value.length > countMax) throw invalid(this.#kind, name);
-    for (const item of value) {
-      if (typeof item !== "string" || item.length > 1024) throw invalid(this.#kind, name);
-    }
-    return value as string[];
-  }
-
-  digests(name: string, countMax: number): readonly Digest[] {
-    try {
-      return this.texts(name, countMax).map(parseDigest);
-    } catch (cause) {
-      throw new AetherError("OBJECT_INVALID", `a ${this.#kind} record is malformed: ${name}`, { cause });
-    }
-  }
-
-  labels(): Readonly<Record<string, string>> {
-    const value = this.#json["labels"];
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      throw invalid(this.#kind, "labels");
-    const pairs = Object.entries(value);
-    if (pairs.length > LABELS_MAX) throw invalid(this.#kind, "labels");
-    for (const [key, label] of pairs) {
-      if (typeof label !== "string" || label.length > LABEL_LENGTH_MAX || key.length > LABEL_LENGTH_MAX) {
-        throw invalid(this.#kind, "labels");
-      }
-    }
-    return Object.fromEntries(pairs as [string, string][]);
-  }
-
-  chunking(): ChunkingParameters | null {
-    return this.#json["chunking"] === null ? null : this.parsed("chunking", parseChunking);
-  }
-}
-
 /** The bytes of the store's own record. */
 export function encodeStore(record: StoreRecord): Uint8Array {
-  return encode("store", { id: record.id });
+  return encodeRecord("store", { id: record.id });
 }
 
 /** Reads the store's own record. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeStore(bytes: Uint8Array): StoreRecord {
-  const members = new Members("store", bytes);
+  const members = RecordMembers.decode("store", bytes);
   return { id: members.text("id", 64) };
 }
 
 /** The bytes of a dataset's record. */
 export function encodeDataset(record: DatasetRecord): Uint8Array {
   const chunking = record.chunking === null ? null : formatChunking(record.chunking);
-  return encode("dataset", { ...record, chunking });
+  return encodeRecord("dataset", { ...record, chunking });
 }
 
 /** Reads a dataset's record. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeDataset(bytes: Uint8Array): DatasetRecord {
-  const members = new Members("dataset", bytes);
+  const members = RecordMembers.decode("dataset", bytes);
   return {
     name: members.parsed("name", parseDatasetName),
     incarnation: members.text("incarnation", 64),
@@ -244,12 +126,12 @@ export function decodeDataset(bytes: Uint8Array): DatasetRecord {
 /** The bytes of an entry of a history. */
 export function encodeHistory(record: HistoryRecord): Uint8Array {
   const previous = record.previous === null ? null : formatDigest(record.previous);
-  return encode("history", { ...record, digest: formatDigest(record.digest), previous });
+  return encodeRecord("history", { ...record, digest: formatDigest(record.digest), previous });
 }
 
 /** Reads an entry of a history. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeHistory(bytes: Uint8Array): HistoryRecord {
-  const members = new Members("history", bytes);
+  const members = RecordMembers.decode("history", bytes);
   return {
     number: members.count("number"),
     state: members.state(),
@@ -267,12 +149,12 @@ export function decodeHistory(bytes: Uint8Array): HistoryRecord {
 
 /** The bytes of a tag's hint. */
 export function encodeHint(hint: TagHint): Uint8Array {
-  return encode("hint", { ...hint, digest: formatDigest(hint.digest) });
+  return encodeRecord("hint", { ...hint, digest: formatDigest(hint.digest) });
 }
 
 /** Reads a tag's hint. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeHint(bytes: Uint8Array): TagHint {
-  const members = new Members("hint", bytes);
+  const members = RecordMembers.decode("hint", bytes);
   return {
     number: members.count("number"),
     digest: members.digest("digest"),
@@ -283,12 +165,12 @@ export function decodeHint(bytes: Uint8Array): TagHint {
 
 /** The bytes of an event. */
 export function encodeEvent(record: EventRecord): Uint8Array {
-  return encode("event", { ...record, digest: formatDigest(record.digest) });
+  return encodeRecord("event", { ...record, digest: formatDigest(record.digest) });
 }
 
 /** Reads an event. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeEvent(bytes: Uint8Array): EventRecord {
-  const members = new Members("event", bytes);
+  const members = RecordMembers.decode("event", bytes);
   if (members.text("kind") !== "tag") {
     throw new AetherError("FORMAT_UNSUPPORTED", "an event record is of a kind that a newer AetherFS writes");
   }
@@ -305,7 +187,7 @@ export function decodeEvent(bytes: Uint8Array): EventRecord {
 
 /** The bytes of a lease. */
 export function encodeLease(record: LeaseRecord): Uint8Array {
-  return encode("lease", {
+  return encodeRecord("lease", {
     ...record,
     blocks: record.blocks.map(formatDigest),
     versions: record.versions.map(formatDigest),
@@ -318,7 +200,7 @@ export const LEASE_VERSIONS_MAX = 1000;
 
 /** Reads a lease. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeLease(bytes: Uint8Array): LeaseRecord {
-  const members = new Members("lease", bytes);
+  const members = RecordMembers.decode("lease", bytes);
   return {
     id: members.text("id", 64),
     holder: members.text("holder"),

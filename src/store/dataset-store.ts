@@ -28,6 +28,13 @@ export interface ManifestReader {
   getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
 }
 
+/** What belongs to the first AetherFS's interface: a signature's record, or a version's view. */
+export interface ViewKey {
+  readonly kind: "signature" | "view";
+  /** The signature's 32 bytes as hex digits, or the version. */
+  readonly digest: Digest;
+}
+
 /** Options of a list of names. */
 export interface NamesOptions<T> extends CallOptions {
   /** Only names after this one, which need not be there, in the order of the list. */
@@ -87,6 +94,16 @@ export interface DatasetStore extends ManifestReader {
   createEvent(name: DatasetName, record: EventRecord, options?: CallOptions): Promise<boolean>;
   /** The highest sequence, or 0. */
   lastEvent(name: DatasetName, options?: CallOptions): Promise<number>;
+
+  /** The record of a signature, or the view of a version: opaque bytes, checked above. */
+  getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
+  /** Writes one in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
+  putView(
+    key: ViewKey,
+    bytes: Uint8Array,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision>;
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void>;
   removeLease(id: string, options?: CallOptions): Promise<void>;

@@ -14,8 +14,8 @@
  *     │   └── tags/<tag>.json               a hint where the history ends
  *     ├── leases/<id>                       a claim on blocks
  *     ├── epochs/<n>                        reserved: prune
- *     ├── signatures/<hh>/<rest>            reserved: the ancestor's view
- *     ├── views/<hh>/<rest>                 reserved: the ancestor's view
+ *     ├── signatures/<hh>/<rest>            where a block of the first AetherFS's interface lies, by its signature
+ *     ├── views/<hh>/<rest>                 a version as such blocks
  *     └── tmp/                              of a driver alone: never listed, never read
  */
 import { assert } from "../base/assert.ts";
@@ -44,6 +44,8 @@ export const BLOCKS = `${ROOT}blocks/` as KeyPrefix;
 export const MANIFESTS = `${ROOT}manifests/` as KeyPrefix;
 export const PLANS = `${ROOT}plans/` as KeyPrefix;
 export const DATASETS = `${ROOT}datasets/` as KeyPrefix;
+const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
+const VIEWS = `${ROOT}views/` as KeyPrefix;
 export const LEASES = `${ROOT}leases/` as KeyPrefix;
 
 function digestKey(prefix: KeyPrefix, digest: Digest): Key {
@@ -70,6 +72,16 @@ export function manifestKey(version: Digest): Key {
 /** Key of the plan of a page or root. */
 export function planKey(page: Digest): Key {
   return digestKey(PLANS, page);
+}
+
+/** Key of the record of a block that has this signature (32 bytes, as hex digits). */
+export function signatureKey(signature: Digest): Key {
+  return digestKey(SIGNATURES, signature);
+}
+
+/** Key of the view of a version. */
+export function viewKey(version: Digest): Key {
+  return digestKey(VIEWS, version);
 }
 
 /** What a dataset's keys begin with. */

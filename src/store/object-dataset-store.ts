@@ -23,7 +23,7 @@ import {
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "./block-store.ts";
-import type { DatasetStore, NamesOptions, Revised, Revision } from "./dataset-store.ts";
+import type { DatasetStore, NamesOptions, Revised, Revision, ViewKey } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
 import type { Key } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -31,6 +31,10 @@ import type { ObjectStore } from "./object-store.ts";
 /** Whether a name comes after another in the byte order of `name/`: the order of keys. */
 function isAfter(name: string, after: string | undefined): boolean {
   return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
+}
+
+function keyOfView({ kind, digest }: ViewKey): Key {
+  return kind === "view" ? keys.viewKey(digest) : keys.signatureKey(digest);
 }
 
 /** Bytes of a manifest object or a plan at most: pages keep both far below. */
@@ -165,6 +169,19 @@ export class ObjectDatasetStore implements DatasetStore {
       else absent = middle;
     }
     return present;
+  }
+
+  getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
+    return this.#objects.getRevised(keyOfView(key), { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+  }
+
+  putView(
+    key: ViewKey,
+    bytes: Uint8Array,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#objects.replace(keyOfView(key), bytes, expected, options);
   }
 
   async putLease(record: LeaseRecord, options?: CallOptions): Promise<void> {

@@ -1,6 +1,7 @@
 /** Who makes a call, and whether they may. */
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Action, Identity } from "../../auth/access.ts";
+import { codeOf } from "../../base/errors.ts";
 import { parseDatasetName, type DatasetName } from "../../format/reference.ts";
 import type { Services } from "../services.ts";
 
@@ -20,4 +21,21 @@ export async function allow(
   const identity = await identify(services, context);
   await services.access.check(identity, action, name);
   return { name, identity };
+}
+
+/** Those of the datasets that somebody may know of. */
+export async function* visible(
+  { access }: Services,
+  identity: Identity,
+  names: AsyncIterable<DatasetName>,
+): AsyncGenerator<DatasetName> {
+  for await (const name of names) {
+    try {
+      await access.check(identity, "list", name);
+    } catch (error) {
+      if (codeOf(error) === "ACCESS_DENIED") continue;
+      throw error;
+    }
+    yield name;
+  }
 }

@@ -1,15 +1,13 @@
 /** Lists of the catalog, in pages. */
 import type { MethodImpl } from "@connectrpc/connect";
-import type { Identity } from "../../auth/access.ts";
-import { codeOf } from "../../base/errors.ts";
 import { history, listDatasets, listTags, requireDataset } from "../../dataset/datasets.ts";
 import { entries, getEntry, listFolder, type PlacedEntry } from "../../dataset/version/entries.ts";
 import { openVersion, type Version } from "../../dataset/version/version.ts";
 import { AetherError } from "../../base/errors.ts";
-import { parseDatasetName, parseTag, type DatasetName } from "../../format/reference.ts";
+import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import type { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
 import type { Services } from "../services.ts";
-import { allow, identify } from "./caller.ts";
+import { allow, identify, visible } from "./caller.ts";
 import { entryBytes, entryOf, historyEntryBytes, historyEntryOf } from "./catalog-messages.ts";
 import { ownVersion, type Catalog } from "./catalog.ts";
 import { positionOf, readPage } from "./page.ts";
@@ -32,23 +30,6 @@ export function listNames(services: Services): MethodImpl<Methods["listDatasets"
     const page = await readPage(visible(services, identity, names), request, form);
     return { names: page.items, nextPageToken: page.nextPageToken };
   };
-}
-
-/** Those of the datasets that somebody may know of. */
-async function* visible(
-  { access }: Services,
-  identity: Identity,
-  names: AsyncIterable<DatasetName>,
-): AsyncGenerator<DatasetName> {
-  for await (const name of names) {
-    try {
-      await access.check(identity, "list", name);
-    } catch (error) {
-      if (codeOf(error) === "ACCESS_DENIED") continue;
-      throw error;
-    }
-    yield name;
-  }
 }
 
 /** CatalogAPI.ListTags. */

@@ -122,6 +122,26 @@ function replaceTests(factory: StoreFactory): void {
       await datasets.flush();
     }));
 
+  test("a view and a signature of the same digest, replaced with an old revision, are apart and stay", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const [view, signature] = (["view", "signature"] as const).map((kind) => ({
+        kind,
+        digest: named("v"),
+      }));
+      assert.ok(view && signature);
+      assert.equal(await datasets.getView(view), undefined);
+      const first = await datasets.putView(view, Buffer.from("1"), undefined);
+      await datasets.putView(signature, Buffer.from("s"), undefined);
+      await failsWith(datasets.putView(view, Buffer.from("x"), undefined), "OBJECT_CONFLICT");
+      await datasets.putView(view, Buffer.from("2"), first);
+      await failsWith(datasets.putView(view, Buffer.from("x"), first), "OBJECT_CONFLICT");
+      const found = await Promise.all([view, signature].map((key) => datasets.getView(key)));
+      assert.deepEqual(
+        found.map((one) => Buffer.from(one?.value ?? []).toString()),
+        ["2", "s"],
+      );
+    }));
+
   test("a dataset's record, put, read and replaced, keeps every member", () =>
     onStore(factory, async ({ store: { datasets } }) => {
       assert.equal(await datasets.getDataset(NAME), undefined);

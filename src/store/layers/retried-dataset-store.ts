@@ -13,7 +13,7 @@ import {
 } from "../../format/record.ts";
 import type { DatasetName, Tag } from "../../format/reference.ts";
 import type { CallOptions } from "../block-store.ts";
-import type { DatasetStore, NamesOptions, Revised, Revision } from "../dataset-store.ts";
+import type { DatasetStore, NamesOptions, Revised, Revision, ViewKey } from "../dataset-store.ts";
 import type { Retry } from "./retry.ts";
 
 /**
@@ -137,6 +137,24 @@ export class RetriedDatasetStore implements DatasetStore {
 
   lastEvent(name: DatasetName, options?: CallOptions): Promise<number> {
     return this.#retry.run(() => this.#inner.lastEvent(name, options), options?.signal);
+  }
+
+  getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
+    return this.#retry.run(() => this.#inner.getView(key, options), options?.signal);
+  }
+
+  putView(
+    key: ViewKey,
+    bytes: Uint8Array,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#replaced(
+      () => this.#inner.putView(key, bytes, expected, options),
+      () => this.#inner.getView(key, options),
+      (found) => equalBytes(found, bytes),
+      options,
+    );
   }
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void> {
