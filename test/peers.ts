@@ -22,6 +22,7 @@ export const PEERS = {
   zsh: "zsh",
   fish: "fish",
   bsdtar: "libarchive-tools",
+  python3: "python3",
   "python3-grpc": "python3-grpcio",
   "protobuf-include": "libprotobuf-dev",
 } as const;

@@ -52,15 +52,17 @@ export async function readTar(
 }
 
 function addMember(header: Header, offset: number, blocks: TarBlocks, members: Members): void {
-  const { type, mode, size } = header;
+  const { mode, size } = header;
   const pax = (header.pax ?? {}) as Readonly<Record<string, string>>;
-  const block = blocks.next(offset, type === "directory" ? 0 : size);
+  const block = blocks.next(offset, header.type === "directory" ? 0 : size);
   const path = textOf(header.name, pax["path"]);
   const target = textOf(header.linkname, pax["linkpath"]);
   if (path === undefined || target === undefined) {
     members.refuse(header.name, "its name or its target is not UTF-8");
     return;
   }
+  // v7 has no other sign of a folder.
+  const type = header.type === "file" && path.endsWith("/") ? "directory" : header.type;
   const typeFlag = String.fromCharCode(block[TYPE_AT] ?? 0);
   const isSparse = typeFlag === "S" || Object.keys(pax).some((key) => key.startsWith("GNU.sparse."));
   if (isSparse) throw unsupported(path, "is a sparse file: make the archive without --sparse");
