@@ -1,7 +1,6 @@
 /** The composition root of a hub. */
 import { OPEN_ACCESS } from "../auth/access.ts";
 import { AetherError } from "../base/errors.ts";
-import { MiB } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { TlsFiles } from "../config/tls-files.ts";
 import { openSessions } from "../dataset/ingest/hub-sessions.ts";
@@ -17,6 +16,7 @@ import { createOps } from "../serve/ops/ops.ts";
 import { openPort, type Port } from "../serve/port/one-port.ts";
 import { createRest } from "../serve/rest/rest.ts";
 import type { HttpHandler } from "../serve/http-handler.ts";
+import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
 import type { Services } from "../serve/services.ts";
 import { openEngine } from "./local.ts";
@@ -54,9 +54,6 @@ export interface Hub {
   readonly close: (options: { readonly graceMs: number }) => Promise<void>;
 }
 
-/** One message of a gRPC request, in bytes: bodies of frames and pages are smaller. */
-const MESSAGE_BYTES_MAX = 16 * MiB;
-
 /** Opens the store and the port, and serves until it is closed. Errors: those of openEngine and openPort. */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { store, memoryBytes, threads, cacheDir, log, signal } = options;
@@ -64,7 +61,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const local = await openEngine({ store, create: true, memoryBytes, threads, cacheDir, ...call });
   const { engine } = local;
   const stopping = new AbortController();
-  const sessions = openSessions(engine, {});
+  const sessions = openSessions(engine, { log });
   const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const closeEngine = async (): Promise<void> => {
     await sessions.close();
@@ -95,7 +92,7 @@ async function openInterfaces(services: Services, options: HubOptions): Promise<
     blockService(services),
     datasetService(services),
   ];
-  const grpc = createGrpc(api, { messageBytesMax: MESSAGE_BYTES_MAX, log, stopping });
+  const grpc = createGrpc(api, { messageBytesMax: BODY_BYTES_MAX, log, stopping });
   const { healthz, readyz, metrics, meter } = createOps(services);
   const web = meter.http("grpc-web", grpc.http);
   const http = route(

@@ -11,22 +11,16 @@ export const BODY_BYTES_MAX = CHUNK_BYTES_MAX + MiB;
 
 /** The frame that a message describes; nothing of it is verified but its codec. Errors: OBJECT_INVALID. */
 export function receivedFrame({ codec, digests, lengths, stored, base }: Frame): ReceivedFrame {
-  const isDelta = base !== undefined && {
-    digests: base.digests,
-    offset: Number(base.offset),
-    bytes: Number(base.bytes),
-  };
   return {
     codec: codecOf(codec),
     digests,
     lengths: lengths.map(Number),
     stored,
-    base: isDelta === false ? undefined : isDelta,
+    base: base && { digests: base.digests, offset: Number(base.offset), bytes: Number(base.bytes) },
   };
 }
 
-/** The codec of this number. Errors: OBJECT_INVALID. */
-export function codecOf(number: number): Codec {
+function codecOf(number: number): Codec {
   const codec = Object.values(CODECS).find((each) => each === number);
   if (codec === undefined) throw new AetherError("OBJECT_INVALID", `a frame has the unknown codec ${number}`);
   return codec;

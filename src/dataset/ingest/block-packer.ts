@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { concatBytes } from "../../base/bytes.ts";
 import { MiB } from "../../base/limits.ts";
 import { BLOCK_FRAMES_MAX, encodeBlock, type FrameInfo } from "../../format/block.ts";
-import { digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
+import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { HEADER_BYTES } from "../../format/header.ts";
 
 /** A block that was sealed, and its parts in order. */
@@ -20,6 +20,15 @@ export interface SealedBlock {
 /** The digests of chunks as a frame's index entry has them. */
 export function joinDigests(digests: readonly Digest[]): Uint8Array {
   return concatBytes(digests.map(digestBytes));
+}
+
+/** The digests that stand one after another; the length is the caller's to check. */
+export function splitDigests(joined: Uint8Array): Digest[] {
+  const digests: Digest[] = [];
+  for (let offset = 0; offset < joined.byteLength; offset += DIGEST_BYTES) {
+    digests.push(digestFromBytes(joined, offset));
+  }
+  return digests;
 }
 
 /** Room for the frame that fills a block up, and for index and footer as a rule. */

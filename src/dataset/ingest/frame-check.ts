@@ -10,6 +10,7 @@ import type { Engine } from "../engine.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
 import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
+import { splitDigests } from "./block-packer.ts";
 import type { IngestFrame } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
 import type { ReceivedFrame } from "./sessions.ts";
@@ -199,11 +200,4 @@ function decodedBytesOf(frame: IngestFrame): number {
 
 function sum(lengths: readonly number[]): number {
   return lengths.reduce((all, length) => all + length, 0);
-}
-
-/** Digests that stand one after another; the length is the caller's to check. */
-export function splitDigests(joined: Uint8Array): Digest[] {
-  return Array.from({ length: joined.byteLength / DIGEST_BYTES }, (_, index) =>
-    digestFromBytes(joined, index * DIGEST_BYTES),
-  );
 }

@@ -17,6 +17,9 @@ import type { HubPublication, HubSession, ReceivedFrame } from "./sessions.ts";
 /** Calls of one session that may be under way. */
 const CALLS_MAX = 64;
 
+/** Chunks that were declared missing and have not come: each takes about 100 bytes of memory. */
+const EXPECTED_MAX = 1 << 19;
+
 /** What a session works with. */
 export interface ProducerSessionParts {
   readonly engine: Engine;
@@ -52,7 +55,14 @@ export class ProducerSession implements HubSession {
   }
 
   missing(digests: readonly Digest[], options: CallOptions): Promise<readonly boolean[]> {
-    return this.#call(options, (call) => this.#parts.local.missing(digests, call));
+    const { local } = this.#parts;
+    return this.#call(options, async (call) => {
+      if (local.expected + digests.length <= EXPECTED_MAX) return local.missing(digests, call);
+      throw new AetherError(
+        "LIMIT_EXCEEDED",
+        `${EXPECTED_MAX} chunks were asked for and did not come yet: put them`,
+      );
+    });
   }
 
   canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions): Promise<boolean> {
@@ -168,6 +178,10 @@ export class ProducerSession implements HubSession {
     this.#calls++;
     try {
       return await task({ signal: this.#ended.signal });
+    } catch (error) {
+      // What failed because the session ended says so.
+      this.#ended.signal.throwIfAborted();
+      throw error;
     } finally {
       this.#calls--;
     }

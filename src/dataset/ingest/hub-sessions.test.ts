@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { KiB } from "../../base/limits.ts";
+import { SILENT_LOG } from "../../base/log.ts";
 import { noise } from "../testing/engine.ts";
 import { producerOf } from "../testing/hub-producer.ts";
 import { BED_TAG, openPushBed, type PushBed } from "../testing/push-bed.ts";
@@ -23,7 +24,7 @@ function pushThrough(bed: PushBed, sessions: IngestSessions): Promise<PushResult
 describe("a hub's sessions", () => {
   it("a push through them, then another, both versions can be read and unchanged chunks were kept", async () => {
     const bed = await openPushBed(pool);
-    const sessions = openSessions(bed.engine, {});
+    const sessions = openSessions(bed.engine, { log: SILENT_LOG });
     try {
       for (let file = 0; file < 60; file++) bed.write(`d${file % 7}/f${file}`, noise(file, 40 * KiB));
       const first = await pushThrough(bed, sessions);
@@ -44,7 +45,7 @@ describe("a hub's sessions", () => {
   it("the same tree pushed to a hub and to a store, gives the same version", async () => {
     const bed = await openPushBed(pool);
     const other = await openPushBed(pool);
-    const sessions = openSessions(bed.engine, {});
+    const sessions = openSessions(bed.engine, { log: SILENT_LOG });
     try {
       for (const each of [bed, other]) {
         for (let file = 0; file < 2000; file++) each.write(`d${file % 50}/f${file}`, noise(file, 100 + file));

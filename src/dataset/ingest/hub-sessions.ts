@@ -1,6 +1,7 @@
 /** The sessions of a hub, by their ids. */
 import { AetherError } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
+import type { Log } from "../../base/log.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
 import type { Engine, PushEngine } from "../engine.ts";
@@ -11,6 +12,7 @@ import type { BegunSession, HubSession, IngestSessions } from "./sessions.ts";
 
 /** How sessions are kept. */
 export interface SessionsOptions {
+  readonly log: Log;
   /** How long a producer may be silent, in seconds. */
   readonly ttlSeconds?: number;
   /** Sessions at once. */
@@ -43,7 +45,8 @@ export function openSessions(engine: Engine, options: SessionsOptions): IngestSe
 }
 
 class HubSessions implements IngestSessions {
-  readonly #engine: PushEngine & Engine;
+  readonly #engine: Engine & PushEngine;
+  readonly #log: Log;
   readonly #ttlMs: number;
   readonly #sessionsMax: number;
   readonly #waitersMax: number;
@@ -54,7 +57,8 @@ class HubSessions implements IngestSessions {
   #active = 0;
 
   constructor(engine: Engine, options: SessionsOptions) {
-    this.#engine = { ...engine, ...withLocalIngest(engine) } as PushEngine & Engine;
+    this.#engine = { ...engine, ingest: withLocalIngest(engine).ingest };
+    this.#log = options.log;
     this.#ttlMs = (options.ttlSeconds ?? TTL_SECONDS) * 1000;
     this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
     this.#waitersMax = options.waitersMax ?? WAITERS_MAX;
@@ -138,8 +142,20 @@ class HubSessions implements IngestSessions {
         await clock.sleep(leftMs, this.#closed.signal).catch(() => undefined);
         continue;
       }
-      if (!held.isEnded) await held.session.abort().catch(() => undefined);
+      if (!held.isEnded) await this.#abandon(held);
       this.#held.delete(id);
+    }
+  }
+
+  async #abandon({ session }: Held): Promise<void> {
+    this.#log.info(
+      { ttlSeconds: this.#ttlMs / 1000 },
+      "a push was given up: nothing was heard of its producer",
+    );
+    try {
+      await session.abort();
+    } catch (error) {
+      this.#log.warn({ error }, "a push that was given up did not end cleanly");
     }
   }
 

@@ -1,7 +1,7 @@
 /** A session on a store that this process holds itself. */
 import { codeOf } from "../../base/errors.ts";
 import { BLOCK_BYTES_DEFAULT, type FrameInfo } from "../../format/block.ts";
-import { DIGEST_BYTES, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
+import { digestOf, type Digest } from "../../format/digest.ts";
 import { DEFAULT_COMPRESSION_LEVEL, encodePlain } from "../../format/frame.ts";
 import { decodeRoot, encodeManifest } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
@@ -12,7 +12,7 @@ import { commitTag } from "../tags.ts";
 import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
-import { BlockPacker, joinDigests, type SealedBlock } from "./block-packer.ts";
+import { BlockPacker, joinDigests, splitDigests, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
@@ -77,6 +77,11 @@ export class LocalSession implements IngestSession {
   /** The domain that the session's chunks lie in. */
   get domain(): string {
     return this.#domain;
+  }
+
+  /** Chunks and pages that were declared missing or put, and are not stored yet. */
+  get expected(): number {
+    return this.#promised.size;
   }
 
   /** Where a chunk or page lies that was stored; undefined of others, those that were just put among them. */
@@ -308,11 +313,4 @@ export class LocalSession implements IngestSession {
       await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
   }
-}
-
-function splitDigests(joined: Uint8Array): Digest[] {
-  const digests: Digest[] = [];
-  for (let offset = 0; offset < joined.byteLength; offset += DIGEST_BYTES)
-    digests.push(digestFromBytes(joined, offset));
-  return digests;
 }

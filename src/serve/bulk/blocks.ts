@@ -68,7 +68,7 @@ async function findBlock(
     if (codeOf(error) === "OBJECT_MISSING") throw notThere(block);
     throw error;
   });
-  if (domain !== (dataset.domain)) throw notThere(block);
+  if (domain !== dataset.domain) throw notThere(block);
   return block;
 }
 
