@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { startHubProcess } from "./hub-process.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 
@@ -15,11 +16,14 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** What commands work on: a store itself, or a hub that has one. */
+export type Kind = "store" | "hub";
+
 /** A folder with a store to be, and the command on it. */
 export interface Place {
   readonly folder: string;
   readonly store: string;
-  /** Runs `aetherfs` in the folder, on the store unless the environment says otherwise. */
+  /** Runs `aetherfs` in the folder, on the store or hub unless the environment says otherwise. */
   readonly run: (words: readonly string[], environment?: Record<string, string>) => Promise<Outcome>;
   /** Runs a command that must succeed, and gives its JSON. */
   readonly json: (...words: string[]) => Promise<unknown>;
@@ -33,12 +37,13 @@ export function environmentOf(folder: string): Record<string, string> {
   return { PATH, HOME: folder, STORE: `file://${folder}/store` };
 }
 
-/** A new place, removed when the test ends. */
-export async function makePlace(t: TestContext): Promise<Place> {
+/** A new place, removed when the test ends, its hub before. */
+export async function makePlace(t: TestContext, kind: Kind = "store"): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), "aetherfs-cli-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
+  const where: Record<string, string> = kind === "hub" ? { STORE: "", HUB: await startHub(t, folder) } : {};
   const run: Place["run"] = (words, environment = {}) =>
-    execute(words, folder, { ...environmentOf(folder), ...environment });
+    execute(words, folder, { ...environmentOf(folder), ...where, ...environment });
   const json = async (...words: string[]): Promise<unknown> => {
     const { exit, stdout, stderr } = await run([...words, "--output", "json"]);
     if (exit !== 0) throw new Error(`aetherfs ${words.join(" ")} ended with ${exit}: ${stderr}`);
@@ -51,6 +56,17 @@ export async function makePlace(t: TestContext): Promise<Place> {
     }
   };
   return { folder, store: join(folder, "store"), run, json, write };
+}
+
+/** A hub on the folder's store, ended with the test; gives its `host:port`. */
+async function startHub(t: TestContext, folder: string): Promise<string> {
+  const words = ["--storage_file_path", join(folder, "store")];
+  const hub = await startHubProcess({ home: join(folder, "hub"), words });
+  t.after(async () => {
+    hub.kill("SIGKILL");
+    await hub.ended;
+  });
+  return hub.host;
 }
 
 /** Starts the command; `drive` may close its streams or send it signals. */

@@ -1,4 +1,4 @@
-/** Every command on a store in a folder, as a user runs it. */
+/** Every command, on a store in a folder and on a hub, as a user runs it. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -6,7 +6,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { makePlace, type Place } from "./command.ts";
+import { makePlace, type Kind, type Place } from "./command.ts";
 
 const NAMES = {
   push: [
@@ -17,8 +17,8 @@ const NAMES = {
 };
 
 /** A place with two versions of a dataset: v1, and v2, which is also latest. */
-async function published(t: TestContext): Promise<Place> {
-  const place = await makePlace(t);
+async function published(t: TestContext, kind: Kind): Promise<Place> {
+  const place = await makePlace(t, kind);
   await place.write({ "data/a.txt": "one\n", "data/sub/b.txt": "two\n" });
   await place.json("push", "-t", "@acme/x:v1", "-m", "first", "--label", "team=a", "data");
   await place.write({ "data/a.txt": "changed\n", "data/c.txt": "three\n" });
@@ -31,9 +31,10 @@ function keys(value: unknown): string[] {
   return Object.keys(value);
 }
 
-describe("aetherfs", () => {
+/** The suite, for one kind of place. */
+function commandsOn(kind: Kind): void {
   it("push, as JSON, has exactly the names of the contract, and counts", async (t) => {
-    const place = await makePlace(t);
+    const place = await makePlace(t, kind);
     await place.write({ "data/a.txt": "one\n", "data/b/c.txt": "three\n" });
     const first = await place.json("push", "-t", "x:v1", "data");
     assert.deepEqual(keys(first), NAMES.push);
@@ -45,7 +46,7 @@ describe("aetherfs", () => {
   });
 
   it("push --dry-run, stores nothing and sets no tag", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     await place.write({ "data/d.txt": "four\n" });
     const before = await place.json("tags", "@acme/x");
     const would = (await place.json("push", "--dry-run", "-t", "@acme/x:v3", "data")) as { newBytes: number };
@@ -54,7 +55,7 @@ describe("aetherfs", () => {
   });
 
   it("pull of several references, fills DIR/NAME/TAG each, and prints a line of JSON each, in order", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const { exit, stdout } = await place.run(["pull", "out", "@acme/x:v1", "@acme/x", "--output", "json"]);
     assert.equal(exit, 0);
     const lines = stdout
@@ -71,7 +72,7 @@ describe("aetherfs", () => {
   });
 
   it("pull --into, takes filters, and --delete removes what the version has not", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     await place.write({ "out/old.txt": "old" });
     await place.json("pull", "--into", "out", "--exclude", "sub", "@acme/x");
     assert.deepEqual((await readdir(join(place.folder, "out"))).sort(), ["a.txt", "c.txt", "old.txt"]);
@@ -80,7 +81,7 @@ describe("aetherfs", () => {
   });
 
   it("pull of a digest, brings that version", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const [entry] = (await place.json("history", "@acme/x:v1")) as { digest: string }[];
     await place.json("pull", "out", `@acme/x@${entry?.digest ?? ""}`);
     const folder = `out/@acme/x/sha256-${entry?.digest.slice("sha256:".length) ?? ""}`;
@@ -88,7 +89,7 @@ describe("aetherfs", () => {
   });
 
   it("ls, tags and history, list what is there", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const [dataset] = (await place.json("ls")) as { name: string; tags: number }[];
     assert.deepEqual([dataset?.name, dataset?.tags], ["@acme/x", 3]);
     assert.equal(((await place.json("ls", "@acme/*")) as unknown[]).length, 1);
@@ -108,7 +109,7 @@ describe("aetherfs", () => {
   });
 
   it("show, gives totals and entries, of a folder those in it", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const whole = (await place.json("show", "@acme/x:v2")) as Record<string, unknown>;
     assert.deepEqual([whole["files"], whole["chunking"], whole["bytes"]], [3, "cdc:65536", 18]);
     const entries = whole["entries"] as { path: string; digest?: string }[];
@@ -128,7 +129,7 @@ describe("aetherfs", () => {
   });
 
   it("cat, writes a file's bytes, or a range of them", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const cat = async (...words: string[]): Promise<string> => (await place.run(["cat", ...words])).stdout;
     assert.equal(await cat("@acme/x:v2", "a.txt"), "changed\n");
     assert.equal(await cat("--range", "0-2", "@acme/x:v2", "a.txt"), "cha");
@@ -138,7 +139,7 @@ describe("aetherfs", () => {
   });
 
   it("diff, tells what was added, removed, changed and renamed, and what the update costs", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const diff = (await place.json("diff", "@acme/x:v1", "@acme/x:v2")) as Record<string, unknown>;
     assert.deepEqual(keys(diff), ["added", "removed", "changed", "renamed", "updateBytes"]);
     assert.deepEqual([diff["added"], diff["removed"], diff["changed"]], [["c.txt"], [], ["a.txt"]]);
@@ -151,12 +152,12 @@ describe("aetherfs", () => {
   });
 
   it("verify, reads all of a version", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     assert.equal(((await place.json("verify", "@acme/x:v2")) as { files: number }).files, 3);
   });
 
   it("tag, rollback and rm, move a tag and keep its history", async (t) => {
-    const place = await published(t);
+    const place = await published(t, kind);
     const commit = async (...words: string[]): Promise<Record<string, unknown>> =>
       (await place.json(...words)) as Record<string, unknown>;
     const tagged = await commit("tag", "@acme/x:v1", "@acme/x:stable");
@@ -173,7 +174,15 @@ describe("aetherfs", () => {
     const [newest] = (await place.json("history", "@acme/x:stable")) as Record<string, unknown>[];
     assert.deepEqual([newest?.["number"], newest?.["state"], newest?.["message"]], [6, "deleted", "gone"]);
   });
+}
 
+for (const kind of ["store", "hub"] as const) {
+  describe(`aetherfs on a ${kind}`, () => {
+    commandsOn(kind);
+  });
+}
+
+describe("aetherfs", () => {
   it("version and help, need no store", async (t) => {
     const place = await makePlace(t);
     const version = await place.json("version");
