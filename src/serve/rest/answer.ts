@@ -6,7 +6,7 @@ import { problemOf, type HttpRequest, type HttpResponse } from "../http-handler.
 const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 /** A message as proto3's JSON: camelCase, int64 as text, every field that has no presence. */
-export function jsonOf(output: DescMessage, message: unknown): JsonValue {
+function jsonOf(output: DescMessage, message: unknown): JsonValue {
   return toJson(output, create(output, message as Record<string, unknown>), { alwaysEmitImplicit: true });
 }
 

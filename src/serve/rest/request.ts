@@ -29,7 +29,7 @@ export async function readMessage(
 }
 
 /** A message in JSON. Errors: ARGUMENT_INVALID. */
-export function parse(input: DescMessage, json: JsonValue): unknown {
+function parse(input: DescMessage, json: JsonValue): unknown {
   try {
     return fromJson(input, json);
   } catch (cause) {

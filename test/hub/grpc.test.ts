@@ -11,18 +11,18 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { systemClock } from "../../base/clock.ts";
-import { AetherError } from "../../base/errors.ts";
-import { SILENT_LOG, type Log } from "../../base/log.ts";
-import { BlockAPI } from "../../gen/aetherfs/block/v1/api_pb.ts";
-import { DatasetAPI } from "../../gen/aetherfs/dataset/v1/api_pb.ts";
-import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
-import { ServerReflection } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { fromRpcError } from "../../rpc/rpc-error.ts";
-import { rpcService } from "../../rpc/rpc-service.ts";
-import { requirePeer } from "../../../test/peers.ts";
-import { openPort } from "../port/one-port.ts";
-import { createGrpc } from "./grpc.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { AetherError } from "../../src/base/errors.ts";
+import { SILENT_LOG, type Log } from "../../src/base/log.ts";
+import { BlockAPI } from "../../src/gen/aetherfs/block/v1/api_pb.ts";
+import { DatasetAPI } from "../../src/gen/aetherfs/dataset/v1/api_pb.ts";
+import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { fromRpcError } from "../../src/rpc/rpc-error.ts";
+import { rpcService } from "../../src/rpc/rpc-service.ts";
+import { requirePeer } from "../peers.ts";
+import { openPort } from "../../src/serve/port/one-port.ts";
+import { createGrpc } from "../../src/serve/grpc/grpc.ts";
 
 const MESSAGE_BYTES_MAX = 100_000;
 
