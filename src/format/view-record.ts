@@ -6,9 +6,9 @@ import { encodeRecord, RecordMembers } from "./record-members.ts";
 import { parseDatasetName, type DatasetName } from "./reference.ts";
 
 /** Bytes of a view's record at most. */
-export const VIEW_BYTES_MAX = 64 * 1024 * 1024;
+const VIEW_BYTES_MAX = 64 * 1024 * 1024;
 /** Pieces of one uploaded block. */
-export const UPLOAD_PIECES_MAX = 2048;
+const UPLOAD_PIECES_MAX = 2048;
 /** Those who uploaded one block, and versions that have it, as far as they are noted. */
 export const HOLDERS_MAX = 16;
 export const PLACES_MAX = 16;

@@ -44,9 +44,9 @@ export const BLOCKS = `${ROOT}blocks/` as KeyPrefix;
 export const MANIFESTS = `${ROOT}manifests/` as KeyPrefix;
 export const PLANS = `${ROOT}plans/` as KeyPrefix;
 export const DATASETS = `${ROOT}datasets/` as KeyPrefix;
+export const LEASES = `${ROOT}leases/` as KeyPrefix;
 const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
 const VIEWS = `${ROOT}views/` as KeyPrefix;
-export const LEASES = `${ROOT}leases/` as KeyPrefix;
 
 function digestKey(prefix: KeyPrefix, digest: Digest): Key {
   return `${prefix}${digest.slice(0, 2)}/${digest.slice(2)}` as Key;

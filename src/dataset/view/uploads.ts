@@ -17,7 +17,7 @@ import { formatSignature, BlockSigner } from "./signature.ts";
 import { changeSignature } from "./signatures.ts";
 
 /** The largest block that is taken. */
-export const UPLOAD_BYTES_MAX = GiB;
+const UPLOAD_BYTES_MAX = GiB;
 /** No scope can be named so: nothing deduplicates against what was not published. */
 const DOMAIN = "~uploads";
 const PIECE_BYTES = MiB;
