@@ -19,7 +19,9 @@ export class Body {
     if (this.#isGone) return false;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      this.#response.write(bytes, () => {
+      this.#response.write(bytes, (error) => {
+        // What a connection that is gone does not take comes back before its end is told.
+        if (error !== null && error !== undefined) this.#isGone = true;
         resolve();
       });
     });

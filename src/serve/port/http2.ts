@@ -9,7 +9,6 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { must } from "../../base/assert.ts";
 import type { HttpRequest, HttpResponse } from "../http-handler.ts";
 import { answer } from "./answer.ts";
 import type { Connection } from "./connections.ts";
@@ -40,8 +39,10 @@ export function createHttp2(parts: PortParts): Http2Server {
     log.debug({ error }, "a session broke off");
   });
   server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
-    const session = must(stream.session, "a stream that begins has a session");
-    const connection = must(sessions.get(session as ServerHttp2Session), "a stream belongs to a session");
+    const session = stream.session as ServerHttp2Session | undefined;
+    const connection = session && sessions.get(session);
+    // A client may have broken the stream or its session off before it is told of here.
+    if (connection === undefined || stream.destroyed) return;
     parts.connections.begin(connection);
     stream.once("close", () => {
       parts.connections.end(connection);
@@ -78,6 +79,12 @@ function take(
   stream.on("error", (error: Error) => {
     log.debug({ error }, "a stream broke off");
   });
+  // Node holds a client to maxHeaderListSize only after it has acknowledged it.
+  const headerBytes = rawHeaders.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (headerBytes > limits.headerBytesMax) {
+    stream.respond({ ":status": 431 }, { endStream: true });
+    return;
+  }
   const isGrpc = GRPC.test(headers["content-type"] ?? "");
   stream.setTimeout(limits.stallMs, () => {
     const isSilent = !isGrpc && !stream.readableEnded;
