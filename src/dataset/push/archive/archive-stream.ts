@@ -55,7 +55,7 @@ async function* rejoined(head: Uint8Array, rest: AsyncIterator<Uint8Array>): Asy
   }
 }
 
-/** The archive without its compression. Errors: SOURCE_UNREADABLE. */
+/** The archive without its compression. Errors: SOURCE_UNREADABLE, also for bytes after the compressed ones. */
 export async function* unpacked(
   bytes: AsyncIterable<Uint8Array>,
   kind: ArchiveKind,
@@ -64,20 +64,30 @@ export async function* unpacked(
     yield* bytes;
     return;
   }
-  const decoder = kind === "gzip" ? createGunzip() : createZstdDecompress();
+  const options = { chunkSize: READ_BYTES };
+  const decoder = kind === "gzip" ? createGunzip(options) : createZstdDecompress(options);
   const source = Readable.from(bytes);
+  let sourceBytes = 0;
+  source.on("data", (piece: Uint8Array) => (sourceBytes += piece.byteLength));
   source.on("error", (error) => decoder.destroy(error));
   try {
     yield* source.pipe(decoder) as AsyncIterable<Uint8Array>;
   } catch (cause) {
     if (isAbort(cause)) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `the archive's ${kind} compression is damaged or truncated: ${why}`;
-    throw new AetherError("SOURCE_UNREADABLE", message, { cause });
+    throw undecodable(kind, cause instanceof Error ? cause.message : String(cause), cause);
   } finally {
     source.destroy();
     decoder.destroy();
   }
+  // gzip's own program takes zeros after the last member, and tapes have them; zstd's does not.
+  if (kind === "zstd" && (!source.readableEnded || decoder.bytesWritten < sourceBytes)) {
+    throw undecodable(kind, "something follows the last frame");
+  }
+}
+
+function undecodable(kind: ArchiveKind, why: string, cause?: unknown): AetherError {
+  const message = `the archive's ${kind} compression is damaged or truncated: ${why}`;
+  return new AetherError("SOURCE_UNREADABLE", message, cause === undefined ? {} : { cause });
 }
 
 /** Gives each piece once it is in the file. Errors: those of the spool. */

@@ -157,6 +157,13 @@ describe("a push of a tar archive", () => {
     }
   });
 
+  it("with something after its compressed bytes, is refused", async () => {
+    for (const packed of [gzipSync(tarOf(text)), zstdCompressSync(tarOf(text))]) {
+      const bytes = Buffer.concat([packed, Buffer.from("something")]);
+      await assert.rejects(pushBytes(bytes), { code: "SOURCE_UNREADABLE" });
+    }
+  });
+
   it("that unpacks to more than the limit, is refused before it takes more", async () => {
     const bomb = gzipSync(tarOf(file("zeros", { bytes: Buffer.alloc(8 * MiB) })));
     await assert.rejects(pushBytes(bomb, { spoolBytes: 2 * MiB }), { code: "LIMIT_EXCEEDED" });
