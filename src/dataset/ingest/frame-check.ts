@@ -18,7 +18,7 @@ import type { ReceivedFrame } from "./sessions.ts";
 /** What the frames of one body decode to at most. */
 const BODY_DECODED_BYTES_MAX = GiB;
 /** What is decoded in one task: little enough that the sessions take turns. */
-const TASK_BYTES = MiB;
+const TASK_BYTES = 2 * MiB;
 
 /** Checks frames in the engine's threads. */
 export class FrameCheck {
@@ -76,7 +76,12 @@ export class FrameCheck {
 
   #checkForm({ codec, digests, lengths, stored, base }: ReceivedFrame): IngestFrame {
     const isDelta = codec === CODECS.delta;
-    const withLengths = base === undefined ? undefined : { ...base, lengths: this.#lengthsOf(base.digests) };
+    // Of its own memory: it is written when the block ends, and the frame's memory is used again by then.
+    const withLengths = base && {
+      ...base,
+      digests: new Uint8Array(base.digests),
+      lengths: this.#lengthsOf(base.digests),
+    };
     checkFrameInfo({
       codec,
       storedBytes: stored.byteLength,

@@ -12,7 +12,7 @@ import type { Published } from "./ingest.ts";
 import { domainOf } from "./local-ingest.ts";
 import type { LocalSession } from "./local-session.ts";
 import { PageCheck } from "./page-check.ts";
-import type { HubPublication, HubSession, ReceivedFrame } from "./sessions.ts";
+import type { HubPublication, HubSession, ReceivedFrame, Taking } from "./sessions.ts";
 
 /** Calls of one session that may be under way. */
 const CALLS_MAX = 64;
@@ -38,7 +38,10 @@ export class ProducerSession implements HubSession {
   readonly #ended = new AbortController();
   /** Bodies taken of each kind. */
   readonly #taken = { frames: 0, pages: 0 };
+  /** What was asked last. */
   #last: Promise<unknown> = Promise.resolve();
+  /** The frames that came last, on their way. */
+  #taking: Promise<void> = Promise.resolve();
   #calls = 0;
   #result: { readonly root: Digest; readonly published: Published } | undefined;
   #ending: Promise<void> | undefined;
@@ -70,16 +73,25 @@ export class ProducerSession implements HubSession {
     return this.#call(options, (call) => this.#parts.local.canBase(bases, decodedBytes, call));
   }
 
-  putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<void> {
-    return this.#body("frames", sequence, options, async (call) => {
-      const checked = await this.#frames.check(frames, call);
-      await this.#parts.local.put(checked, call);
+  putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<Taking> {
+    return this.#inTurn(options, async (call) => {
+      await this.#taking;
+      if (!this.#isNext("frames", sequence)) return { done: Promise.resolve() };
+      const done = this.#takeFrames(frames, call);
+      // The next one is received meanwhile; whatever comes next waits for it.
+      this.#taking = done;
+      done.catch(() => undefined);
+      this.#taken.frames++;
+      return { done };
     });
   }
 
   putPages(sequence: number, pages: readonly Uint8Array[], options: CallOptions): Promise<void> {
-    return this.#body("pages", sequence, options, async (call) => {
+    return this.#inTurn(options, async (call) => {
+      await this.#taking;
+      if (!this.#isNext("pages", sequence)) return;
       for (const page of pages) await this.#pages.take(page, call);
+      this.#taken.pages++;
     });
   }
 
@@ -89,6 +101,7 @@ export class ProducerSession implements HubSession {
     if (again?.root === root) return Promise.resolve(again.published);
     return this.#inTurn(options, async (call) => {
       if (this.#result?.root === root) return this.#result.published;
+      await this.#taking;
       const published = await this.#publish(publication, call);
       this.#result = { root, published };
       this.#end(true);
@@ -105,6 +118,7 @@ export class ProducerSession implements HubSession {
     if (this.#ended.signal.aborted) return;
     this.#end(false);
     await this.#last;
+    await this.#taking.catch(() => undefined);
     await this.#parts.local.abort();
   }
 
@@ -140,21 +154,20 @@ export class ProducerSession implements HubSession {
     }
   }
 
-  #body(
-    kind: "frames" | "pages",
-    sequence: number,
-    options: CallOptions,
-    take: (call: CallOptions) => Promise<void>,
-  ): Promise<void> {
-    return this.#inTurn(options, async (call) => {
-      const next = this.#taken[kind];
-      if (sequence < next) return;
-      if (sequence > next) {
-        throw new AetherError("ARGUMENT_INVALID", `body ${sequence} of ${kind} came before body ${next}`);
-      }
-      await take(call);
-      this.#taken[kind]++;
-    });
+  async #takeFrames(frames: readonly ReceivedFrame[], call: CallOptions): Promise<void> {
+    this.#calls++;
+    try {
+      await this.#parts.local.put(await this.#frames.check(frames, call), call);
+    } finally {
+      this.#calls--;
+    }
+  }
+
+  /** False: it was taken before. Errors: ARGUMENT_INVALID when one before it was not taken. */
+  #isNext(kind: "frames" | "pages", sequence: number): boolean {
+    const next = this.#taken[kind];
+    if (sequence <= next) return sequence === next;
+    throw new AetherError("ARGUMENT_INVALID", `body ${sequence} of ${kind} came before body ${next}`);
   }
 
   /** Runs after what was asked before. A caller that goes away does not break off what has begun. */

@@ -9,6 +9,7 @@ import type { Plan } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { commitTag } from "../tags.ts";
+import { BlockDomains } from "../version/block-domains.ts";
 import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
@@ -64,7 +65,16 @@ export class LocalSession implements IngestSession {
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
     this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
     this.#dryRun = options.dryRun === true;
-    const parts = { datasets: store.datasets, index, plans: this.#plans, lease: this.#lease };
+    const { domain } = options;
+    const domains = new BlockDomains(store.blocks);
+    const parts = {
+      datasets: store.datasets,
+      index,
+      plans: this.#plans,
+      lease: this.#lease,
+      domain,
+      domains,
+    };
     this.#planWriter = new PlanWriter(parts);
     if (options.reference !== undefined) this.#lease.addVersion(options.reference);
   }

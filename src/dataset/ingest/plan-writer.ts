@@ -3,9 +3,10 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { decodeRoot } from "../../format/manifest.ts";
 import { decodePage, type EncodedPage } from "../../format/page.ts";
-import { decodePlan, encodePlan, type PlanCovers } from "../../format/plan.ts";
+import { decodePlan, encodePlan, planKeyIn, type PlanCovers } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore } from "../../store/dataset-store.ts";
+import type { BlockDomains } from "../version/block-domains.ts";
 import { missing } from "./block-indexes.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
 import type { Publication } from "./ingest.ts";
@@ -32,6 +33,9 @@ export interface PlanWriterParts {
   readonly plans: PlanMaker;
   /** Claims every block that the plans lead to. */
   readonly lease: Lease;
+  /** The session's own, and those of the blocks. */
+  readonly domain: string;
+  readonly domains: BlockDomains;
 }
 
 /** The plans of one session, in the order in which their chunks and pages are put. */
@@ -84,10 +88,17 @@ export class PlanWriter {
   }
 
   /** Bytes written, or undefined when somebody else wrote the plan first. */
-  async #tryWrite({ key, covers, items }: PendingPlan, options: CallOptions): Promise<number | undefined> {
-    const { datasets, plans } = this.#parts;
-    const present = await datasets.getPlan(key, options);
-    const held = present && this.#blocksOf(present.value, covers, items.length);
+  async #tryWrite(pending: PendingPlan, options: CallOptions): Promise<number | undefined> {
+    const { covers, items } = pending;
+    const { datasets, plans, domain } = this.#parts;
+    let key = pending.key;
+    let present = await datasets.getPlan(key, options);
+    let held = present && this.#blocksOf(present.value, covers, items.length);
+    if (held !== undefined && !(await this.#isOwn(held, options))) {
+      key = planKeyIn(domain, pending.key);
+      present = await datasets.getPlan(key, options);
+      held = present && this.#blocksOf(present.value, covers, items.length);
+    }
     if (held !== undefined) {
       this.#claim(held);
       return 0;
@@ -102,6 +113,13 @@ export class PlanWriter {
       if (codeOf(error) === "OBJECT_CONFLICT") return undefined;
       throw error;
     }
+  }
+
+  /** Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. */
+  async #isOwn(blocks: ReadonlySet<Digest>, options: CallOptions): Promise<boolean> {
+    const [first] = blocks;
+    const { domain, domains } = this.#parts;
+    return first === undefined || (await domains.get(first, options)) === domain;
   }
 
   #claim(blocks: Iterable<Digest>): void {

@@ -29,10 +29,16 @@ export interface HubPublication extends Omit<Publication, "base"> {
   readonly base: Digest | undefined;
 }
 
+/** A body of frames that is being taken. */
+export interface Taking {
+  /** Resolves when the frames' bytes are not needed any more; rejects with what was wrong with them. */
+  readonly done: Promise<void>;
+}
+
 /**
  * A producer's session on a hub, which trusts nothing that it is given. Calls may overlap; they are answered one after
  * another. Frames and pages come in bodies, each kind numbered 0, 1, 2, …: one that was taken already is answered again
- * and not taken again. A body that fails ends nothing, but what it left out may be missing later.
+ * and not taken again.
  * Errors of every call: SESSION_LOST when the session has ended.
  */
 export interface HubSession {
@@ -41,12 +47,13 @@ export interface HubSession {
   /** As IngestSession.canBase. */
   canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions): Promise<boolean>;
   /**
-   * Takes frames once each was decoded, and each chunk found to have its digest. Their bytes are the caller's again when
-   * it resolves. Errors: OBJECT_CORRUPT when a frame does not decode or has other chunks; OBJECT_INVALID when it breaks
-   * docs/format.md §5.1; OBJECT_MISSING when a base is not there; ARGUMENT_INVALID when a number was left out; those of
-   * the store.
+   * Takes frames: resolves in their turn, when those of the body before are packed. Each is then decoded, and each chunk
+   * compared with its digest, before anything may refer to it. What is wrong with them is told by `Taking`, and by every
+   * later body and publish: the session can only be given up then. Errors: OBJECT_CORRUPT when a frame does not decode or
+   * has other chunks; OBJECT_INVALID when it breaks docs/format.md §5.1; OBJECT_MISSING when a base is not there;
+   * ARGUMENT_INVALID when a number was left out; LIMIT_EXCEEDED; those of the store.
    */
-  putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<void>;
+  putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<Taking>;
   /**
    * Takes encoded pages, children before parents. Errors: OBJECT_INVALID, MANIFEST_UNSAFE when one is malformed;
    * ARGUMENT_INVALID when a number was left out; those of the store.

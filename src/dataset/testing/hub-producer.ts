@@ -34,7 +34,9 @@ function producerSession(use: () => HubSession): IngestSession {
   return {
     missing: (digests, options = {}) => use().missing(digests, options),
     canBase: (bases, bytes, options = {}) => use().canBase(bases, bytes, options),
-    put: (frames, options = {}) => use().putFrames(frameBodies++, frames.map(received), options),
+    put: async (frames, options = {}) => {
+      await use().putFrames(frameBodies++, frames.map(received), options);
+    },
     putPage: (page, options = {}) => use().putPages(pageBodies++, [page.bytes], options),
     publish: (publication, options = {}) =>
       use().publish({ ...publication, base: publication.base?.version }, options),

@@ -42,7 +42,9 @@ export function ingestService(services: Services): RpcService {
     putFrames: async ({ session, sequence, frames }, context) => {
       await identify(services, context);
       const { signal } = context;
-      await sessions.use(session).putFrames(Number(sequence), frames.map(receivedFrame), { signal });
+      const received = frames.map(receivedFrame);
+      const { done } = await sessions.use(session).putFrames(Number(sequence), received, { signal });
+      await done;
       return {};
     },
     putPages: async ({ session, sequence, pages }, context) => {

@@ -1,21 +1,27 @@
 /** Bodies of frames. docs/protocol.md §4 */
 import { fromBinary } from "@bufbuild/protobuf";
+import type { Clock } from "../../base/clock.ts";
 import { AetherError } from "../../base/errors.ts";
+import type { Taking } from "../../dataset/ingest/sessions.ts";
 import { PutFramesRequestSchema } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import { BODY_BYTES_MAX, receivedFrame } from "../frame-message.ts";
 import type { HttpHandler, HttpRequest } from "../http-handler.ts";
 import type { Services } from "../services.ts";
+import { BodyMemory } from "./body-memory.ts";
 
-/** Of the engine's memory, what bodies on their way in have together. */
+/** Of the engine's memory, what bodies have together from when they come until they are packed. */
 const MEMORY_SHARE = 8;
 const BODIES_MAX = 256;
 const WAITERS_MAX = 1024;
+/** How long one body may take to come. */
+const BODY_MS_MAX = 120_000;
 
 /** Makes the answer to `POST /bulk/v1/frames`. */
 export function createFrameTaker(services: Services): HttpHandler {
   const bytesMax = Math.max(BODY_BYTES_MAX, Math.floor(services.engine.memoryBytes / MEMORY_SHARE));
   const gate = new Gate({ callsMax: BODIES_MAX, bytesMax, waitersMax: WAITERS_MAX });
+  const memory = new BodyMemory();
   return async (request, response) => {
     await services.access.identify(request.headers);
     const gone = new AbortController();
@@ -23,22 +29,42 @@ export function createFrameTaker(services: Services): HttpHandler {
       gone.abort(new AetherError("CANCELLED", "the client has gone"));
     });
     const { signal } = gone;
-    const bytes = announcedBytes(request);
-    await gate.run(bytes ?? BODY_BYTES_MAX, () => take(services, request, bytes, signal), signal);
-    response.writeHead(204);
-    response.end();
+    const bytes = announcedBytes(request) ?? BODY_BYTES_MAX;
+    await gate.run(
+      bytes,
+      () =>
+        memory.use(bytes, async (room) => {
+          const body = await within(services.engine.clock, request, () => readBody(request, room));
+          const { done } = await take(services, body, signal);
+          // The next body comes while this one is decoded: what is wrong with it, the session tells then.
+          response.writeHead(204);
+          response.end();
+          await done.catch(() => undefined);
+        }),
+      signal,
+    );
   };
 }
 
-async function take(
-  { sessions }: Services,
-  request: HttpRequest,
-  bytes: number | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  const body = await readBody(request, bytes);
+/** Breaks off a body that takes too long: it keeps others from memory. Errors: those of the task. */
+async function within<T>(clock: Clock, request: HttpRequest, task: () => Promise<T>): Promise<T> {
+  const ended = new AbortController();
+  const late = new AetherError("DEADLINE_EXCEEDED", "the body did not come in time: send smaller ones");
+  const watch = clock.sleep(BODY_MS_MAX, ended.signal).then(
+    () => request.destroy(late),
+    () => undefined,
+  );
+  try {
+    return await task();
+  } finally {
+    ended.abort();
+    await watch;
+  }
+}
+
+function take({ sessions }: Services, body: Uint8Array, signal: AbortSignal): Promise<Taking> {
   const { session, sequence, frames } = decode(body);
-  await sessions.use(session).putFrames(Number(sequence), frames.map(receivedFrame), { signal });
+  return sessions.use(session).putFrames(Number(sequence), frames.map(receivedFrame), { signal });
 }
 
 function decode(body: Uint8Array): ReturnType<typeof fromBinary<typeof PutFramesRequestSchema>> {
@@ -68,18 +94,18 @@ function announcedBytes(request: HttpRequest): number | undefined {
   return bytes;
 }
 
-async function readBody(request: HttpRequest, announced: number | undefined): Promise<Uint8Array> {
-  const body = new Uint8Array(new SharedArrayBuffer(announced ?? BODY_BYTES_MAX));
+/** The body, in `room`. Errors: LIMIT_EXCEEDED when it has more bytes, ARGUMENT_INVALID when fewer than it said. */
+async function readBody(request: HttpRequest, room: Uint8Array): Promise<Uint8Array> {
   let bytes = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
-    if (bytes + piece.byteLength > body.byteLength) throw tooLong();
-    body.set(piece, bytes);
+    if (bytes + piece.byteLength > room.byteLength) throw tooLong();
+    room.set(piece, bytes);
     bytes += piece.byteLength;
   }
-  if (announced !== undefined && bytes !== announced) {
+  if (request.headers["content-length"] !== undefined && bytes !== room.byteLength) {
     throw new AetherError("ARGUMENT_INVALID", "the body is shorter than it said");
   }
-  return body.subarray(0, bytes);
+  return room.subarray(0, bytes);
 }
 
 function tooLong(): AetherError {
