@@ -1,6 +1,9 @@
-import { codeOf } from "../../base/errors.ts";
+import { codeOf, ERRORS } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { sendProblem, type HttpHandler, type HttpRequest, type HttpResponse } from "../http-handler.ts";
+
+/** From here on it is not the client's fault. RFC 9110 §15.6 */
+const INTERNAL_STATUS = 500;
 
 /** Has a request answered, and answers itself with what the handler throws. Never rejects. */
 export async function answer(
@@ -13,7 +16,10 @@ export async function answer(
     await handler(request, response);
   } catch (error) {
     const { method, url } = request;
-    if (codeOf(error) === "INTERNAL") log.error({ method, url, error }, "a request failed");
+    const { http: status, retry } = ERRORS[codeOf(error)];
+    const facts = { method, url, err: error };
+    if (status >= INTERNAL_STATUS && retry) log.warn(facts, "a request could not be answered");
+    else if (status >= INTERNAL_STATUS) log.error(facts, "a request failed");
     sendProblem(response, error);
   }
 }
