@@ -35,12 +35,14 @@ interface Pulled {
 
 parseArgs({ options: { exit: { type: "boolean" } } });
 const home = await mkdtemp(join(tmpdir(), "aetherfs-demo-"));
-const environment = {
-  ...process.env,
+/** Settings of whoever runs this say nothing here. */
+const SETTINGS = /^(STORE|HUB|PORT|BIND|CONFIG_FILE|XDG_.*|STORAGE_.*|TLS_.*)$/;
+const environment: NodeJS.ProcessEnv = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name))),
   PATH: `${join(CHECKOUT, "bin")}${delimiter}${process.env["PATH"] ?? ""}`,
-  STORE: `file://${join(home, "store")}`,
-  XDG_CACHE_HOME: join(home, "cache"),
+  HOME: home,
 };
+
 // The command that runs is interrupted too, and ends; then this ends, and cleans up.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
 try {
@@ -58,11 +60,25 @@ try {
 }
 
 async function tour(series: readonly Series[]): Promise<void> {
-  const latest = series.map(({ name }) => `${name}:latest`);
   say("Two datasets, as npm packages ship them: Natural Earth's maps, and the cities of the world.");
-  say("They go into a store, which is a folder. Nothing else runs.");
+  say("A hub keeps them. It needs no set-up: data lies in a folder, and everything is on one port.");
   await aetherfs("version");
-  console.log(styleText("cyan", `$ export STORE=${environment.STORE}`));
+  const hub = await startHub();
+  try {
+    environment["HUB"] = hub.host;
+    console.log(styleText("cyan", `\n$ export HUB=${hub.host}`));
+    await tourOf(series, hub);
+  } finally {
+    await hub.stop();
+  }
+  check(hub.exitCode() === 0, "the hub finished what was under way and ended well");
+  delete environment["HUB"];
+  say("8. What the hub kept is an ordinary store: every command works on it without a hub, too.");
+  await aetherfs("ls", "--store", ".local/share/aetherfs");
+}
+
+async function tourOf(series: readonly Series[], hub: Hub): Promise<void> {
+  const latest = series.map(({ name }) => `${name}:latest`);
 
   say("1. Publish a release of each. A version is named by what it holds; a tag points at it.");
   for (const { name, old } of series) await publish(name, old);
@@ -72,9 +88,7 @@ async function tour(series: readonly Series[]): Promise<void> {
   await aetherfs("pull", "data", ...latest);
   for (const { name, old } of series) await checkSame(old.folder, `data/${name}/latest`);
 
-  say(
-    "3. The next releases come out. What the store has is not stored again; what changed is stored as a change.",
-  );
+  say("3. The next releases come out. What the hub has is not sent again; what changed is sent as a change.");
   for (const { name, new: release } of series) await publish(name, release);
   for (const { name, old } of series) await aetherfs("diff", `${name}:${old.version}`, `${name}:latest`);
 
@@ -91,13 +105,71 @@ async function tour(series: readonly Series[]): Promise<void> {
     );
   }
 
-  say("5. Believe nothing: read every byte in the store, and in the folder.");
+  say("5. Believe nothing: read every byte of the hub's, and in the folder.");
   for (const reference of latest) await aetherfs("verify", reference);
   await aetherfs("pull", "data", "--verify", ...latest);
 
   say("6. Look inside without pulling: a file, or a part of one, of any version.");
   await readOneFile(must(series[1], "there are two series"));
   for (const reference of latest) await aetherfs("history", reference);
+
+  say(
+    "7. Files are on the web as well: with ranges, ETags and listings. So is every call, as JSON and by gRPC.",
+  );
+  await readByHttp(hub, must(series[1], "there are two series"));
+}
+
+/** A hub under way. */
+interface Hub {
+  /** What stands before the slash of a reference. */
+  readonly host: string;
+  readonly stop: () => Promise<void>;
+  /** Once it has ended; null when a signal ended it. */
+  readonly exitCode: () => number | null;
+}
+
+/** Starts a hub on a port that is free, and waits until it is ready. */
+async function startHub(): Promise<Hub> {
+  console.log(styleText("cyan", "\n$ aetherfs run --log_format text &"));
+  const words = ["run", "--log_format", "text", "--bind", "127.0.0.1", "--port", "0"];
+  const child = spawn("aetherfs", words, {
+    cwd: home,
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  let log = "";
+  const host = await new Promise<string>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", () => {
+      reject(new Error(`the hub ended: ${log}`));
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+      const found = / ready .*url=http:\/\/(\S+)/.exec(log)?.[1];
+      if (found === undefined) return;
+      process.stdout.write(log);
+      log = "";
+      resolve(found);
+    });
+  });
+  const stop = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  return { host, stop, exitCode: () => child.exitCode };
+}
+
+async function readByHttp({ host }: Hub, { name, new: release }: Series): Promise<void> {
+  const url = `http://${host}/fs/${name}/latest/cities.json`;
+  console.log(styleText("cyan", `\n$ curl --range 0-99 ${url}`));
+  const response = await fetch(url, { headers: { range: "bytes=0-99" } });
+  const text = await response.text();
+  console.log(text);
+  const file = await readFile(join(home, release.folder, "cities.json"));
+  const digest = createHash("sha256").update(file).digest("hex");
+  check(response.status === 206 && file.toString("utf8", 0, 100) === text, "the file's first 100 bytes");
+  check(response.headers.get("etag")?.includes(digest) === true, "its ETag is the file's SHA-256");
 }
 
 async function publish(name: string, { version, folder }: Release): Promise<void> {
