@@ -9,6 +9,7 @@ import { parseRanges } from "./byte-ranges.ts";
 import { checkConditions, holdsIfRange, type Validators } from "./conditions.ts";
 import { contentTypeOf, guardsOf } from "./content-type.ts";
 import { httpDate, modifiedSecondsOf } from "./http-time.ts";
+import { multipartOf } from "./multipart.ts";
 
 /** What answering takes. */
 export interface FileAnswer {
@@ -16,6 +17,8 @@ export interface FileAnswer {
   /** For Cache-Control. */
   readonly cacheControl: string;
   readonly nowMs: number;
+  /** Parts several ranges: 32 unguessable hex digits. */
+  readonly boundary: string;
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
@@ -51,19 +54,18 @@ export async function sendFile(
       data: { sizeBytes: entry.size },
     });
   }
-  if (ranges === undefined || ranges.length > 1) {
+  if (ranges === undefined) {
     response.writeHead(200, { ...shape, "content-length": entry.size });
     await sendBytes(request, response, file, { start: 0, end: entry.size });
-    return;
+  } else if (ranges.length > 1) {
+    await sendRanges(response, file, ranges, shape);
+  } else {
+    const range = must(ranges[0], "there is one");
+    const { start, end } = range;
+    const contentRange = `bytes ${start}-${end - 1}/${entry.size}`;
+    response.writeHead(206, { ...shape, "content-length": end - start, "content-range": contentRange });
+    await sendBytes(request, response, file, range);
   }
-  const range = must(ranges[0], "there is one");
-  const { start, end } = range;
-  response.writeHead(206, {
-    ...shape,
-    "content-length": end - start,
-    "content-range": `bytes ${start}-${end - 1}/${entry.size}`,
-  });
-  await sendBytes(request, response, file, range);
 }
 
 /** Only GET has ranges. RFC 9110 §14.2 */
@@ -84,4 +86,25 @@ async function sendBytes(
     return;
   }
   await new Body(response).send(read(range));
+}
+
+/** Several ranges as one body. RFC 9110 §15.3.7.2 */
+async function sendRanges(
+  response: HttpResponse,
+  { entry, boundary, read }: FileAnswer,
+  ranges: readonly ByteRange[],
+  shape: Readonly<Record<string, string>>,
+): Promise<void> {
+  const contentType = contentTypeOf(entry.path);
+  const parts = multipartOf(ranges, entry.size, contentType, boundary);
+  const { contentType: type, contentLength, heads, tail } = parts;
+  response.writeHead(206, { ...shape, "content-type": type, "content-length": contentLength });
+  async function* pieces(): AsyncGenerator<Uint8Array | string> {
+    for (const [index, range] of ranges.entries()) {
+      yield must(heads[index], "every range has one");
+      yield* read(range);
+    }
+    yield tail;
+  }
+  await new Body(response).send(pieces());
 }

@@ -128,6 +128,42 @@ describe("a file under /fs", () => {
     assert.deepEqual(await codeOf(outside), [416, "RANGE_INVALID"]);
   });
 
+  it("asked for in several parts, gives them in one body; in too many, or overlapping ones, comes whole", async () => {
+    const answer = await ask("/fs/set/v1/big.bin", { range: "bytes=5-9, 899990-, 100-100" });
+    assert.equal(answer.status, 206);
+    const type = answer.headers.get("content-type") ?? "";
+    const boundary = /^multipart\/byteranges; boundary=(\w+)$/.exec(type)?.[1] ?? "";
+    const body = await bytesOf(answer);
+    assert.equal(String(body.byteLength), answer.headers.get("content-length"));
+    const parts = body.toString("latin1").split(`\r\n--${boundary}`).slice(1);
+    assert.equal(parts.pop(), "--\r\n");
+    const expected = [
+      [5, 10],
+      [899_990, 900_000],
+      [100, 101],
+    ] as const;
+    assert.deepEqual(
+      parts,
+      expected.map(([start, end]) => {
+        const head = `\r\ncontent-type: application/octet-stream\r\ncontent-range: bytes ${start}-${end - 1}/900000\r\n\r\n`;
+        return head + Buffer.from(BIG.subarray(start, end)).toString("latin1");
+      }),
+    );
+    const many = Array.from({ length: 50 }, (_, index) => `${2 * index}-${2 * index}`).join();
+    for (const range of [
+      `bytes=${many}`,
+      "bytes=0-9,5-20",
+      "bytes=5-1",
+      "lines=0-9",
+      "bytes=a-b",
+      "bytes=-",
+    ]) {
+      const whole = await ask("/fs/set/v1/big.bin", { range });
+      assert.equal(whole.status, 200, range);
+      await whole.body?.cancel();
+    }
+  });
+
   it("asked for under conditions, is sent only when they hold", async () => {
     const etag = `"${digestOf(Buffer.from("hello world"))}"`;
     const date = "Mon, 03 Feb 2020 04:05:06 GMT";

@@ -78,7 +78,8 @@ class Fs {
       if (isFolder) throw noFolder(path);
       const read = (range: { start: number; end: number }): AsyncIterable<Uint8Array> =>
         this.#reader.read(version, { start: start + range.start, end: start + range.end });
-      await sendFile(request, response, { entry, cacheControl, nowMs: engine.clock.nowMs(), read });
+      const [nowMs, boundary] = [engine.clock.nowMs(), engine.random.id()];
+      await sendFile(request, response, { entry, cacheControl, nowMs, boundary, read });
     } else if (!isFolder) {
       redirectToFolder(request, response, path === "" ? (tag ?? formatDigest(version.digest)) : path);
     } else {

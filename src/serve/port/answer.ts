@@ -12,13 +12,18 @@ export async function answer(
   response: HttpResponse,
   log: Log,
 ): Promise<void> {
+  let isOver = false as boolean;
+  response.once("close", () => (isOver = true));
   try {
     await handler(request, response);
   } catch (error) {
+    // That the client has gone is often told of by the request's body first.
+    await new Promise(setImmediate);
     const { method, url } = request;
     const { http: status, retry } = ERRORS[codeOf(error)];
     const facts = { method, url, err: error };
-    if (status >= INTERNAL_STATUS && retry) log.warn(facts, "a request could not be answered");
+    if (isOver) log.debug(facts, "a client has gone");
+    else if (status >= INTERNAL_STATUS && retry) log.warn(facts, "a request could not be answered");
     else if (status >= INTERNAL_STATUS) log.error(facts, "a request failed");
     sendProblem(response, error);
   }

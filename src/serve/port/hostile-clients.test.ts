@@ -5,6 +5,7 @@ import net from "node:net";
 import { describe, it } from "node:test";
 import { systemClock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
+import { SILENT_LOG, type LogFacts } from "../../base/log.ts";
 import type { HttpHandler } from "../http-handler.ts";
 import type { Port } from "./one-port.ts";
 import { echo, raw, withPort } from "./testing/port-bed.ts";
@@ -249,6 +250,29 @@ describe("a port, met by a client by HTTP/2", { timeout: TIMEOUT_MS }, () => {
         assert.equal(await answer, "GET /wait 2.0 0\n");
         await ended;
       });
+    });
+  });
+});
+
+describe("a client that goes in the middle of its body", { timeout: TIMEOUT_MS }, () => {
+  it("is no error of the hub's", async () => {
+    const told: string[] = [];
+    const failed = Promise.withResolvers<undefined>();
+    const log = {
+      ...SILENT_LOG,
+      error: (_facts: LogFacts, message: string) => void told.push(message),
+      debug: (_facts: LogFacts, message: string) => {
+        if (message === "a client has gone") failed.resolve(undefined);
+      },
+    };
+    await withPort({ log }, async (port) => {
+      const socket = net.connect(port.port, "127.0.0.1");
+      socket.write("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nx");
+      while (port.load().exchanges === 0) await systemClock.sleep(5);
+      socket.destroy();
+      await failed.promise;
+      assert.deepEqual(told, []);
+      await isServed(port);
     });
   });
 });

@@ -65,7 +65,7 @@ function take(parts: PortParts, speaker: Speaker, request: IncomingMessage, resp
   connections.begin(connection);
   speaker.last = request;
   response.on("error", (error) => {
-    log.debug({ error }, "a response broke off");
+    log.debug({ err: error }, "a response broke off");
   });
   const closed = new Promise<void>((resolve) => response.once("close", resolve));
   speaker.answered = speaker.answered.then(async () => {

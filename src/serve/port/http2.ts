@@ -36,7 +36,7 @@ export function createHttp2(parts: PortParts): Http2Server {
     sessions.set(session, admit(parts, session));
   });
   server.on("sessionError", (error: Error) => {
-    log.debug({ error }, "a session broke off");
+    log.debug({ err: error }, "a session broke off");
   });
   server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
     const session = stream.session as ServerHttp2Session | undefined;
@@ -77,7 +77,7 @@ function take(
 ): void {
   const { grpc, http, log, limits } = parts;
   stream.on("error", (error: Error) => {
-    log.debug({ error }, "a stream broke off");
+    log.debug({ err: error }, "a stream broke off");
   });
   // Node holds a client to maxHeaderListSize only after it has acknowledged it.
   const headerBytes = rawHeaders.reduce((sum, text) => sum + Buffer.byteLength(text), 0);

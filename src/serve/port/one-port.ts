@@ -71,7 +71,7 @@ export async function openPort(options: PortOptions): Promise<Port> {
   const server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on("error", (error) => {
-      log.debug({ error }, "a connection broke off");
+      log.debug({ err: error }, "a connection broke off");
     });
     const silent = connections.add(
       { close: () => void socket.destroy(), destroy: () => void socket.destroy() },

@@ -37,12 +37,12 @@ export class TlsGate {
     });
     this.server.on("secureConnection", (socket) => {
       socket.on("error", (error) => {
-        log.debug({ error }, "a connection broke off");
+        log.debug({ err: error }, "a connection broke off");
       });
       pass(socket, socket.alpnProtocol === "h2");
     });
     this.server.on("tlsClientError", (error, socket) => {
-      log.debug({ error }, "a TLS handshake failed");
+      log.debug({ err: error }, "a TLS handshake failed");
       socket.destroy();
     });
   }
@@ -74,7 +74,7 @@ export class TlsGate {
       try {
         await this.reload();
       } catch (error) {
-        log.warn({ error }, "the certificates changed and are not usable: those before stay in use");
+        log.warn({ err: error }, "the certificates changed and are not usable: those before stay in use");
       }
     }
   }

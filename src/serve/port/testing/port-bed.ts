@@ -2,7 +2,7 @@
 import net from "node:net";
 import { systemClock } from "../../../base/clock.ts";
 import { AetherError } from "../../../base/errors.ts";
-import { SILENT_LOG } from "../../../base/log.ts";
+import { SILENT_LOG, type Log } from "../../../base/log.ts";
 import type { HttpHandler } from "../../http-handler.ts";
 import type { PortTls } from "../certificates.ts";
 import { openPort, type Port } from "../one-port.ts";
@@ -37,6 +37,7 @@ export async function withPort<T>(
     readonly tls?: PortTls;
     readonly limits?: Partial<PortLimits>;
     readonly http?: HttpHandler;
+    readonly log?: Log;
   },
   work: (port: Port) => Promise<T>,
 ): Promise<T> {
@@ -49,7 +50,7 @@ export async function withPort<T>(
       stream.respond({ ":status": 200, "content-type": "application/grpc" }, { endStream: false });
       stream.end("grpc");
     },
-    log: SILENT_LOG,
+    log: options.log ?? SILENT_LOG,
     clock: systemClock,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
