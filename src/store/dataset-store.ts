@@ -20,12 +20,18 @@ export interface Revised<T> {
   readonly revision: Revision;
 }
 
+/** Options of a call about a plan. */
+export interface PlanOptions extends CallOptions {
+  /** The plan that this domain keeps apart, since the one that all share leads to another's blocks; undefined: that one. */
+  readonly domain?: string | undefined;
+}
+
 /** Reading manifests and plans: opaque bytes, verified above. Errors of every call: STORE_UNAVAILABLE. */
 export interface ManifestReader {
   /** The manifest object of a version, or undefined. */
   getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined>;
   /** The plan of a page or root, or undefined. */
-  getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
+  getPlan(key: Digest, options?: PlanOptions): Promise<Revised<Uint8Array> | undefined>;
 }
 
 /** What belongs to the first AetherFS's interface: a signature's record, or a version's view. */
@@ -64,7 +70,7 @@ export interface DatasetStore extends ManifestReader {
     key: Digest,
     bytes: Uint8Array,
     expected: Revision | undefined,
-    options?: CallOptions,
+    options?: PlanOptions,
   ): Promise<Revision>;
 
   getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined>;

@@ -7,6 +7,7 @@
  *     ├── blocks/<hh>/<rest>                a block, named by the digest of its bytes
  *     ├── manifests/<hh>/<rest>             a version's manifest object
  *     ├── plans/<hh>/<rest>                 the plan of a page or root
+ *     ├── domain-plans/<hh>/<rest>          the plan that a domain keeps apart, by the digest of both
  *     ├── datasets/[@<scope>/]<name>/
  *     │   ├── dataset.json                  identity and settings
  *     │   ├── events/<n>                    what happened to the dataset, from 1
@@ -20,7 +21,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
-import { digestFromHex, type Digest } from "../format/digest.ts";
+import { digestBytes, digestFromHex, digestOfParts, type Digest } from "../format/digest.ts";
 import { parseDatasetName, parseTag, type DatasetName, type Tag } from "../format/reference.ts";
 
 /** The place of an object in a store: segments of `a–z 0–9 . _ - @` joined by "/". Made only in this file. */
@@ -46,6 +47,7 @@ export const PLANS = `${ROOT}plans/` as KeyPrefix;
 export const DATASETS = `${ROOT}datasets/` as KeyPrefix;
 export const LEASES = `${ROOT}leases/` as KeyPrefix;
 const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
+const DOMAIN_PLANS = `${ROOT}domain-plans/` as KeyPrefix;
 const VIEWS = `${ROOT}views/` as KeyPrefix;
 
 function digestKey(prefix: KeyPrefix, digest: Digest): Key {
@@ -69,9 +71,10 @@ export function manifestKey(version: Digest): Key {
   return digestKey(MANIFESTS, version);
 }
 
-/** Key of the plan of a page or root. */
-export function planKey(page: Digest): Key {
-  return digestKey(PLANS, page);
+/** Key of the plan of a page or root: the one that all share, or that a domain keeps apart. docs/format.md §7 */
+export function planKey(page: Digest, domain?: string): Key {
+  if (domain === undefined) return digestKey(PLANS, page);
+  return digestKey(DOMAIN_PLANS, digestOfParts([digestBytes(page), Buffer.from(domain)]));
 }
 
 /** Key of the record of a block that has this signature (32 bytes, as hex digits). */

@@ -23,7 +23,7 @@ import {
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "./block-store.ts";
-import type { DatasetStore, NamesOptions, Revised, Revision, ViewKey } from "./dataset-store.ts";
+import type { DatasetStore, NamesOptions, PlanOptions, Revised, Revision, ViewKey } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
 import type { Key } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -68,17 +68,20 @@ export class ObjectDatasetStore implements DatasetStore {
     }
   }
 
-  getPlan(page: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
-    return this.#objects.getRevised(keys.planKey(page), { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+  getPlan(page: Digest, options?: PlanOptions): Promise<Revised<Uint8Array> | undefined> {
+    return this.#objects.getRevised(keys.planKey(page, options?.domain), {
+      ...options,
+      bytesMax: PAGE_OBJECT_BYTES_MAX,
+    });
   }
 
   putPlan(
     page: Digest,
     bytes: Uint8Array,
     expected: Revision | undefined,
-    options?: CallOptions,
+    options?: PlanOptions,
   ): Promise<Revision> {
-    return this.#objects.replace(keys.planKey(page), bytes, expected, options);
+    return this.#objects.replace(keys.planKey(page, options?.domain), bytes, expected, options);
   }
 
   async getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {

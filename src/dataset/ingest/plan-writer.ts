@@ -3,9 +3,9 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { decodeRoot } from "../../format/manifest.ts";
 import { decodePage, type EncodedPage } from "../../format/page.ts";
-import { decodePlan, encodePlan, planKeyIn, type PlanCovers } from "../../format/plan.ts";
+import { decodePlan, encodePlan, type PlanCovers } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DatasetStore } from "../../store/dataset-store.ts";
+import type { DatasetStore, PlanOptions } from "../../store/dataset-store.ts";
 import type { BlockDomains } from "../version/block-domains.ts";
 import { missing } from "./block-indexes.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
@@ -88,15 +88,14 @@ export class PlanWriter {
   }
 
   /** Bytes written, or undefined when somebody else wrote the plan first. */
-  async #tryWrite(pending: PendingPlan, options: CallOptions): Promise<number | undefined> {
-    const { covers, items } = pending;
+  async #tryWrite({ key, covers, items }: PendingPlan, options: CallOptions): Promise<number | undefined> {
     const { datasets, plans, domain } = this.#parts;
-    let key = pending.key;
-    let present = await datasets.getPlan(key, options);
+    let where: PlanOptions = options;
+    let present = await datasets.getPlan(key, where);
     let held = present && this.#blocksOf(present.value, covers, items.length);
     if (held !== undefined && !(await this.#isOwn(held, options))) {
-      key = planKeyIn(domain, pending.key);
-      present = await datasets.getPlan(key, options);
+      where = { ...options, domain };
+      present = await datasets.getPlan(key, where);
       held = present && this.#blocksOf(present.value, covers, items.length);
     }
     if (held !== undefined) {
@@ -107,7 +106,7 @@ export class PlanWriter {
     this.#claim(blocks);
     const bytes = encodePlan(plan);
     try {
-      await datasets.putPlan(key, bytes, present?.revision, options);
+      await datasets.putPlan(key, bytes, present?.revision, where);
       return bytes.byteLength;
     } catch (error) {
       if (codeOf(error) === "OBJECT_CONFLICT") return undefined;
@@ -118,8 +117,9 @@ export class PlanWriter {
   /** Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. */
   async #isOwn(blocks: ReadonlySet<Digest>, options: CallOptions): Promise<boolean> {
     const [first] = blocks;
+    if (first === undefined) return true;
     const { domain, domains } = this.#parts;
-    return first === undefined || (await domains.get(first, options)) === domain;
+    return (await domains.get(first, options)) === domain;
   }
 
   #claim(blocks: Iterable<Digest>): void {

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Client } from "@connectrpc/connect";
 import { must } from "../../base/assert.ts";
 import { rollback, tagVersion } from "../../dataset/tag-changes.ts";
+import { readBlockIndex } from "../../dataset/ingest/block-indexes.ts";
+import { ChunkReader } from "../../dataset/version/chunk-reader.ts";
+import { entries } from "../../dataset/version/entries.ts";
 import { openVersion } from "../../dataset/version/version.ts";
-import { noise } from "../../dataset/testing/engine.ts";
+import { collect, gather, noise } from "../../dataset/testing/engine.ts";
 import { digestBytes, digestOf, type Digest } from "../../format/digest.ts";
 import { decodeManifestObject } from "../../format/manifest.ts";
-import { parseDatasetName, parseTag, type DatasetName } from "../../format/reference.ts";
+import { parseDatasetName, parseTag, scopeOf, type DatasetName } from "../../format/reference.ts";
 import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
+import type { RangeReader } from "../../store/block-store.ts";
 import type { ManifestReader } from "../../store/dataset-store.ts";
 import { clientOf, failsWith, openApiBed, type ApiBed } from "./testing/api-bed.ts";
 import { versionService } from "./version-service.ts";
@@ -56,6 +61,17 @@ describe("VersionAPI", () => {
         asked.add(key);
         const value = await plan(name, key);
         return value.byteLength === 0 ? undefined : { value, revision: "" as never };
+      },
+    };
+  }
+
+  /** What a reader far away sees of the blocks: those of a domain. */
+  function blocksOf(domain: string): RangeReader {
+    const { blocks } = bed.push.store;
+    return {
+      read: async (block, range, options) => {
+        assert.equal((await readBlockIndex(blocks, block)).domain, domain);
+        return await blocks.read(block, range, options);
       },
     };
   }
@@ -122,6 +138,31 @@ describe("VersionAPI", () => {
     assert.equal((await plan("@elsewhere/other", page)).byteLength, 0);
     assert.equal((await plan("paged", digestOf(Buffer.from("nothing")))).byteLength, 0);
   });
+
+  for (const paged of [false, true]) {
+    it(`a version that two domains have, ${paged ? "in pages" : "inline"}, is read from each without the other's blocks`, async () => {
+      const names = [`twin-${paged}`, `@s/twin-${paged}`, `@t/twin-${paged}`];
+      const source = join(bed.push.source, `twin-${paged}`);
+      bed.push.write(`twin-${paged}/data`, noise(paged ? 2 : 3, 100_000));
+      for (let index = 0; index < (paged ? 2500 : 1); index++)
+        bed.push.write(`twin-${paged}/${index}`, `${index}`);
+      const pushed = [];
+      for (const name of [...names, ...names]) {
+        const tags = [{ name: parseDatasetName(name), tag: LATEST }];
+        pushed.push((await bed.push.push({ source, tags })).digest);
+      }
+      assert.equal(new Set(pushed).size, 1);
+      for (const name of names.map(parseDatasetName)) {
+        const store = { blocks: blocksOf(scopeOf(name)), datasets: reading(name) };
+        const version = await openVersion({ store }, must(pushed[0], "it was pushed"));
+        const bytes = await collect(
+          new ChunkReader({ ...bed.push.engine, store }, version).readRange(0, version.root.bytes),
+        );
+        assert.equal(bytes.byteLength, version.root.bytes);
+        assert.ok((await gather(entries(version))).length >= 2);
+      }
+    });
+  }
 
   it("too many digests, or one of a wrong length, are refused", async () => {
     const digests = Array.from({ length: 257 }, () => new Uint8Array(32));

@@ -125,8 +125,9 @@ async function planOf(
   const { datasets } = engine.store;
   const plan = await datasets.getPlan(key, options);
   if (plan === undefined) return undefined;
-  if (await versions.has(name, key, options)) return plan.value;
-  if ((await datasets.getManifest(key, options)) !== undefined) return undefined;
+  const isOwn = await versions.has(name, key, options);
+  if (!isOwn && (await datasets.getManifest(key, options)) !== undefined) return undefined;
   const block = decodePlan(plan.value).frames[0]?.block;
-  return block !== undefined && (await domains.get(block, options)) === domain ? plan.value : undefined;
+  if (block === undefined || (await domains.get(block, options)) === domain) return plan.value;
+  return (await datasets.getPlan(key, { ...options, domain }))?.value;
 }

@@ -119,6 +119,11 @@ function replaceTests(factory: StoreFactory): void {
       assert.equal(last?.revision, second);
       assert.equal(Buffer.from(last.value).toString(), "2");
       await failsWith(datasets.putPlan(named("none"), Buffer.from("x"), first), "OBJECT_CONFLICT");
+      const apart = { domain: "@earth" };
+      assert.equal(await datasets.getPlan(page, apart), undefined);
+      await datasets.putPlan(page, Buffer.from("3"), undefined, apart);
+      assert.equal(Buffer.from((await datasets.getPlan(page, apart))?.value ?? []).toString(), "3");
+      assert.equal((await datasets.getPlan(page))?.revision, second);
       await datasets.flush();
     }));
 

@@ -13,7 +13,14 @@ import {
 } from "../../format/record.ts";
 import type { DatasetName, Tag } from "../../format/reference.ts";
 import type { CallOptions } from "../block-store.ts";
-import type { DatasetStore, NamesOptions, Revised, Revision, ViewKey } from "../dataset-store.ts";
+import type {
+  DatasetStore,
+  NamesOptions,
+  PlanOptions,
+  Revised,
+  Revision,
+  ViewKey,
+} from "../dataset-store.ts";
 import type { Retry } from "./retry.ts";
 
 /**
@@ -45,7 +52,7 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.iterate(() => this.#inner.listManifests(options), String, options?.signal);
   }
 
-  getPlan(key: Digest, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
+  getPlan(key: Digest, options?: PlanOptions): Promise<Revised<Uint8Array> | undefined> {
     return this.#retry.run(() => this.#inner.getPlan(key, options), options?.signal);
   }
 
@@ -53,7 +60,7 @@ export class RetriedDatasetStore implements DatasetStore {
     key: Digest,
     bytes: Uint8Array,
     expected: Revision | undefined,
-    options?: CallOptions,
+    options?: PlanOptions,
   ): Promise<Revision> {
     return this.#replaced(
       () => this.#inner.putPlan(key, bytes, expected, options),
