@@ -39,7 +39,7 @@ export interface PushOptions extends OperationOptions {
    * .tar.gz, .tgz, .tar.zst, .tzst, .zip), see docs/archives.md.
    */
   readonly source: string;
-  /** The archive "-": a tar, as it is or with gzip or zstd, or a zip. The push closes it. */
+  /** The archive "-": a tar, as it is or with gzip or zstd, or a zip. The push closes it in any case. */
   readonly input?: Readable;
   /** Temporary space that an archive may take, in bytes; undefined: half of what is free. */
   readonly spoolBytes?: number;

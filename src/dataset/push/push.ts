@@ -42,13 +42,15 @@ const DAMAGE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUP
  */
 export async function push(engine: PushEngine, options: PushOptions): Promise<PushResult> {
   const begunMs = engine.clock.elapsedMs();
-  checkOptions(options);
-  if (options.source !== STDIN_SOURCE) await checkPlaces(engine, options);
-  const archive = await openArchive(engine, options);
+  let archive: Archive | undefined;
   try {
+    checkOptions(options);
+    if (options.source !== STDIN_SOURCE) await checkPlaces(engine, options);
+    archive = await openArchive(engine, options);
     const result = await pushSource(engine, options, archive);
     return { ...result, seconds: (engine.clock.elapsedMs() - begunMs) / 1000 };
   } finally {
+    options.input?.destroy();
     await archive?.close();
   }
 }

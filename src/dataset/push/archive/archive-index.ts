@@ -1,6 +1,6 @@
 /** Gathers an archive's members in any order; gives them in byte order of path with all their parents. */
 import fs from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { must } from "../../../base/assert.ts";
 import { asBuffer } from "../../../base/bytes.ts";
 import { AetherError } from "../../../base/errors.ts";
@@ -42,7 +42,8 @@ export class ArchiveIndex {
   readonly #spool: Spool;
   readonly #database: DatabaseSync;
   readonly #find: StatementSync;
-  readonly #put: StatementSync;
+  readonly #insertNew: StatementSync;
+  readonly #replace: StatementSync;
   #count = 0;
   /** The folder whose rows, and those of the folders above it, are known to be there. */
   #lastParent = "";
@@ -60,7 +61,8 @@ export class ArchiveIndex {
       fs.rmSync(path, { force: true });
     }
     this.#find = this.#database.prepare("SELECT * FROM entry WHERE path = ?");
-    this.#put = this.#database.prepare("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.#insertNew = this.#database.prepare("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.#replace = this.#database.prepare("REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)");
   }
 
   /**
@@ -69,14 +71,12 @@ export class ArchiveIndex {
    * SPACE_EXHAUSTED.
    */
   add(entry: CatalogEntry): void {
-    const existing = this.find(entry.path);
-    if (existing !== undefined && (existing.kind !== "directory" || entry.kind !== "directory")) {
-      throw clash(
-        entry.path,
-        existing.kind === entry.kind ? "stands twice in it" : "stands twice in it, as two kinds",
-      );
+    if (!this.#insert(entry)) {
+      const existing = must(this.find(entry.path), "what is not inserted is there");
+      if (existing.kind !== entry.kind) throw clash(entry.path, "stands twice in it, as two kinds");
+      if (entry.kind !== "directory") throw clash(entry.path, "stands twice in it");
+      this.#run(() => this.#replace.run(...valuesOf(entry)));
     }
-    this.#write(entry, existing === undefined);
     this.#addParents(entry.path);
   }
 
@@ -102,27 +102,22 @@ export class ArchiveIndex {
     const nearest = parentOf(path);
     if (nearest === this.#lastParent) return;
     for (let parent = nearest; parent !== ""; parent = parentOf(parent)) {
-      const existing = this.find(parent);
-      if (existing === undefined) this.#write(impliedFolder(parent), true);
-      else if (existing.kind === "directory") break;
-      else throw clash(path, `lies below ${JSON.stringify(parent)}, which is a ${existing.kind} there`);
+      if (this.#insert(impliedFolder(parent))) continue;
+      const existing = must(this.find(parent), "what is not inserted is there");
+      if (existing.kind === "directory") break;
+      throw clash(path, `lies below ${JSON.stringify(parent)}, which is a ${existing.kind} there`);
     }
     this.#lastParent = nearest;
   }
 
-  #write(entry: CatalogEntry, isNew: boolean): void {
-    const { path, kind, mode, mtimeNs, target, size, offset } = entry;
-    if (isNew) {
-      if (++this.#count > ENTRIES_MAX) {
-        throw new AetherError(
-          "LIMIT_EXCEEDED",
-          `the archive holds more than ${ENTRIES_MAX} entries: split it`,
-        );
-      }
-      this.#spool.take(Buffer.byteLength(path) + Buffer.byteLength(target) + ENTRY_BYTES);
+  /** Adds what is new; false when there is something at its path. */
+  #insert(entry: CatalogEntry): boolean {
+    if (this.#run(() => this.#insertNew.run(...valuesOf(entry))).changes === 0) return false;
+    if (++this.#count > ENTRIES_MAX) {
+      throw new AetherError("LIMIT_EXCEEDED", `the archive holds more than ${ENTRIES_MAX} entries: split it`);
     }
-    const values = [Buffer.from(path), KINDS.indexOf(kind), mode, String(mtimeNs), target, size, offset];
-    this.#run(() => this.#put.run(...values));
+    this.#spool.take(Buffer.byteLength(entry.path) + Buffer.byteLength(entry.target) + ENTRY_BYTES);
+    return true;
   }
 
   #run<T>(work: () => T): T {
@@ -145,6 +140,10 @@ function entryOf({ path, kind, mode, mtime, target, size, offset }: Row): Catalo
     size,
     offset,
   };
+}
+
+function valuesOf({ path, kind, mode, mtimeNs, target, size, offset }: CatalogEntry): SQLInputValue[] {
+  return [Buffer.from(path), KINDS.indexOf(kind), mode, String(mtimeNs), target, size, offset];
 }
 
 function impliedFolder(path: string): CatalogEntry {

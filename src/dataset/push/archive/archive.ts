@@ -34,7 +34,7 @@ export interface Archive {
  * Opens the source of a push when it is an archive: by the name of a file, or "-" for an archive in `input`. Undefined
  * for any other source. A plain tar file is read where it lies; all else is unpacked into temporary files.
  * Errors: SOURCE_UNREADABLE, SOURCE_UNSUPPORTED, PATH_INVALID, LIMIT_EXCEEDED, SPACE_EXHAUSTED, CONFIG_INVALID,
- * ARGUMENT_INVALID, CANCELLED. On an error `input` is closed.
+ * ARGUMENT_INVALID, CANCELLED.
  */
 export async function openArchive(engine: ReadEngine, options: PushOptions): Promise<Archive | undefined> {
   const { source, input } = options;
@@ -55,7 +55,6 @@ export async function openArchive(engine: ReadEngine, options: PushOptions): Pro
       ? opener.openStream(input)
       : opener.openFile(source, named));
   } catch (error) {
-    input?.destroy();
     await opener?.close();
     throw options.signal?.aborted === true ? (options.signal.reason as Error) : error;
   }

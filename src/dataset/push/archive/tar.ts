@@ -152,8 +152,11 @@ class TarBlocks {
   next(offset: number, size: number): Buffer {
     const first = this.#read(this.#end, BLOCK_BYTES);
     if (isZero(first)) throw goesOn();
+    const headerAt = offset - BLOCK_BYTES;
+    // Headers of pax and GNU stand before the member's own.
+    const header = headerAt === this.#end ? first : this.#read(headerAt, BLOCK_BYTES);
     this.#end = offset + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
-    return this.#read(offset - BLOCK_BYTES, BLOCK_BYTES);
+    return header;
   }
 
   /** Checks that an end mark follows, and nothing but zeros after it. Errors: SOURCE_UNREADABLE. */
