@@ -76,6 +76,10 @@ export class FrameCheck {
 
   #checkForm({ codec, digests, lengths, stored, base }: ReceivedFrame): IngestFrame {
     const isDelta = codec === CODECS.delta;
+    const numbers = [...lengths, base?.offset ?? 0, base?.bytes ?? 0];
+    if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) {
+      throw new AetherError("OBJECT_INVALID", "a frame's lengths and offsets are whole numbers");
+    }
     // Of its own memory: it is written when the block ends, and the frame's memory is used again by then.
     const withLengths = base && {
       ...base,

@@ -8,6 +8,7 @@ import {
   decodePage,
   encodePage,
   identifyPage,
+  PAGE_ITEMS_MAX,
   type ChildItem,
   type EncodedPage,
   type Page,
@@ -24,8 +25,8 @@ import type { LocalSession } from "./local-session.ts";
 /** Pages of one session at most. */
 const PAGES_MAX = 1 << 18;
 
-/** Chunks of a version whose pages lie with its root at most: its one plan has them all. */
-const INLINE_CHUNKS_MAX = 1 << 20;
+/** Chunks of a version whose pages lie with its root at most: one plan has them all. */
+const INLINE_CHUNKS_MAX = 4 * PAGE_ITEMS_MAX;
 
 /** What is below a page, itself included. */
 interface Summary {
