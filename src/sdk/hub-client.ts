@@ -15,13 +15,9 @@ import type {
   VerifyResult,
 } from "../dataset/contract.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
-import { diffVersions } from "../dataset/diff.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
-import { pull } from "../dataset/pull/pull.ts";
-import { push } from "../dataset/push/push.ts";
 import type { Resolved } from "../dataset/resolve.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
-import { verifyVersion } from "../dataset/verify.ts";
 import { openVersion, type Version } from "../dataset/version/version.ts";
 import { WorkerPool } from "../dataset/workers/pool.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
@@ -57,6 +53,7 @@ export function openHub(options: HubOptions): Client {
   return new HubClient(options);
 }
 
+/** Loads an operation's modules when it is first asked for: a command needs one of them. */
 class HubClient implements Client {
   readonly #hub: HubConnection;
   readonly #parts: Omit<ReadEngine, "store">;
@@ -72,12 +69,14 @@ class HubClient implements Client {
   }
 
   async push(options: PushOptions): Promise<PushResult> {
+    const { push } = await import("../dataset/push/push.ts");
     const name = options.tags[0]?.name ?? ("" as DatasetName);
     return await push({ ...this.#engine(name), ingest: new HubIngest(this.#hub) }, options);
   }
 
-  pull(options: PullOptions): Promise<PullResult> {
-    return pull(this.#engine(options.name), options);
+  async pull(options: PullOptions): Promise<PullResult> {
+    const { pull } = await import("../dataset/pull/pull.ts");
+    return await pull(this.#engine(options.name), options);
   }
 
   async resolve({ name, tag = "" as Tag, digest }: Reference, options: CallOptions = {}): Promise<Resolved> {
@@ -124,17 +123,19 @@ class HubClient implements Client {
     return cat(must(this.#engines.get(version), "this client opened the version"), version, path, range);
   }
 
-  diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult> {
+  async diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult> {
+    const { diffVersions } = await import("../dataset/diff.ts");
     const engine = this.#engine(from.name);
     const both =
       from.name === to.name
         ? engine
         : { ...engine, store: eitherStore(engine.store, hubStore(this.#hub, to.name)) };
-    return diffVersions(both, from.version, to.version, options);
+    return await diffVersions(both, from.version, to.version, options);
   }
 
-  verify(name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
-    return verifyVersion(this.#engine(name), version, options);
+  async verify(name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
+    const { verifyVersion } = await import("../dataset/verify.ts");
+    return await verifyVersion(this.#engine(name), version, options);
   }
 
   async tag(

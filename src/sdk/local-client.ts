@@ -13,15 +13,10 @@ import type {
   VerifyResult,
 } from "../dataset/contract.ts";
 import { history, listDatasets, listTags, type TagPointer } from "../dataset/datasets.ts";
-import { diffVersions } from "../dataset/diff.ts";
 import { watchEvents } from "../dataset/events.ts";
-import { withLocalIngest } from "../dataset/ingest/local-ingest.ts";
-import { pull } from "../dataset/pull/pull.ts";
-import { push } from "../dataset/push/push.ts";
 import { resolve, type Resolved } from "../dataset/resolve.ts";
 import { removeTag, rollback, tagVersion } from "../dataset/tag-changes.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
-import { verifyVersion } from "../dataset/verify.ts";
 import { openVersion, type Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { EventRecord, HistoryRecord } from "../format/record.ts";
@@ -34,6 +29,7 @@ export async function openLocal(options: LocalOptions): Promise<Client> {
   return new LocalClient(await openEngine(options));
 }
 
+/** Loads an operation's modules when it is first asked for: a command needs one of them. */
 class LocalClient implements Client {
   readonly #local: LocalEngine;
 
@@ -41,12 +37,15 @@ class LocalClient implements Client {
     this.#local = local;
   }
 
-  push(options: PushOptions): Promise<PushResult> {
-    return push(withLocalIngest(this.#local.engine), options);
+  async push(options: PushOptions): Promise<PushResult> {
+    const { withLocalIngest } = await import("../dataset/ingest/local-ingest.ts");
+    const { push } = await import("../dataset/push/push.ts");
+    return await push(withLocalIngest(this.#local.engine), options);
   }
 
-  pull(options: PullOptions): Promise<PullResult> {
-    return pull(this.#local.engine, options);
+  async pull(options: PullOptions): Promise<PullResult> {
+    const { pull } = await import("../dataset/pull/pull.ts");
+    return await pull(this.#local.engine, options);
   }
 
   resolve(reference: Reference, options?: CallOptions): Promise<Resolved> {
@@ -73,12 +72,14 @@ class LocalClient implements Client {
     return cat(this.#local.engine, version, path, range);
   }
 
-  diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult> {
-    return diffVersions(this.#local.engine, from.version, to.version, options);
+  async diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult> {
+    const { diffVersions } = await import("../dataset/diff.ts");
+    return await diffVersions(this.#local.engine, from.version, to.version, options);
   }
 
-  verify(_name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
-    return verifyVersion(this.#local.engine, version, options);
+  async verify(_name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
+    const { verifyVersion } = await import("../dataset/verify.ts");
+    return await verifyVersion(this.#local.engine, version, options);
   }
 
   tag(

@@ -21,6 +21,7 @@ export class FrameSender {
   #filling: FrameBody | undefined;
   #sequence = 0;
   #sentBytes = 0;
+  readonly #cancelled = new AbortController();
   #failure: { readonly error: unknown } | undefined;
 
   constructor(hub: HubConnection, session: string, bodyBytesMax: number) {
@@ -49,12 +50,13 @@ export class FrameSender {
   /** Sends what is collected, and waits until the hub has taken all. */
   async flush(options: CallOptions): Promise<void> {
     if (this.#filling?.isEmpty === false) await this.#send(options);
-    await this.settle();
+    await this.#sending;
     this.#throwFailure();
   }
 
-  /** Waits until nothing is under way. */
-  async settle(): Promise<void> {
+  /** Gives up what is under way. */
+  async cancel(): Promise<void> {
+    this.#cancelled.abort(new AetherError("CANCELLED", "the push is given up"));
     await this.#sending;
   }
 
@@ -95,7 +97,9 @@ export class FrameSender {
       });
   }
 
-  async #post(body: Uint8Array, { signal }: CallOptions): Promise<void> {
+  async #post(body: Uint8Array, options: CallOptions): Promise<void> {
+    const { signal: cancelled } = this.#cancelled;
+    const signal = options.signal === undefined ? cancelled : AbortSignal.any([options.signal, cancelled]);
     const headers = { "content-type": "application/protobuf" };
     await this.#hub.bulk({ method: "POST", path: PATH, headers, body }, signal, async (response) => {
       await response.body.dump();

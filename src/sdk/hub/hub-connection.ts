@@ -1,10 +1,11 @@
 /** The way to one hub: gRPC for control, plain HTTP for bulk bytes. docs/protocol.md */
 import type { DescService } from "@bufbuild/protobuf";
-import { createClient, type Client as RpcClient } from "@connectrpc/connect";
+import { ConnectError, createClient, type Client as RpcClient } from "@connectrpc/connect";
 import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
+import { ErrorDetailSchema } from "../../gen/aetherfs/hub/v1/error_pb.ts";
 import { IngestAPI } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
 import { openTransport, type RpcTransport } from "../../rpc/transport.ts";
@@ -87,9 +88,18 @@ export class HubConnection {
 
   /** Calls until there is an answer, as patiently(). */
   async call<T>(signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
-    const result = await patiently(this.#patience, signal, work);
-    this.#wasReached = true;
-    return result;
+    return await patiently(this.#patience, signal, async (attempt) => {
+      try {
+        const result = await work(attempt);
+        this.#wasReached = true;
+        return result;
+      } catch (error) {
+        // Also an error is an answer.
+        if (error instanceof ConnectError && error.findDetails(ErrorDetailSchema).length > 0)
+          this.#wasReached = true;
+        throw error;
+      }
+    });
   }
 
   /** As call(), for a request of bulk bytes; `read` takes the body of a success. */

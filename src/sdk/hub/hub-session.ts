@@ -94,7 +94,7 @@ export class HubSession implements IngestSession {
 
   async abort(): Promise<void> {
     this.#ended.abort();
-    await this.#frames.settle();
+    await this.#frames.cancel();
     await abortSession(this.#hub, this.#id);
   }
 

@@ -113,7 +113,9 @@ export class Meter {
     return (stream, headers) => {
       const end = this.#begin("grpc");
       stream.once("close", () => {
-        const sent = stream.sentTrailers?.["grpc-status"] ?? stream.sentHeaders["grpc-status"];
+        // A stream that was broken off before has neither.
+        const early = stream.headersSent ? stream.sentHeaders["grpc-status"] : undefined;
+        const sent = stream.sentTrailers?.["grpc-status"] ?? early;
         const status = sent === undefined ? CANCELLED : String(sent);
         end(this.#methodOf(headers[":path"] ?? "", status), status);
       });

@@ -1,0 +1,94 @@
+/** A hub in this process, with clients and a source to push, in a temporary folder: for tests. */
+import fs from "node:fs";
+import path from "node:path";
+import { MiB } from "../../base/limits.ts";
+import { SILENT_LOG } from "../../base/log.ts";
+import { startHub, type Hub } from "../../daemon/hub.ts";
+import { temporaryFolder } from "../../dataset/testing/folder.ts";
+import type { Client } from "../client.ts";
+import { openHub } from "../hub-client.ts";
+import { openLocal } from "../local-client.ts";
+
+const PARTS = { memoryBytes: 128 * MiB, threads: 2 };
+
+/** The hub and what is around it. */
+export class HubBed {
+  readonly #folder = temporaryFolder();
+  readonly #clients: Client[] = [];
+  #hub: Hub | undefined;
+  #port = 0;
+
+  /** `host:port` of the hub. */
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** A path in the bed's folder. */
+  path(name: string): string {
+    return path.join(this.#folder.path, name);
+  }
+
+  /** Starts the hub: at its second time, where it was. */
+  async start(): Promise<void> {
+    this.#hub = await startHub({
+      ...PARTS,
+      store: this.path("store"),
+      cacheDir: this.path("hub-cache"),
+      host: "127.0.0.1",
+      port: this.#port,
+      tls: undefined,
+      version: "0.0.0",
+      log: SILENT_LOG,
+    });
+    this.#port = this.#hub.port;
+  }
+
+  /** Stops the hub; what is under way is broken off. */
+  async stop(): Promise<void> {
+    await this.#hub?.close({ graceMs: 0 });
+    this.#hub = undefined;
+  }
+
+  /** A client of the hub, or of whoever stands at `address` for it, with a cache of its own. */
+  client(address = this.address, waitMs?: number): Client {
+    const cacheDir = this.path(`cache-${this.#clients.length}`);
+    const client = openHub({ ...PARTS, address, cacheDir, waitMs });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** A client of a store that no hub knows. */
+  async local(): Promise<Client> {
+    const store = this.path(`local-${this.#clients.length}`);
+    const client = await openLocal({ ...PARTS, store, create: true, cacheDir: undefined });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Writes files below a folder of the bed, and gives its path. */
+  write(folder: string, files: Readonly<Record<string, string | Uint8Array>>): string {
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(this.path(folder), name);
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.writeFileSync(file, content);
+    }
+    return this.path(folder);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()));
+    await this.stop();
+    this.#folder.remove();
+  }
+}
+
+/** Runs `work` with a bed whose hub is up, and takes it away afterwards, whatever happens. */
+export async function withHubBed(work: (bed: HubBed) => Promise<void>): Promise<void> {
+  const bed = new HubBed();
+  try {
+    await bed.start();
+    await work(bed);
+  } finally {
+    await bed.close();
+  }
+}
