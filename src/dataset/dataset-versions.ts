@@ -33,7 +33,10 @@ export class DatasetVersions {
     const known = this.#known.get(name) ?? { next: 1, weight: 0, versions: new Set() };
     if (!known.versions.has(version)) await this.#readOn(name, known, options);
     this.#keep(name, known);
-    return known.versions.has(version) || (await this.#isUnannounced(name, version, options));
+    if (known.versions.has(version)) return true;
+    // What is no version at all is told at the price of one read.
+    if ((await this.#datasets.getManifest(version, options)) === undefined) return false;
+    return await this.#isUnannounced(name, version, options);
   }
 
   async #readOn(name: DatasetName, known: Known, options: CallOptions): Promise<void> {

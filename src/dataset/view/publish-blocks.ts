@@ -12,9 +12,9 @@ import type { Engine } from "../engine.ts";
 import { withLocalIngest } from "../ingest/local-ingest.ts";
 import { push } from "../push/push.ts";
 import type { CallOptions } from "../../store/block-store.ts";
+import { Gate } from "../../store/layers/gate.ts";
 import { formatSignature } from "./signature.ts";
 import { checkFiles, writeFiles, type StreamFile } from "./stream-files.ts";
-import { Turns } from "./turns.ts";
 import type { BlockCaller, FoundBlock, Views } from "./views.ts";
 
 /** What is published. */
@@ -28,11 +28,15 @@ export interface BlockDataset {
 /** Folders of publishes that died are removed after this time. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
+/** Publishes that wait. */
+const WAITERS_MAX = 100;
+
 /** Publishes datasets that came as blocks, one at a time. */
 export class BlockPublisher {
   readonly #engine: Engine;
   readonly #views: Views;
-  readonly #turns = new Turns();
+  /** A push takes the engine's memory for itself. */
+  readonly #turns = new Gate({ callsMax: 1, bytesMax: 1, waitersMax: WAITERS_MAX });
 
   constructor(engine: Engine, views: Views) {
     this.#engine = engine;
@@ -42,7 +46,7 @@ export class BlockPublisher {
   /**
    * Makes a version of the files and points the tags at it; the dataset is shown with this layout from then on.
    * Errors: BLOCK_NOT_FOUND when the caller may not read a block, or it is not there; ARGUMENT_INVALID when files and blocks
-   * do not come to the same; those of checkFiles and push.
+   * do not come to the same; STORE_UNAVAILABLE when too many wait; those of checkFiles and push.
    */
   async publish(
     dataset: BlockDataset,
@@ -52,7 +56,7 @@ export class BlockPublisher {
   ): Promise<PushResult> {
     checkFiles(dataset.files);
     checkBlocks(dataset);
-    return await this.#turns.run(() => this.#publish(dataset, tags, caller, options), options.signal);
+    return await this.#turns.run(1, () => this.#publish(dataset, tags, caller, options), options.signal);
   }
 
   async #publish(

@@ -12,6 +12,7 @@ import {
 } from "../../format/view-record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
+import { Gate } from "../../store/layers/gate.ts";
 import { BlockPacker } from "../ingest/block-packer.ts";
 import { formatSignature, BlockSigner } from "./signature.ts";
 import { changeSignature } from "./signatures.ts";
@@ -21,8 +22,12 @@ const UPLOAD_BYTES_MAX = GiB;
 /** No scope can be named so: nothing deduplicates against what was not published. */
 const DOMAIN = "~uploads";
 const PIECE_BYTES = MiB;
-/** What an upload holds in memory, about. */
-const PACKED_BYTES = 8 * MiB;
+/** Blocks of ours that an upload becomes; it holds about two in memory. */
+const PACKED_BYTES = 4 * MiB;
+const UPLOAD_MEMORY_BYTES = 2 * PACKED_BYTES;
+/** The part of the memory that uploads have, and uploads that wait for some. */
+const MEMORY_SHARE = 8;
+const WAITERS_MAX = 256;
 /** How long an uploaded block waits to be published, or uploaded again. */
 const TTL_SECONDS = 24 * 60 * 60;
 
@@ -33,15 +38,33 @@ export interface DeclaredBlock {
   readonly holder: string;
 }
 
-/**
- * Takes a block: held to its declared size and signature, durable when it resolves, kept for a day or until it is
- * published. Errors: LIMIT_EXCEEDED; ARGUMENT_INVALID when size or signature are others; those of the store.
- */
-export async function takeUpload(
+/** Takes blocks, as many at a time as memory allows. */
+export class Uploads {
+  readonly #engine: Engine;
+  readonly #gate: Gate;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    const bytesMax = Math.max(UPLOAD_MEMORY_BYTES, Math.floor(engine.memoryBytes / MEMORY_SHARE));
+    this.#gate = new Gate({ callsMax: WAITERS_MAX, bytesMax, waitersMax: WAITERS_MAX });
+  }
+
+  /**
+   * Takes a block: held to its declared size and signature, durable when it resolves, kept for a day or until it is
+   * published. Errors: LIMIT_EXCEEDED; ARGUMENT_INVALID when size or signature are others; STORE_UNAVAILABLE when too many
+   * wait; those of the store.
+   */
+  take(declared: DeclaredBlock, parts: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<void> {
+    const task = (): Promise<void> => takeUpload(this.#engine, declared, parts, options);
+    return this.#gate.run(UPLOAD_MEMORY_BYTES, task, options.signal);
+  }
+}
+
+async function takeUpload(
   engine: Engine,
   declared: DeclaredBlock,
   parts: AsyncIterable<Uint8Array>,
-  options: CallOptions = {},
+  options: CallOptions,
 ): Promise<void> {
   if (declared.bytes > UPLOAD_BYTES_MAX) {
     throw new AetherError("LIMIT_EXCEEDED", `a block has at most ${UPLOAD_BYTES_MAX} bytes`, {

@@ -13,6 +13,7 @@ import {
   type ViewRecord,
 } from "../../format/view-record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
+import { Gate } from "../../store/layers/gate.ts";
 import type { Engine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
 import { LoadingCache } from "../version/loading-cache.ts";
@@ -20,13 +21,16 @@ import { openVersion } from "../version/version.ts";
 import { filesOf, spansWithin, type PlacedFile } from "./layout.ts";
 import { BlockSigner } from "./signature.ts";
 import { addPlace, readSignature } from "./signatures.ts";
-import { Turns } from "./turns.ts";
 import { readUpload, renewUpload } from "./uploads.ts";
 
 /** Of versions that nobody cut into blocks. */
 const BLOCK_BYTES_DEFAULT = 64 * MiB;
 /** Files whose places are remembered, of all versions together: some 40 MB. */
 const FILES_KEPT_MAX = 200_000;
+/** Paths and signatures of views that are remembered: some 40 MB. */
+const RECORD_ITEMS_MAX = 200_000;
+/** Versions that wait to be cut into blocks. */
+const WAITERS_MAX = 100;
 /** Times that a view is written anew because somebody else wrote it meanwhile. */
 const TRIES_MAX = 16;
 
@@ -57,7 +61,9 @@ export class Views {
   readonly #stopping: AbortSignal;
   readonly #files = new LoadingCache<readonly PlacedFile[]>(FILES_KEPT_MAX, (files) => files.length + 1);
   readonly #deriving = new Map<Digest, Promise<Layout>>();
-  readonly #turns = new Turns();
+  /** Reading a whole version takes the engine's memory for itself. */
+  readonly #turns = new Gate({ callsMax: 1, bytesMax: 1, waitersMax: WAITERS_MAX });
+  readonly #records = new LoadingCache<ViewRecord | undefined>(RECORD_ITEMS_MAX, recordItems);
 
   constructor(engine: Engine, stopping: AbortSignal) {
     this.#engine = engine;
@@ -101,6 +107,7 @@ export class Views {
       try {
         const key = { kind: "view", digest: version } as const;
         await datasets.putView(key, encodeView({ version, layouts }), found?.revision, options);
+        this.#records.remove(version);
         await this.#addPlaces(dataset, version, layout, options);
         return;
       } catch (error) {
@@ -131,7 +138,7 @@ export class Views {
     const under = this.#deriving.get(version);
     if (under !== undefined) return under;
     const deriving = this.#turns
-      .run(() => this.#sign(version, files), this.#stopping)
+      .run(1, () => this.#sign(version, files), this.#stopping)
       .then(async (layout) => {
         await this.add(dataset, version, layout, { signal: this.#stopping });
         return layout;
@@ -197,8 +204,7 @@ export class Views {
   ): Promise<FoundBlock | undefined> {
     for (const { dataset, version } of places.toReversed()) {
       if (!(await caller.mayRead(dataset))) continue;
-      const view = await this.#read(version, options);
-      const layout = view?.layouts.findLast(({ blocks }) => blocks.includes(signature));
+      const layout = await this.#layoutWith(version, signature);
       if (layout === undefined) continue;
       const blockStart = layout.blocks.indexOf(signature) * layout.blockBytes;
       const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
@@ -206,6 +212,17 @@ export class Views {
       return { bytes, isUpload: false, read };
     }
     return undefined;
+  }
+
+  /** Another hub may have added a layout since the view was remembered. */
+  async #layoutWith(version: Digest, signature: Digest): Promise<Layout | undefined> {
+    const has = ({ blocks }: Layout): boolean => blocks.includes(signature);
+    const load = (): Promise<ViewRecord | undefined> => this.#read(version, { signal: this.#stopping });
+    const known = await this.#records.get(version, load);
+    const layout = known?.layouts.findLast(has);
+    if (layout !== undefined) return layout;
+    this.#records.remove(version);
+    return (await this.#records.get(version, load))?.layouts.findLast(has);
   }
 
   async #uploaded(
@@ -232,6 +249,11 @@ export class Views {
     const reader = new ChunkReader(this.#engine, opened);
     for (const span of spansWithin(files, start, end)) yield* reader.readRange(span.start, span.end);
   }
+}
+
+function recordItems(record: ViewRecord | undefined): number {
+  const counts = record?.layouts.map(({ blocks, files }) => blocks.length + (files?.length ?? 0)) ?? [];
+  return counts.reduce((sum, count) => sum + count, 1);
 }
 
 function streamBytes(files: readonly PlacedFile[]): number {

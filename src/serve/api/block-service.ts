@@ -3,7 +3,7 @@ import type { HandlerContext, MethodImpl } from "@connectrpc/connect";
 import { AetherError } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { formatSignature, parseSignature } from "../../dataset/view/signature.ts";
-import { takeUpload } from "../../dataset/view/uploads.ts";
+import { Uploads } from "../../dataset/view/uploads.ts";
 import { Views, type FoundBlock } from "../../dataset/view/views.ts";
 import type { Digest } from "../../format/digest.ts";
 import { BlockAPI, type UploadRequest } from "../../gen/aetherfs/block/v1/api_pb.ts";
@@ -20,13 +20,15 @@ type Methods = typeof BlockAPI.method;
 
 /** Blocks of fixed size over the versions of a store (docs/decisions/0007). A block is there for who may read a dataset that has it, or uploaded it. */
 export function blockService(services: Services): RpcService {
-  const parts = { services, views: new Views(services.engine, services.stopping) };
+  const { engine, stopping } = services;
+  const parts = { services, views: new Views(engine, stopping), uploads: new Uploads(engine) };
   return rpcService(BlockAPI, { lookup: lookup(parts), download: download(parts), upload: upload(parts) });
 }
 
 interface Parts {
   readonly services: Services;
   readonly views: Views;
+  readonly uploads: Uploads;
 }
 
 function lookup(parts: Parts): MethodImpl<Methods["lookup"]> {
@@ -57,7 +59,7 @@ function download(parts: Parts): MethodImpl<Methods["download"]> {
   };
 }
 
-function upload({ services, views }: Parts): MethodImpl<Methods["upload"]> {
+function upload({ services, views, uploads }: Parts): MethodImpl<Methods["upload"]> {
   return async (requests, context) => {
     const { signal } = context;
     const caller = await blockCaller(services, context);
@@ -72,7 +74,7 @@ function upload({ services, views }: Parts): MethodImpl<Methods["upload"]> {
       });
     }
     const declared = { signature, bytes, holder: caller.name };
-    await takeUpload(services.engine, declared, partsOf(requests), { signal });
+    await uploads.take(declared, partsOf(requests), { signal });
     return { signature: formatSignature(signature) };
   };
 }

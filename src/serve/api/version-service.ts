@@ -1,6 +1,7 @@
 /** VersionAPI: manifests and plans, to those who may read the dataset. docs/protocol.md §3 */
 import type { MethodImpl } from "@connectrpc/connect";
 import { AetherError } from "../../base/errors.ts";
+import { totalBytes } from "../../base/bytes.ts";
 import { MiB } from "../../base/limits.ts";
 import { DatasetVersions } from "../../dataset/dataset-versions.ts";
 import { requireDataset } from "../../dataset/datasets.ts";
@@ -21,6 +22,8 @@ import { allow } from "./caller.ts";
 const DIGESTS_MAX = 256;
 /** Bytes of one answer; a single object may have more. */
 const ANSWER_BYTES_MAX = 16 * MiB;
+/** Objects that are read at a time for one call. */
+const PARALLEL_MAX = 8;
 const NOTHING = new Uint8Array();
 
 type Methods = typeof VersionAPI.method;
@@ -82,22 +85,20 @@ async function readEach(
     );
   }
   const found: Uint8Array[] = [];
-  let bytes = 0;
-  for (const digest of digests) {
-    if (digest.byteLength !== DIGEST_BYTES) {
-      throw new AetherError(
-        "ARGUMENT_INVALID",
-        `a digest has ${DIGEST_BYTES} bytes, not ${digest.byteLength}`,
-      );
-    }
-    const object = (await read(digestFromBytes(digest))) ?? NOTHING;
-    bytes += object.byteLength;
-    if (bytes > ANSWER_BYTES_MAX && found.length > 0) {
+  for (let next = 0; next < digests.length; next += PARALLEL_MAX) {
+    const batch = digests.slice(next, next + PARALLEL_MAX).map(digestOfRequest);
+    const objects = await Promise.all(batch.map(read));
+    found.push(...objects.map((object) => object ?? NOTHING));
+    if (totalBytes(found) > ANSWER_BYTES_MAX && digests.length > 1) {
       throw new AetherError("LIMIT_EXCEEDED", "what is asked for is too much for one answer: ask for fewer");
     }
-    found.push(object);
   }
   return found;
+}
+
+function digestOfRequest(bytes: Uint8Array): Digest {
+  if (bytes.byteLength === DIGEST_BYTES) return digestFromBytes(bytes);
+  throw new AetherError("ARGUMENT_INVALID", `a digest has ${DIGEST_BYTES} bytes, not ${bytes.byteLength}`);
 }
 
 /** The manifest object; whole, when its base is not the dataset's, as after a tag was set from another dataset. */
@@ -125,8 +126,8 @@ async function planOf(
   const { datasets } = engine.store;
   const plan = await datasets.getPlan(key, options);
   if (plan === undefined) return undefined;
-  const isOwn = await versions.has(name, key, options);
-  if (!isOwn && (await datasets.getManifest(key, options)) !== undefined) return undefined;
+  const isVersion = (await datasets.getManifest(key, options)) !== undefined;
+  if (isVersion && !(await versions.has(name, key, options))) return undefined;
   const block = decodePlan(plan.value).frames[0]?.block;
   if (block === undefined || (await domains.get(block, options)) === domain) return plan.value;
   return (await datasets.getPlan(key, { ...options, domain }))?.value;
