@@ -1,7 +1,7 @@
 import { KiB, MiB } from "../../base/limits.ts";
 
 /** The size of a buffer while there is plenty, and when there is not. */
-export const BUFFER_BYTES = MiB;
+const BUFFER_BYTES = MiB;
 const SCARCE_BYTES = 64 * KiB;
 /** Buffers kept for their next use. */
 const KEPT_MAX = 16;

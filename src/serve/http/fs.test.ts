@@ -224,6 +224,15 @@ describe("a file under /fs", () => {
     assert.deepEqual([put.status, put.headers.get("allow")], [405, "GET, HEAD"]);
   });
 
+  it("of a version that another dataset has, is not there", async () => {
+    bed.write("secret.txt", "of one dataset only");
+    const tags = [{ name: parseDatasetName("secret"), tag: parseTag("v1") }];
+    const secret = `sha256:${(await bed.push({ tags })).digest}`;
+    assert.equal((await ask(`/fs/secret/${secret}/secret.txt`)).status, 200);
+    const other = await ask(`/fs/set/${secret}/secret.txt`);
+    assert.deepEqual(await codeOf(other), [404, "VERSION_NOT_FOUND"]);
+  });
+
   it("read by curl in parts and resumed, is the same", async (t) => {
     if (!requirePeer(t, "curl")) return;
     const { stdout } = await run(
@@ -254,7 +263,7 @@ describe("a list under /fs", () => {
     };
     assert.deepEqual([tags.tags[0]?.tag, tags.tags[0]?.version], ["v1", version]);
     const all = (await (await ask("/fs/", { accept })).json()) as { datasets: object[] };
-    assert.deepEqual(all.datasets, [{ name: "@team/set" }, { name: "set" }]);
+    assert.deepEqual(all.datasets.slice(0, 2), [{ name: "@team/set" }, { name: "secret" }]);
   });
 
   it("asked for by a browser, links to every item, whatever its name, and runs nothing", async () => {

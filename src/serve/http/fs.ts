@@ -1,6 +1,7 @@
 /** Files over HTTP: `/fs/[@scope/]name/TAG/path`. */
 import { AetherError } from "../../base/errors.ts";
 import { resolve } from "../../dataset/resolve.ts";
+import { DatasetVersions } from "../../dataset/dataset-versions.ts";
 import { StreamReader } from "../../dataset/read/stream-reader.ts";
 import { formatDigest } from "../../format/digest.ts";
 import {
@@ -35,11 +36,13 @@ export function createFs(services: Services): HttpHandler {
 class Fs {
   readonly #services: Services;
   readonly #versions: Versions;
+  readonly #own: DatasetVersions;
   readonly #reader: StreamReader;
 
   constructor(services: Services) {
     this.#services = services;
     this.#versions = new Versions(services.engine);
+    this.#own = new DatasetVersions(services.engine.store.datasets);
     const isLocal = services.engine.store.blocks.features.folder !== undefined;
     this.#reader = new StreamReader(services.engine, { isLocal });
   }
@@ -70,6 +73,11 @@ class Fs {
     const { engine } = this.#services;
     const { name, tag, digest, path, isFolder } = target;
     const { version: found } = await resolve(engine, { host: undefined, name, tag, digest });
+    if (digest !== undefined && !(await this.#own.has(name, digest))) {
+      const text = formatDigest(digest);
+      const data = { dataset: name, digest: text };
+      throw new AetherError("VERSION_NOT_FOUND", `${name} has no version ${text}`, { data });
+    }
     const version = await this.#versions.open(found);
     const cacheControl = digest === undefined ? ASK_AGAIN : FOREVER;
     const placed = await follow(version, path);
