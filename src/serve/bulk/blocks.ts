@@ -14,8 +14,8 @@ import { blockRange } from "./block-range.ts";
 /** What is read from the store at a time, and held of one answer. */
 const PIECE_BYTES = MiB;
 
-/** Answers for the block of these digits. Errors: OBJECT_MISSING is answered as BLOCK_NOT_FOUND. */
-export type BlockAnswer = (request: HttpRequest, response: HttpResponse, hex: string) => Promise<void>;
+/** Answers for the block of these digits. Errors: PATH_NOT_FOUND, PATH_INVALID, RANGE_INVALID, DATASET_NOT_FOUND, those of access and store. */
+type BlockAnswer = (request: HttpRequest, response: HttpResponse, hex: string) => Promise<void>;
 
 /** Makes the answer to `GET /bulk/v1/blocks/<hex>?dataset=<name>`. */
 export function createBlockReader(services: Services): BlockAnswer {
@@ -64,7 +64,8 @@ async function findBlock(
   if (block === undefined)
     throw new AetherError("PATH_INVALID", "a block is named by 64 lower-case hex digits");
   const dataset = await requireDataset(engine, name, options);
-  const domain = await domains.get(block, options).catch((error: unknown) => {
+  // Others may wait for the same answer: it is not broken off with this request.
+  const domain = await domains.get(block).catch((error: unknown) => {
     if (codeOf(error) === "OBJECT_MISSING") throw notThere(block);
     throw error;
   });
