@@ -24,7 +24,9 @@ export const COMMANDS: readonly Command[] = [
     summary:
       "publish a folder, a file or an archive (.tar, .tar.gz, .tar.zst, .zip; - for stdin) as a version, and point tags at it",
     examples: [
-      "aetherfs --store file:///var/lib/data push -t maxmind:2026-11-22 -t maxmind:stable ./maxmind",
+      "aetherfs push -t maxmind:2026-11-22 -t maxmind:stable ./maxmind",
+      "aetherfs push -t hub.example:8080/maxmind:stable --dry-run ./maxmind    # what would it send?",
+      "aetherfs --store file:///var/lib/data push -t maxmind:stable ./maxmind  # without a hub",
       "aetherfs push -t @acme/models:latest --exclude '*.tmp' -m 'nightly build' ./models",
       "curl -s https://example.org/data.tar.gz | aetherfs push -t data:latest -",
     ],
@@ -38,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       "aetherfs pull ./data maxmind:stable        # into ./data/maxmind/stable",
       "aetherfs pull --into ./maxmind --delete maxmind:stable",
+      "aetherfs pull --into ./maxmind hub.example:8080/maxmind:stable",
     ],
     load: () => import("./pull.ts"),
   },
@@ -45,14 +48,14 @@ export const COMMANDS: readonly Command[] = [
     name: "ls",
     takes: "[glob]",
     summary: "list datasets, all or those whose name matches",
-    examples: ["aetherfs ls", "aetherfs ls '@acme/*'"],
+    examples: ["aetherfs ls", "aetherfs ls '@acme/*'", "aetherfs ls hub.example:8080/"],
     load: () => import("./ls.ts"),
   },
   {
     name: "tags",
     takes: "<name>",
     summary: "list the tags of a dataset and what they point at",
-    examples: ["aetherfs tags maxmind"],
+    examples: ["aetherfs tags maxmind", "aetherfs tags hub.example:8080/@acme/models"],
     load: () => import("./tags.ts"),
   },
   {

@@ -16,7 +16,13 @@ export interface Invocation {
 
 const ABOUT = `Like Docker, but for data: versioned, deduplicated, verified datasets.
 
-REF is [@scope/]name[:tag] or [@scope/]name@sha256:DIGEST; the tag is latest when there is none.`;
+REF is [HOST[:PORT]/][@scope/]name[:tag], or name@sha256:DIGEST for a version. The tag is latest when there is
+none, the hub localhost:8080: --hub names another one, and --store works on a store without any hub.
+
+Begin with:
+  aetherfs run                                start a hub on this machine
+  aetherfs push -t photos:latest ~/Pictures   publish a folder
+  aetherfs pull --into copy photos:latest     bring it to a folder, here or on another machine`;
 
 const WITHOUT_VARIABLE = SETTING_LIST.filter(([, { noVariable }]) => noVariable === true);
 

@@ -5,9 +5,9 @@ import { createServer } from "node:net";
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { ERRORS, type ErrorCode } from "../../src/base/errors.ts";
-import { environmentOf, execute, makePlace, type Outcome } from "./command.ts";
+import { environmentOf, execute, makePlace, type Kind, type Outcome } from "./command.ts";
 
 /** Holds an outcome to one line `aetherfs: CODE: message`, the code's exit code, and an empty stdout. */
 function failsWith({ exit, stdout, stderr }: Outcome, code: ErrorCode, message: RegExp): void {
@@ -64,18 +64,29 @@ describe("aetherfs, given bad arguments,", () => {
     ["ls --config_file nowhere.toml", "CONFIG_INVALID", /nowhere\.toml does not exist/],
   ];
 
-  it("says what is wrong in one line, ends with the exit code of the table, and changes nothing", async (t) => {
-    const place = await makePlace(t);
+  const isOfStores = ([words]: (typeof cases)[number]): boolean => /--store|localhost:8080/.test(words);
+  const suites = [
+    ["store", cases],
+    // What is wrong with the words alone is said before anybody is asked.
+    ["hub", cases.filter((one) => !isOfStores(one) && !/^(CONFIG|REFERENCE)_INVALID$/.test(one[1]))],
+  ] as const;
+  for (const [kind, suite] of suites) {
+    it(`on a ${kind}, says what is wrong in one line, ends with the table's exit code, and changes nothing`, (t) =>
+      refusals(t, kind, suite));
+  }
+
+  async function refusals(t: TestContext, kind: Kind, suite: typeof cases): Promise<void> {
+    const place = await makePlace(t, kind);
     await place.write({ "data/a.txt": "one\n", "data/sub/b.txt": "two\n" });
     await place.json("push", "-t", "x:night", "data");
-    for (const [words, code, message] of cases) {
+    for (const [words, code, message] of suite) {
       await t.test(words, async () => failsWith(await place.run(words.split(" ")), code, message));
     }
     assert.deepEqual(await place.json("ls"), await place.json("ls", "x"));
     assert.equal(((await place.json("tags", "x")) as unknown[]).length, 1);
     assert.equal(existsSync(join(place.folder, "out")), false);
     assert.deepEqual((await readdir(join(place.folder, "data"))).sort(), ["a.txt", "sub"]);
-  });
+  }
 
   it("without a store where no hub listens, says what to do", async (t) => {
     const place = await makePlace(t);
