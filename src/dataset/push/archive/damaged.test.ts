@@ -25,6 +25,9 @@ const CODES: ReadonlySet<string> = new Set([
   "LIMIT_EXCEEDED",
 ]);
 
+/** A parser that waits for what does not come fails the test. */
+const TEST_TIMEOUT_MS = 120_000;
+
 let pool: WorkerPool;
 let bed: PushBed;
 before(async () => {
@@ -104,7 +107,7 @@ function openFiles(): number {
   return fs.readdirSync("/dev/fd").length;
 }
 
-describe("a damaged archive", () => {
+describe("a damaged archive", { timeout: TEST_TIMEOUT_MS }, () => {
   for (const [kind, bytes] of Object.entries(ARCHIVES)) {
     it(`${kind}, is listed soundly or refused with a code, and leaves nothing behind`, async () => {
       const folder = temporaryFolder();

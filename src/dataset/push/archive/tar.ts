@@ -55,6 +55,7 @@ function addMember(header: Header, offset: number, blocks: TarBlocks, members: M
   const { mode, size } = header;
   const pax = (header.pax ?? {}) as Readonly<Record<string, string>>;
   const block = blocks.next(offset, header.type === "directory" ? 0 : size);
+  checkFrame(header, block, pax);
   const path = textOf(header.name, pax["path"]);
   const target = textOf(header.linkname, pax["linkpath"]);
   if (path === undefined || target === undefined) {
@@ -63,14 +64,7 @@ function addMember(header: Header, offset: number, blocks: TarBlocks, members: M
   }
   // v7 has no other sign of a folder.
   const type = header.type === "file" && path.endsWith("/") ? "directory" : header.type;
-  const typeFlag = String.fromCharCode(block[TYPE_AT] ?? 0);
-  const isSparse = typeFlag === "S" || Object.keys(pax).some((key) => key.startsWith("GNU.sparse."));
-  if (isSparse) throw unsupported(path, "is a sparse file: make the archive without --sparse");
-  // Programs differ on where the next member then begins.
-  if (BYTELESS_TYPES.has(type) && size > 0) {
-    throw unsupported(path, "has bytes of its own, but is no file: make the archive anew");
-  }
-  if (typeFlag === "M") throw unsupported(path, "goes on from another volume: join the volumes first");
+  if (type === "directory" && size > 0) throw unsupported(path, "is a folder, but has bytes of its own");
   const mtimeNs = mtimeOf(pax["mtime"], header.mtime, block);
   if (mtimeNs === undefined || !Number.isSafeInteger(mode)) {
     members.refuse(path, "its header has a number that is none");
@@ -80,6 +74,22 @@ function addMember(header: Header, offset: number, blocks: TarBlocks, members: M
   const member = memberOf(base, type, size, target);
   if (typeof member === "string") members.refuse(path, member);
   else members.add(member);
+}
+
+/** Refuses what makes the place where the next member begins uncertain: it cannot be left out. */
+function checkFrame(
+  { name, type, size }: Header,
+  block: Buffer,
+  pax: Readonly<Record<string, string>>,
+): void {
+  const typeFlag = String.fromCharCode(block[TYPE_AT] ?? 0);
+  const isSparse = typeFlag === "S" || Object.keys(pax).some((key) => key.startsWith("GNU.sparse."));
+  if (isSparse) throw unsupported(name, "is a sparse file: make the archive without --sparse");
+  if (typeFlag === "M") throw unsupported(name, "goes on from another volume: join the volumes first");
+  // Programs differ on whether these bytes are there; tar-stream waits for them without end.
+  if (size > 0 && BYTELESS_TYPES.has(type)) {
+    throw unsupported(name, "has bytes of its own, but is no file: make the archive anew");
+  }
 }
 
 /** The member, or why there is none. */
