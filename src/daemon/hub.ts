@@ -3,6 +3,8 @@ import { OPEN_ACCESS } from "../auth/access.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { TlsFiles } from "../config/tls-files.ts";
+import type { Engine } from "../dataset/engine.ts";
+import { HeadMemory } from "../dataset/head-memory.ts";
 import { openSessions } from "../dataset/ingest/hub-sessions.ts";
 import { blockService } from "../serve/api/block-service.ts";
 import { catalogService } from "../serve/api/catalog-service.ts";
@@ -54,12 +56,15 @@ export interface Hub {
   readonly close: (options: { readonly graceMs: number }) => Promise<void>;
 }
 
+/** Tags whose newest entries are remembered: some 10 MB. */
+const TAGS_REMEMBERED = 10_000;
+
 /** Opens the store and the port, and serves until it is closed. Errors: those of openEngine and openPort. */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { store, memoryBytes, threads, cacheDir, log, signal } = options;
   const call = signal === undefined ? {} : { signal };
   const local = await openEngine({ store, create: true, memoryBytes, threads, cacheDir, ...call });
-  const { engine } = local;
+  const engine: Engine = { ...local.engine, heads: new HeadMemory(TAGS_REMEMBERED) };
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
   const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
@@ -92,7 +97,7 @@ async function openInterfaces(services: Services, options: HubOptions): Promise<
     blockService(services),
     datasetService(services),
   ];
-  const grpc = createGrpc(api, { messageBytesMax: BODY_BYTES_MAX, log, stopping });
+  const grpc = createGrpc(api, { messageBytesMax: BODY_BYTES_MAX, log, clock: engine.clock, stopping });
   const { healthz, readyz, metrics, meter } = createOps(services);
   const web = meter.http("grpc-web", grpc.http);
   const http = route(

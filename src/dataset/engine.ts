@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Store, VersionStore } from "../store/dataset-store.ts";
+import type { HeadMemory } from "./head-memory.ts";
 import type { Ingest } from "./ingest/ingest.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
@@ -25,4 +26,6 @@ export interface PushEngine extends ReadEngine {
 /** The parts of a process that holds the store itself. */
 export interface Engine extends ReadEngine {
   readonly store: Store;
+  /** What this process saw of tags, for who resolves them often; undefined: each look starts from what the store says. */
+  readonly heads?: HeadMemory;
 }

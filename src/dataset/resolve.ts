@@ -30,20 +30,29 @@ export async function resolve(
 ): Promise<Resolved> {
   const { datasets } = engine.store;
   const { name, digest } = reference;
+  if (digest !== undefined) {
+    await requireDataset(engine, name, options);
+    return { name, version: digest, tag: undefined, record: undefined };
+  }
   const tag = reference.tag ?? DEFAULT_TAG;
-  // Together: whoever reads by tag pays for one wait instead of two.
-  const [head] = await Promise.all([
-    digest === undefined ? readHead(datasets, name, tag, options) : undefined,
-    requireDataset(engine, name, options),
-  ]);
-  if (digest !== undefined) return { name, version: digest, tag: undefined, record: undefined };
-  const record = head?.record;
+  const record = await newestEntry(engine, name, tag, options);
   const version = currentOf(record);
   if (version !== null) return { name, version, tag, record: must(record, "a version has an entry") };
+  await requireDataset(engine, name, options);
   if (record === undefined) throw await tagNotFound(datasets, name, tag, options);
   throw new AetherError(
     "TAG_NOT_FOUND",
     `the tag ${name}:${tag} was removed at ${record.time}; a rollback brings it back`,
     { data: { dataset: name, tag } },
   );
+}
+
+async function newestEntry(
+  { store, heads }: Engine,
+  name: DatasetName,
+  tag: Tag,
+  options: CallOptions,
+): Promise<HistoryRecord | undefined> {
+  if (heads !== undefined) return await heads.newestEntry(store.datasets, name, tag, options);
+  return (await readHead(store.datasets, name, tag, options)).record;
 }

@@ -41,17 +41,29 @@ export async function readHead(
   let record = hint && (await datasets.getHistory(name, tag, hint.number, options));
   // A hint may be ahead of the history where a store was restored from copies of different age.
   const announced = hint === undefined || record === undefined ? NOTHING : hint;
-  let number = announced.number;
+  if (record === undefined) record = await datasets.getHistory(name, tag, 1, options);
+  const newest = record && (await lastEntryAfter(datasets, name, tag, record, options));
+  return { record: newest, announced: { number: announced.number, event: announced.event } };
+}
+
+/** The end of the history that `known` is an entry of. */
+export async function lastEntryAfter(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  known: HistoryRecord,
+  options: CallOptions,
+): Promise<HistoryRecord> {
+  let newest = known;
   for (let step = 1; ;) {
-    const next = await datasets.getHistory(name, tag, number + step, options);
+    const next = await datasets.getHistory(name, tag, newest.number + step, options);
     if (next !== undefined) {
-      record = next;
-      number += step;
+      newest = next;
       step *= 2;
     } else if (step > 1) {
       step = 1;
     } else {
-      return { record, announced: { number: announced.number, event: announced.event } };
+      return newest;
     }
   }
 }
