@@ -82,7 +82,7 @@ export class BlockPublisher {
         blocks: dataset.blocks,
       };
       for (const name of new Set(tags.map((tag) => tag.name))) {
-        await this.#views.add(name, result.digest, layout, options);
+        await this.#views.add(name, result.digest, layout, { ...options, publisher: caller.name });
       }
       return result;
     } finally {

@@ -49,11 +49,15 @@ export async function changeSignature(
   );
 }
 
-/** Notes that a version has the block; it need not lie apart any more. */
+/**
+ * Notes that a version has the block. Who published it needs no upload of it any more: the last one's goes, and the claim on
+ * it; others, who may not read the version, keep theirs.
+ */
 export async function addPlace(
   datasets: DatasetStore,
   block: { readonly signature: Digest; readonly bytes: number },
   place: BlockPlace,
+  publisher: string | undefined,
   options: CallOptions,
 ): Promise<void> {
   let lease: string | undefined;
@@ -61,9 +65,12 @@ export async function addPlace(
     datasets,
     block.signature,
     (record) => {
-      lease = record?.upload?.lease;
+      const upload = record?.upload ?? null;
+      const holders = upload?.holders.filter((holder) => holder !== publisher) ?? [];
+      lease = holders.length === 0 ? upload?.lease : undefined;
       const others = record?.places.filter((other) => !isSame(other, place)) ?? [];
-      return { ...block, upload: null, places: [...others.slice(1 - PLACES_MAX), place] };
+      const places = [...others.slice(1 - PLACES_MAX), place];
+      return { ...block, upload: upload && holders.length > 0 ? { ...upload, holders } : null, places };
     },
     options,
   );

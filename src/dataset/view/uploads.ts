@@ -168,8 +168,14 @@ class Upload {
     await this.#sealAndStore();
     const { blocks, datasets } = this.#engine.store;
     await blocks.flush(this.#options);
-    await changeSignature(datasets, signature, (record) => this.#recordAfter(record), this.#options);
+    let former: string | undefined;
+    const change = (record: SignatureRecord | undefined): SignatureRecord => {
+      former = record?.upload?.lease;
+      return this.#recordAfter(record);
+    };
+    await changeSignature(datasets, signature, change, this.#options);
     await datasets.flush(this.#options);
+    if (former !== undefined) await datasets.removeLease(former, this.#options);
   }
 
   /** The claim goes; what was stored nobody refers to. */

@@ -8,6 +8,7 @@ import {
   decodeView,
   encodeView,
   LAYOUTS_MAX,
+  type BlockPlace,
   type Layout,
   type SignatureRecord,
   type ViewRecord,
@@ -95,8 +96,13 @@ export class Views {
     );
   }
 
-  /** Notes a layout of a version that was just published, as the one to show. */
-  async add(dataset: DatasetName, version: Digest, layout: Layout, options: CallOptions = {}): Promise<void> {
+  /** Notes a layout of a version as the one to show; `publisher` uploaded its blocks, if anybody did. */
+  async add(
+    dataset: DatasetName,
+    version: Digest,
+    layout: Layout,
+    options: CallOptions & { readonly publisher?: string } = {},
+  ): Promise<void> {
     const { datasets } = this.#engine.store;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const found = await datasets.getView({ kind: "view", digest: version }, options);
@@ -108,7 +114,7 @@ export class Views {
         const key = { kind: "view", digest: version } as const;
         await datasets.putView(key, encodeView({ version, layouts }), found?.revision, options);
         this.#records.remove(version);
-        await this.#addPlaces(dataset, version, layout, options);
+        await this.#addPlaces({ dataset, version }, layout, options.publisher, options);
         return;
       } catch (error) {
         if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
@@ -181,19 +187,19 @@ export class Views {
     const record = await readSignature(this.#engine.store.datasets, first, options);
     if (record?.places.some((place) => place.dataset === dataset && place.version === version) === true)
       return;
-    await this.#addPlaces(dataset, version, layout, options);
+    await this.#addPlaces({ dataset, version }, layout, undefined, options);
   }
 
   async #addPlaces(
-    dataset: DatasetName,
-    version: Digest,
+    place: BlockPlace,
     layout: Layout,
+    publisher: string | undefined,
     options: CallOptions,
   ): Promise<void> {
-    const totalBytes = streamBytes(await this.#placed(version, layout));
+    const totalBytes = streamBytes(await this.#placed(place.version, layout));
     for (const [index, signature] of layout.blocks.entries()) {
       const bytes = Math.min(layout.blockBytes, totalBytes - index * layout.blockBytes);
-      await addPlace(this.#engine.store.datasets, { signature, bytes }, { dataset, version }, options);
+      await addPlace(this.#engine.store.datasets, { signature, bytes }, place, publisher, options);
     }
   }
 
@@ -202,10 +208,11 @@ export class Views {
     caller: BlockCaller,
     options: CallOptions,
   ): Promise<FoundBlock | undefined> {
+    const { datasets } = this.#engine.store;
     for (const { dataset, version } of places.toReversed()) {
       if (!(await caller.mayRead(dataset))) continue;
       const layout = await this.#layoutWith(version, signature);
-      if (layout === undefined) continue;
+      if (layout === undefined || (await datasets.getManifest(version, options)) === undefined) continue;
       const blockStart = layout.blocks.indexOf(signature) * layout.blockBytes;
       const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
         this.#readVersion(version, layout, blockStart + start, blockStart + end, options);

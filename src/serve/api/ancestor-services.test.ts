@@ -185,9 +185,31 @@ describe("the first AetherFS's services", () => {
     const [hidden = ""] = blocks;
     await ann.blocks.lookup({ signature: hidden });
     await failsWith(bob.blocks.lookup({ signature: hidden }), "BLOCK_NOT_FOUND");
-    const files = [{ name: "stolen", size: 1000n }];
-    const stolen = { dataset: { files, blockSize: 1000, blocks }, tags: [{ name: "bobs", version: "v1" }] };
-    await failsWith(bob.datasets.publish(stolen), "BLOCK_NOT_FOUND");
+    const files = [{ name: "stolen", size: 300_000n }];
+    const { blocks: theirs } = await publish(ann, "@ann/other", { other: noise(10, 300_000) });
+    const stolen = { files, blockSize: BLOCK_BYTES, blocks: theirs };
+    await failsWith(
+      bob.datasets.publish({ dataset: stolen, tags: [{ name: "bobs", version: "v1" }] }),
+      "BLOCK_NOT_FOUND",
+    );
+  });
+
+  it("a block that two uploaded, published by one where the other may not read, is still the other's to publish", async () => {
+    const bytes = noise(11, 5000);
+    const claims = async (): Promise<number> => {
+      const ids: string[] = [];
+      for await (const { id } of bed.push.engine.store.datasets.listLeases()) ids.push(id);
+      return ids.length;
+    };
+    const before = await claims();
+    const { signature } = await upload(bob, bytes);
+    await publish(ann, "@ann/shared", { bytes });
+    await bob.blocks.lookup({ signature });
+    const dataset = { files: [{ name: "mine", size: 5000n }], blockSize: 5000, blocks: [signature] };
+    await bob.datasets.publish({ dataset, tags: [{ name: "@bob/shared", version: "v1" }] });
+    assert.deepEqual(await download(bob, signature), Buffer.from(bytes));
+    assert.deepEqual(await download(ann, signature), Buffer.from(bytes));
+    assert.equal(await claims(), before);
   });
 
   it("an upload that is not what it declares, is refused and leaves nothing", async () => {
@@ -240,7 +262,7 @@ describe("the first AetherFS's services", () => {
       if (page.nextPageToken === "") break;
       pageToken = page.nextPageToken;
     }
-    assert.deepEqual(names, ["empty", "test", "twice", "walked"]);
+    assert.deepEqual(names, ["@bob/shared", "empty", "test", "twice", "walked"]);
     const first = await bob.datasets.listTags({ name: "walked", pageSize: 1 });
     const second = await bob.datasets.listTags({ name: "walked", pageToken: first.nextPageToken });
     assert.deepEqual(
