@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { parseReference } from "../format/reference.ts";
+import { parseReference, parseTag } from "../format/reference.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
 import { HeadMemory } from "./head-memory.ts";
 import { readHead } from "./tag-head.ts";
@@ -11,7 +11,7 @@ import { WorkerPool } from "./workers/pool.ts";
 import { digestOf } from "../format/digest.ts";
 
 const { name } = parseReference("x");
-const { tag = undefined } = parseReference("x:t");
+const tag = parseTag("t");
 
 let bed: PushBed;
 const pool = new WorkerPool(1);
@@ -43,7 +43,7 @@ function counted(): { readonly datasets: DatasetStore; readonly reads: () => num
 describe("HeadMemory", () => {
   it("of a tag that never was, finds nothing, and finds its first entry when it is there", async () => {
     const memory = new HeadMemory(10);
-    const other = parseReference("x:none").tag ?? tag;
+    const other = parseTag("none");
     assert.equal(await memory.newestEntry(bed.store.datasets, name, other, {}), undefined);
   });
 
