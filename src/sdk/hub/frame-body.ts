@@ -2,6 +2,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { FrameBaseSchema, FrameSchema } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import { digestBytes } from "../../format/digest.ts";
+import { BODY_DECODED_BYTES_MAX, BODY_FRAMES_MAX } from "../../dataset/ingest/sessions.ts";
 import type { IngestFrame } from "../../dataset/ingest/ingest.ts";
 
 /** Tags of length-delimited fields: PutFramesRequest.session and .frames, Frame.stored; and of the varint .sequence. */
@@ -17,6 +18,7 @@ export class FrameBody {
   readonly #buffer: Buffer;
   #bytes = 0;
   #frames = 0;
+  #decodedBytes = 0;
 
   /** `capacityBytes` is what a body may have. */
   constructor(capacityBytes: number) {
@@ -31,6 +33,7 @@ export class FrameBody {
   begin(session: string, sequence: number): void {
     this.#bytes = 0;
     this.#frames = 0;
+    this.#decodedBytes = 0;
     this.#prefix(SESSION_TAG, Buffer.byteLength(session));
     this.#bytes += this.#buffer.write(session, this.#bytes);
     this.#prefix(SEQUENCE_TAG, sequence);
@@ -38,8 +41,10 @@ export class FrameBody {
 
   /** Takes a copy of the frame; false when it has no room. */
   add(frame: IngestFrame): boolean {
+    const { stored, chunks } = frame;
+    const decodedBytes = chunks.reduce((sum, chunk) => sum + chunk.length, this.#decodedBytes);
+    if (this.#frames === BODY_FRAMES_MAX || decodedBytes > BODY_DECODED_BYTES_MAX) return false;
     const head = encodeHead(frame);
-    const { stored } = frame;
     const messageBytes = head.byteLength + 1 + varintBytes(stored.byteLength) + stored.byteLength;
     if (this.#bytes + PREFIX_BYTES_MAX + messageBytes > this.#buffer.byteLength) return false;
     this.#prefix(FRAMES_TAG, messageBytes);
@@ -47,6 +52,7 @@ export class FrameBody {
     this.#prefix(STORED_TAG, stored.byteLength);
     this.#copy(stored);
     this.#frames++;
+    this.#decodedBytes = decodedBytes;
     return true;
   }
 
