@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startHubProcess } from "./hub-process.ts";
+import { startHubProcess } from "../hub/hub-process.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 
@@ -23,6 +23,8 @@ export type Kind = "store" | "hub";
 export interface Place {
   readonly folder: string;
   readonly store: string;
+  /** Beside environmentOf(folder): what makes commands work on the hub, when there is one. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Runs `aetherfs` in the folder, on the store or hub unless the environment says otherwise. */
   readonly run: (words: readonly string[], environment?: Record<string, string>) => Promise<Outcome>;
   /** Runs a command that must succeed, and gives its JSON. */
@@ -55,7 +57,7 @@ export async function makePlace(t: TestContext, kind: Kind = "store"): Promise<P
       await writeFile(join(folder, path), text);
     }
   };
-  return { folder, store: join(folder, "store"), run, json, write };
+  return { folder, store: join(folder, "store"), environment: where, run, json, write };
 }
 
 /** A hub on the folder's store, ended with the test; gives its `host:port`. */
@@ -69,22 +71,23 @@ async function startHub(t: TestContext, folder: string): Promise<string> {
   return hub.host;
 }
 
-/** Starts the command; `drive` may close its streams or send it signals. */
+/** Starts the command; `drive` may close its streams or send it signals, and feeds its stdin when that is a pipe. */
 export function execute(
   words: readonly string[],
   folder: string,
   environment: Record<string, string>,
   drive: (child: ReturnType<typeof spawn>) => void = () => undefined,
+  stdin: "ignore" | "pipe" = "ignore",
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(LAUNCHER, words, {
       cwd: folder,
       env: environment,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
     });
     const texts = { stdout: "", stderr: "" };
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (texts.stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (texts.stderr += text));
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (texts.stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (texts.stderr += text));
     child.on("error", reject);
     child.on("close", (exit) => {
       resolve({ exit, ...texts });

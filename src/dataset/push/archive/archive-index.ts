@@ -19,7 +19,7 @@ const IMPLIED_MODE = 0o755;
 const KINDS = ["file", "directory", "symlink"] as const;
 
 const SCHEMA = `
-  PRAGMA journal_mode = OFF;
+  PRAGMA journal_mode = MEMORY;
   PRAGMA synchronous = OFF;
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA cache_size = -${CACHE_KIB};
