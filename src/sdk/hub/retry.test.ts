@@ -25,8 +25,11 @@ function patience(waitMs: number): { readonly patience: Patience; readonly slept
 }
 
 /** Fails with each of the errors in turn, then gives the number of the call. */
-function failing(...errors: unknown[]): (attempt: number) => Promise<number> {
-  return (attempt) => (attempt < errors.length ? Promise.reject(errors[attempt]) : Promise.resolve(attempt));
+function failing(...errors: readonly Error[]): (attempt: number) => Promise<number> {
+  return (attempt) =>
+    attempt < errors.length
+      ? Promise.reject(errors[attempt] ?? new Error("no error"))
+      : Promise.resolve(attempt);
 }
 
 describe("a call to a hub", () => {

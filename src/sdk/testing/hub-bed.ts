@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { MiB } from "../../base/limits.ts";
 import { SILENT_LOG } from "../../base/log.ts";
-import { startHub, type Hub } from "../../daemon/hub.ts";
+import { startHub, type Hub, type HubTls } from "../../daemon/hub.ts";
 import { temporaryFolder } from "../../dataset/testing/folder.ts";
 import type { Client } from "../client.ts";
 import { openHub } from "../hub-client.ts";
@@ -29,14 +29,14 @@ export class HubBed {
   }
 
   /** Starts the hub: at its second time, where it was. */
-  async start(): Promise<void> {
+  async start(tls?: HubTls): Promise<void> {
     this.#hub = await startHub({
       ...PARTS,
       store: this.path("store"),
       cacheDir: this.path("hub-cache"),
       host: "127.0.0.1",
       port: this.#port,
-      tls: undefined,
+      tls,
       version: "0.0.0",
       log: SILENT_LOG,
     });
