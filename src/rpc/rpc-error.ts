@@ -35,18 +35,25 @@ const MEANING: Readonly<Partial<Record<Code, ErrorCode>>> = {
 };
 
 /**
+ * What a message and its data may have in UTF-8. They travel as trailers, the message twice and up to three times as long
+ * (percent-encoded); clients such as grpcio take 8 KiB of trailers and else tell of nothing but that.
+ */
+const MESSAGE_BYTES_MAX = 1024;
+const DATA_BYTES_MAX = 2048;
+
+/**
  * An error as a server sends it: the table's status and a detail. Nothing of AetherFS's insides goes out; a ConnectError
- * (of the library's own: a malformed message, a deadline) goes out as it is.
+ * (of the library's own: a malformed message, a deadline) goes out as it is. Long texts are cut.
  */
 export function toRpcError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   const code = codeOf(error);
   const { grpc, text, retry } = ERRORS[code];
   const isOurs = error instanceof AetherError && code !== "INTERNAL";
-  const data = isOurs ? Object.entries(error.data).map(([key, value]) => [key, textOf(value)] as const) : [];
-  const detail = { desc: ErrorDetailSchema, value: { code, data: Object.fromEntries(data), retry } };
+  const data = isOurs ? dataOf(error.data) : {};
+  const detail = { desc: ErrorDetailSchema, value: { code, data, retry } };
   return new ConnectError(
-    isOurs ? error.message : text,
+    isOurs ? cut(error.message, MESSAGE_BYTES_MAX) : text,
     STATUS[grpc] ?? Code.Internal,
     undefined,
     [detail],
@@ -69,6 +76,24 @@ export function fromRpcError(error: unknown, hub: string): AetherError {
       ? `the hub ${hub} does not answer (${failure.rawMessage}): see that it runs, and that the address is right`
       : `the hub ${hub} answered: ${failure.rawMessage}`;
   return new AetherError(code, message, { data: { hub }, cause: error });
+}
+
+function dataOf(data: ErrorData): Record<string, string> {
+  let left = DATA_BYTES_MAX;
+  const told: Record<string, string> = {};
+  for (const [key, value] of Object.entries(data)) {
+    const text = cut(textOf(value), left);
+    left = Math.max(0, left - Buffer.byteLength(key) - Buffer.byteLength(text));
+    told[key] = text;
+  }
+  return told;
+}
+
+/** A text's beginning, when it has more bytes in UTF-8. */
+function cut(text: string, bytesMax: number): string {
+  const bytes = Buffer.from(text);
+  if (bytes.byteLength <= bytesMax) return text.toWellFormed();
+  return `${new TextDecoder().decode(bytes.subarray(0, bytesMax), { stream: true })}…`;
 }
 
 function textOf(value: string | number | boolean): string {
