@@ -1,6 +1,7 @@
 /** The services by gRPC, met by clients that are not ours, and by raw frames. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import http2 from "node:http2";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -44,6 +45,7 @@ function testServices(aborts: string[]) {
       if (signature === "none") {
         throw new AetherError("TAG_NOT_FOUND", "there is no tag ä", { data: { dataset: "d", limit: 3 } });
       }
+      if (signature === "long") throw new AetherError("ARGUMENT_INVALID", "ä".repeat(50_000));
       if (signature === "crash") throw new Error("secret insides");
       if (signature === "hang") {
         await new Promise((_, reject) => {
@@ -84,6 +86,7 @@ async function withBed(work: (bed: Bed) => Promise<void>): Promise<void> {
   const grpc = createGrpc(testServices(aborts), {
     messageBytesMax: MESSAGE_BYTES_MAX,
     log,
+    clock: systemClock,
     stopping: stopping.signal,
   });
   const port = await openPort({
@@ -250,6 +253,7 @@ describe("a service by gRPC", () => {
         await ask(frame(0, signature, 9)),
         await ask(frame(0, Buffer.from([0x0a, 0x7f, 1]))),
         await ask(frame(1, signature), { "grpc-encoding": "gzip" }),
+        await ask(frame(2, signature), { "grpc-encoding": "gzip" }),
         await ask(frame(1, signature), { "grpc-encoding": "br" }),
         await ask(frame(1, gzipSync(Buffer.alloc(1_000_000))), { "grpc-encoding": "gzip" }),
         await ask(Buffer.from([0, 255, 255, 255, 255])),
@@ -257,8 +261,67 @@ describe("a service by gRPC", () => {
         await ask(frame(0, signature), { "grpc-timeout": "soon" }),
       ];
       session.destroy();
-      assert.deepEqual(statuses, ["0", "0", "3", "3", "3", "3", "3", "12", "8", "8", "12", "3"]);
+      assert.deepEqual(statuses, ["0", "0", "3", "3", "3", "3", "3", "3", "12", "8", "8", "12", "3"]);
       await createClient(BlockAPI, createGrpcTransport({ baseUrl: url })).lookup({ signature: "a" });
+    });
+  });
+
+  it("asked in another form than protobuf's, answers 415", async () => {
+    await withBed(async ({ port }) => {
+      const session = http2.connect(`http://127.0.0.1:${port}`);
+      try {
+        const path = "/aetherfs.block.v1.BlockAPI/Lookup";
+        const stream = session.request({
+          ...{ ":method": "POST", ":path": path, "content-type": "application/grpc+json" },
+        });
+        stream.on("error", () => undefined);
+        const [headers] = (await once(stream.end("{}"), "response")) as [http2.IncomingHttpHeaders];
+        assert.equal(headers[":status"], 415);
+      } finally {
+        session.destroy();
+      }
+    });
+  });
+
+  it("asked with a deadline by a client that never ends its request, answers when it has passed", async () => {
+    await withBed(async ({ port }) => {
+      const session = http2.connect(`http://127.0.0.1:${port}`);
+      try {
+        const path = "/aetherfs.block.v1.BlockAPI/Lookup";
+        const fixed = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
+        const stream = session.request({ ...fixed, "grpc-timeout": "50m" }, { endStream: false });
+        stream.on("error", () => undefined);
+        const [headers] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+        assert.equal(headers["grpc-status"], String(Code.DeadlineExceeded));
+      } finally {
+        session.destroy();
+      }
+    });
+  });
+
+  it("given large messages that never end, keeps those waiting for room, and answers small ones", async () => {
+    await withBed(async ({ port, url }) => {
+      const session = http2.connect(`http://127.0.0.1:${port}`);
+      try {
+        const path = "/aetherfs.block.v1.BlockAPI/Upload";
+        const fixed = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
+        const slow = Array.from({ length: 40 }, () => {
+          const stream = session.request(fixed, { endStream: false });
+          stream.on("error", () => undefined);
+          stream.write(Buffer.from([0, 0, 1, 0x86, 0xa0, 0x0a]));
+          return stream;
+        });
+        const client = createClient(BlockAPI, createGrpcTransport({ baseUrl: url }));
+        await client.lookup({ signature: "a" });
+        async function* parts() {
+          yield { part: new Uint8Array(90_000) };
+        }
+        const large = client.upload(parts());
+        for (const stream of slow) stream.close(http2.constants.NGHTTP2_CANCEL);
+        assert.equal((await large).signature, "90000");
+      } finally {
+        session.destroy();
+      }
     });
   });
 
@@ -316,6 +379,8 @@ try: lookup(text(b"none")); assert False
 except grpc.RpcError as e:
   assert e.code() == grpc.StatusCode.NOT_FOUND and e.details() == "there is no tag ä", e
   assert b"TAG_NOT_FOUND" in dict(e.trailing_metadata())["grpc-status-details-bin"]
+try: lookup(b"\\x0a\\x04long"); assert False
+except grpc.RpcError as e: assert e.code() == grpc.StatusCode.INVALID_ARGUMENT and e.details().startswith("ääää"), e
 assert sum(len(m) for m in download(b"\\x18\\xc8\\x01")) > 200 * 50000
 part = lambda fill: b"\\x0a\\xe0\\xd4\\x03" + bytes([fill]) * 60000
 assert upload(part(1) for _ in range(50)) == text(b"3000000")

@@ -5,11 +5,13 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { create, fromBinary, toBinary, type DescMessage, type DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, createHandlerContext, type HandlerContext } from "@connectrpc/connect";
-import { MiB } from "../../base/limits.ts";
+import type { Clock } from "../../base/clock.ts";
+import { KiB, MiB } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import { toRpcError } from "../../rpc/rpc-error.ts";
 import type { RpcService } from "../../rpc/rpc-service.ts";
 import { readMessages } from "./message-reader.ts";
+import { MessageRoom, MessageRooms } from "./message-room.ts";
 import { errorTrailers, headersOf, timeoutMsOf, trailersOf } from "./metadata.ts";
 
 /** A method as connect-es's ServiceImpl has it, whatever its kind. */
@@ -28,15 +30,25 @@ export interface GrpcOptions {
   /** One message of a request, in bytes. */
   readonly messageBytesMax: number;
   readonly log: Log;
+  readonly clock: Clock;
 }
+
+/** The request of a stream of answers: such a call lasts, and so does what it was asked with. */
+const QUESTION_BYTES_MAX = 64 * KiB;
+/** How many of the largest messages the hub may hold at a time. */
+const LARGEST_AT_ONCE = 4;
+/** Messages in protobuf; gRPC knows others, which are not served. */
+const CONTENT_TYPE = /^application\/grpc(?:\+proto)?\s*(?:;|$)/i;
 
 /** Path (`/package.Service/Method`) → method. */
 export class GrpcCalls {
   readonly #methods = new Map<string, Method>();
   readonly #options: GrpcOptions;
+  readonly #rooms: MessageRooms;
 
   constructor(services: readonly RpcService[], options: GrpcOptions) {
     this.#options = options;
+    this.#rooms = new MessageRooms(options.messageBytesMax * LARGEST_AT_ONCE, options.clock);
     for (const { service, impl } of services) {
       for (const method of service.methods) {
         const run = (impl as Record<string, Implementation | undefined>)[method.localName];
@@ -49,40 +61,51 @@ export class GrpcCalls {
   /** Answers one call. Never throws. */
   async answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     stream.on("error", () => undefined);
+    if (!CONTENT_TYPE.test(headers["content-type"] ?? "")) {
+      stream.respond({ ":status": 415 }, { endStream: true });
+      endRequest(stream);
+      return;
+    }
     const found = this.#methods.get(headers[":path"] ?? "");
     if (found === undefined || headers[":method"] !== "POST") {
       refuse(stream, new ConnectError("there is no such method", Code.Unimplemented));
       return;
     }
     let context: CallContext | undefined;
+    let room: MessageRoom | undefined;
     try {
       context = contextOf(stream, headers, found);
-      await this.#run(stream, headers, found, context);
+      room = new MessageRoom(this.#rooms, context.signal);
+      await this.#run(stream, headers["grpc-encoding"] as string | undefined, found, context, room);
     } catch (error) {
       this.#fail(stream, context, error);
     } finally {
+      room?.close();
       context?.abort();
     }
   }
 
   async #run(
     stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
+    encoding: string | undefined,
     { method, run }: Method,
     context: HandlerContext,
+    room: MessageRoom,
   ): Promise<void> {
+    const { methodKind: kind, input, output } = method;
     const { messageBytesMax } = this.#options;
-    const encoding = headers["grpc-encoding"] as string | undefined;
-    const requests = decode(method.input, readMessages(stream, encoding, messageBytesMax));
-    const isStream = method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming";
-    const request = isStream ? requests : await onlyOne(requests);
+    const bytesMax =
+      kind === "server_streaming" ? Math.min(messageBytesMax, QUESTION_BYTES_MAX) : messageBytesMax;
+    const requests = decode(input, readMessages(stream, { encoding, bytesMax, room }));
+    const isStream = kind === "client_streaming" || kind === "bidi_streaming";
+    const request = isStream ? requests : await raced(onlyOne(requests), context.signal);
     const given = run(request, context);
-    if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
-      const response = frameOf(method.output, await raced(given as Promise<object>, context.signal));
+    if (kind === "unary" || kind === "client_streaming") {
+      const response = frameOf(output, await raced(given as Promise<object>, context.signal));
       respond(stream, context);
       stream.end(response);
     } else {
-      await this.#sendAll(stream, method.output, given as AsyncIterable<object>, context);
+      await this.#sendAll(stream, output, given as AsyncIterable<object>, context);
     }
   }
 
@@ -138,14 +161,18 @@ function contextOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, call
   });
 }
 
+/** Of every answer. */
+const HEADERS = {
+  ":status": 200,
+  "content-type": "application/grpc+proto",
+  "grpc-accept-encoding": "identity,gzip",
+};
+
 /** Ends the call with an error, whether or not a response has begun. */
 function refuse(stream: ServerHttp2Stream, error: ConnectError): void {
   const trailers = errorTrailers(error);
   if (!stream.headersSent) {
-    stream.respond(
-      { ":status": 200, "content-type": "application/grpc+proto", ...trailers },
-      { endStream: true },
-    );
+    stream.respond({ ...HEADERS, ...trailers }, { endStream: true });
     endRequest(stream);
     return;
   }
@@ -159,8 +186,14 @@ function refuse(stream: ServerHttp2Stream, error: ConnectError): void {
 
 /** What a client still sends of a request that is answered: some is on its way, more breaks the stream off. RFC 9113 §8.1 */
 const REST_BYTES_MAX = 4 * MiB;
+/** How long a client may be silent that has its answer. */
+const REST_SILENCE_MS_MAX = 10_000;
 
 function endRequest(stream: ServerHttp2Stream): void {
+  if (stream.readableEnded) return;
+  stream.setTimeout(REST_SILENCE_MS_MAX, () => {
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  });
   let bytes = 0;
   stream.on("data", (part: Buffer) => {
     bytes += part.byteLength;
@@ -174,8 +207,7 @@ function respond(stream: ServerHttp2Stream, context: HandlerContext): void {
     stream.sendTrailers({ ...trailersOf(context.responseTrailer), "grpc-status": "0" });
     endRequest(stream);
   });
-  const headers = { ":status": 200, "content-type": "application/grpc+proto", ...own };
-  stream.respond({ ...headers, "grpc-accept-encoding": "identity,gzip" }, { waitForTrailers: true });
+  stream.respond({ ...HEADERS, ...own }, { waitForTrailers: true });
 }
 
 async function* decode(input: DescMessage, messages: AsyncIterable<Uint8Array>): AsyncGenerator<object> {

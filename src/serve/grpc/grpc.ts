@@ -1,7 +1,8 @@
 /** The services by gRPC, gRPC-Web and Connect. */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { toRpcError } from "../../rpc/rpc-error.ts";
 import type { RpcService } from "../../rpc/rpc-service.ts";
@@ -16,6 +17,7 @@ export interface GrpcOptions {
   /** One message of a request, in bytes. */
   readonly messageBytesMax: number;
   readonly log: Log;
+  readonly clock: Clock;
   /** Aborts when the hub stops. */
   readonly stopping: AbortSignal;
 }
@@ -32,10 +34,10 @@ export interface Grpc {
 
 /** Serves the services, with the standard ones for health and reflection beside them. */
 export function createGrpc(services: readonly RpcService[], options: GrpcOptions): Grpc {
-  const { messageBytesMax, log, stopping } = options;
+  const { messageBytesMax, log, clock, stopping } = options;
   const standard = [healthService(services, stopping), ...reflectionServices(services)];
   const all = [...services, ...standard];
-  const calls = new GrpcCalls(all, { messageBytesMax, log });
+  const calls = new GrpcCalls(all, { messageBytesMax, log, clock });
   const adapter = connectNodeAdapter({
     routes: (router) => {
       for (const { service, impl } of all) router.service(service, impl);
@@ -64,9 +66,11 @@ export function createGrpc(services: readonly RpcService[], options: GrpcOptions
 /** Errors of the table in place of those that methods throw, also in the middle of a stream. */
 function withTableErrors(log: Log): Interceptor {
   const mapped = (error: unknown): ConnectError => {
-    if (!(error instanceof ConnectError) && !(error instanceof AetherError))
+    const told = toRpcError(error);
+    if (told.code === Code.Internal || told.code === Code.Unknown) {
       log.error({ err: error }, "a call failed");
-    return toRpcError(error);
+    }
+    return told;
   };
   return (next) => async (request) => {
     try {

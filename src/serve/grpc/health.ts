@@ -13,7 +13,7 @@ export function healthService(services: readonly RpcService[], stopping: AbortSi
   return rpcService(Health, {
     check: ({ service }) => {
       if (names.has(service)) return statusOf(service);
-      throw new ConnectError(`there is no service ${service}`, Code.NotFound);
+      throw new ConnectError("there is no such service", Code.NotFound);
     },
     async *watch({ service }, { signal }) {
       yield statusOf(service);

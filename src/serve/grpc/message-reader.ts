@@ -3,59 +3,113 @@ import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { MessageRoom } from "./message-room.ts";
 
 const PREFIX_BYTES = 5;
 const unzip = promisify(gunzip);
 
+/** How the messages come. */
+export interface MessageForm {
+  /** `grpc-encoding` of the request. */
+  readonly encoding: string | undefined;
+  /** One message, also unpacked. */
+  readonly bytesMax: number;
+  /** Of the call. A message keeps it until the next one is asked for, the last one until the call gives it back. */
+  readonly room: MessageRoom;
+}
+
 /**
- * The bytes of each message of a request body, compressed ones (`encoding` is gzip) unpacked. The stream is not destroyed
+ * The bytes of each message of a request body, compressed ones (the encoding is gzip) unpacked. The stream is not destroyed
  * when the reader stops early: its other half may be needed. Errors (ConnectError): ResourceExhausted for a message of
- * more than `bytesMax`, Unimplemented for a compression that was not agreed on, InvalidArgument for a torn message.
+ * more than `bytesMax`, Unimplemented for a compression that was not agreed on, InvalidArgument for a torn message; those
+ * of MessageRoom.
  */
 export async function* readMessages(
   body: Readable,
-  encoding: string | undefined,
-  bytesMax: number,
-): AsyncGenerator<Uint8Array> {
-  let parts: Buffer[] = [];
-  let have = 0;
-  const take = (bytes: number): Buffer => {
-    const all = parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, have);
-    const rest = all.subarray(bytes);
-    parts = rest.byteLength === 0 ? [] : [rest];
-    have = rest.byteLength;
-    return all.subarray(0, bytes);
-  };
-  let prefix: Buffer | undefined;
-  for await (const part of body.iterator({ destroyOnReturn: false })) {
-    parts.push(part as Buffer);
-    have += (part as Buffer).byteLength;
+  { encoding, bytesMax, room }: MessageForm,
+): AsyncGenerator<Uint8Array, void> {
+  const source = new ByteSource(body);
+  try {
     for (;;) {
-      if (prefix === undefined && have >= PREFIX_BYTES) prefix = checked(take(PREFIX_BYTES), bytesMax);
-      const bytes = prefix?.readUInt32BE(1) ?? Infinity;
-      if (prefix === undefined || have < bytes) break;
-      const message = take(bytes);
-      yield prefix[0] === 0 ? message : await decompress(message, encoding, bytesMax);
-      prefix = undefined;
+      const prefix = await source.read(PREFIX_BYTES);
+      if (prefix === undefined) return;
+      const isPacked = isPackedBy(prefix, encoding);
+      const bytes = lengthOf(prefix, bytesMax);
+      // What a packed message unpacks to is not known before.
+      const message = await room.use(isPacked ? bytesMax : bytes, () => source.read(bytes));
+      if (message === undefined) throw cutOff();
+      yield isPacked ? await unpack(message, bytesMax) : message;
+      room.release();
     }
+  } finally {
+    source.close();
   }
-  if (have > 0 || prefix !== undefined) throw new ConnectError("a message is cut off", Code.InvalidArgument);
 }
 
-function checked(prefix: Buffer, bytesMax: number): Buffer {
+/** Reads a stream by numbers of bytes. */
+class ByteSource {
+  readonly #parts: AsyncIterator<unknown>;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(body: Readable) {
+    this.#parts = body.iterator({ destroyOnReturn: false });
+  }
+
+  /** The next bytes; undefined at the end of the stream. Errors (ConnectError): InvalidArgument when it ends in between. */
+  async read(bytes: number): Promise<Buffer | undefined> {
+    if (bytes === 0) return Buffer.alloc(0);
+    if (this.#rest.byteLength === 0 && !(await this.#pull())) return undefined;
+    if (this.#rest.byteLength >= bytes) return this.#take(bytes);
+    // Parts are put together as they come: kept one by one, parts of a byte take a hundred times their length.
+    const whole = Buffer.allocUnsafeSlow(bytes);
+    let have = 0;
+    for (;;) {
+      have += this.#take(bytes - have).copy(whole, have);
+      if (have === bytes) return whole;
+      if (!(await this.#pull())) throw cutOff();
+    }
+  }
+
+  /** Reads no more; what comes is somebody else's to read. */
+  close(): void {
+    void this.#parts.return?.();
+  }
+
+  #take(bytes: number): Buffer {
+    const taken = this.#rest.subarray(0, bytes);
+    this.#rest = this.#rest.subarray(taken.byteLength);
+    return taken;
+  }
+
+  async #pull(): Promise<boolean> {
+    do {
+      const next = await this.#parts.next();
+      if (next.done === true) return false;
+      this.#rest = next.value as Buffer;
+    } while (this.#rest.byteLength === 0);
+    return true;
+  }
+}
+
+function isPackedBy(prefix: Buffer, encoding: string | undefined): boolean {
+  const [flag] = prefix;
+  if (flag === 0) return false;
+  if (flag !== 1) throw new ConnectError("a message has an unknown flag", Code.InvalidArgument);
+  if (encoding === "gzip") return true;
+  throw new ConnectError("messages may be compressed with gzip only", Code.Unimplemented);
+}
+
+function lengthOf(prefix: Buffer, bytesMax: number): number {
   const bytes = prefix.readUInt32BE(1);
-  if (bytes <= bytesMax) return prefix;
+  if (bytes <= bytesMax) return bytes;
   throw new ConnectError(`a message of ${bytes} bytes is larger than ${bytesMax}`, Code.ResourceExhausted);
 }
 
-async function decompress(
-  message: Uint8Array,
-  encoding: string | undefined,
-  bytesMax: number,
-): Promise<Uint8Array> {
-  if (encoding !== "gzip") {
-    throw new ConnectError("messages may be compressed with gzip only", Code.Unimplemented);
-  }
+function cutOff(): ConnectError {
+  return new ConnectError("a message is cut off", Code.InvalidArgument);
+}
+
+async function unpack(message: Uint8Array, bytesMax: number): Promise<Uint8Array> {
   try {
     return await unzip(message, { maxOutputLength: bytesMax });
   } catch (error) {
