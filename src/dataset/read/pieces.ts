@@ -1,18 +1,20 @@
 /** Pieces of a stream: runs of chunks that are read, decoded and kept together. */
 import { KiB, MiB } from "../../base/limits.ts";
-import { CODECS } from "../../format/frame.ts";
-import type { Digest } from "../../format/digest.ts";
+import { digestBytes, DIGEST_BYTES, type Digest } from "../../format/digest.ts";
+import { CODECS, type Codec } from "../../format/frame.ts";
 import { placeChunk, type ChunkSpan } from "../version/chunks.ts";
 import type { Version } from "../version/version.ts";
+import { PLAIN_FRAME_FIELDS, type PlainFrames } from "../workers/verify-task.ts";
 
-/** A piece has no more bytes than this, unless a single chunk has: one that is verified, one that is decoded. */
+/** Bytes of a piece that is verified, and of one that is decoded; one with other than plain frames may have more. */
 export const RAW_PIECE_BYTES_MAX = MiB;
-const CODED_PIECE_BYTES_MAX = 512 * KiB;
+export const DECODED_PIECE_BYTES_MAX = 512 * KiB;
 
-/** Where bytes lie in a block as they are in the stream. */
-export interface RawPlace {
+/** Where stored bytes lie. */
+export interface StoredRun {
   readonly block: Digest;
   readonly offset: number;
+  readonly bytes: number;
 }
 
 /** A run of consecutive chunks of one leaf page. */
@@ -20,45 +22,112 @@ export interface Piece {
   /** Relative to the leaf's first byte. */
   readonly start: number;
   readonly end: number;
-  /** When all its chunks are raw frames, one after another; else undefined. */
-  readonly raw: RawPlace | undefined;
-  /** Its chunks; undefined once they were found to match their digests where `raw` says. */
-  spans: readonly ChunkSpan[] | undefined;
+  /** `raw`: stored as it is; `plain`: in frames that need no others; `other`: anything else. */
+  readonly kind: "raw" | "plain" | "other";
+  /** Where its frames lie one after another; undefined of `other`. */
+  readonly stored: StoredRun | undefined;
+  /** Its frames; undefined of `other`, and of `raw` once they were found to match their digests. */
+  frames: Omit<PlainFrames, "memory"> | undefined;
+  /** Its chunks, of `other`. */
+  readonly spans: readonly ChunkSpan[] | undefined;
 }
 
-/** The pieces of a leaf page whose chunks these are, in order. Errors: those of placeChunk. */
-export async function piecesOf(version: Version, spans: readonly ChunkSpan[]): Promise<Piece[]> {
+/** A chunk and the frame that holds it alone, when it has one. */
+interface Placed {
+  readonly span: ChunkSpan;
+  readonly frame: (StoredRun & { readonly codec: Codec }) | undefined;
+}
+
+/**
+ * The pieces of a leaf page whose chunks these are, in order; one that is stored raw has at most `rawBytesMax` (and
+ * RAW_PIECE_BYTES_MAX) bytes. Errors: those of placeChunk.
+ */
+export async function piecesOf(
+  version: Version,
+  spans: readonly ChunkSpan[],
+  rawBytesMax: number,
+): Promise<Piece[]> {
   const pieces: Piece[] = [];
-  let run: ChunkSpan[] = [];
-  let raw: RawPlace | undefined;
+  let run: Placed[] = [];
+  let runBytes = 0;
+  let storedBytes = 0;
+  let storedEnd: StoredRun | undefined;
   let start = 0;
-  let end = 0;
   const close = (): void => {
-    if (run.length > 0) pieces.push({ start, end, raw, spans: run });
+    if (run.length === 0) return;
+    pieces.push(pieceOf(run, start, start + runBytes));
+    start += runBytes;
     run = [];
-    start = end;
+    runBytes = 0;
+    storedBytes = 0;
   };
   for (const span of spans) {
-    const place = await rawPlaceOf(version, span);
-    const bytesMax = place === undefined ? CODED_PIECE_BYTES_MAX : RAW_PIECE_BYTES_MAX;
-    if (!follows(raw, end - start, place) || end - start + span.length > bytesMax) close();
-    if (run.length === 0) raw = place;
-    run.push(span);
-    end += span.length;
+    const placed = { span, frame: await plainFrameOf(version, span, rawBytesMax) };
+    const kind = run[0] && kindOf(run[0]);
+    const joins =
+      (kindOf(placed) === kind || (kind === "plain" && kindOf(placed) === "raw")) &&
+      follows(storedEnd, placed.frame) &&
+      storedBytes + (placed.frame?.bytes ?? 0) <= RAW_PIECE_BYTES_MAX &&
+      runBytes + span.length <= (kind === "raw" ? rawBytesMax : DECODED_PIECE_BYTES_MAX);
+    if (!joins) close();
+    run.push(placed);
+    runBytes += span.length;
+    storedBytes += placed.frame?.bytes ?? 0;
+    storedEnd = placed.frame;
   }
   close();
   return pieces;
 }
 
-/** Whether what lies at `next` comes right after `bytes` bytes from `place`, or both are coded. */
-export function follows(place: RawPlace | undefined, bytes: number, next: RawPlace | undefined): boolean {
-  if (place === undefined || next === undefined) return place === next;
-  return place.block === next.block && place.offset + bytes === next.offset;
+/** Whether `next` lies right after `stored`, or both lie anywhere. */
+export function follows(stored: StoredRun | undefined, next: StoredRun | undefined): boolean {
+  if (stored === undefined || next === undefined) return stored === next;
+  return stored.block === next.block && stored.offset + stored.bytes === next.offset;
 }
 
-async function rawPlaceOf(version: Version, span: ChunkSpan): Promise<RawPlace | undefined> {
+function kindOf({ frame }: Placed): Piece["kind"] {
+  if (frame === undefined) return "other";
+  return frame.codec === CODECS.raw ? "raw" : "plain";
+}
+
+function pieceOf(run: readonly Placed[], start: number, end: number): Piece {
+  const [first] = run;
+  const kind = first === undefined ? "other" : kindOf(first);
+  if (first?.frame === undefined) {
+    const spans = run.map(({ span }) => span);
+    return { start, end, kind, stored: undefined, frames: undefined, spans };
+  }
+  const frames = new Uint32Array(run.length * PLAIN_FRAME_FIELDS);
+  const digests = new Uint8Array(run.length * DIGEST_BYTES);
+  let bytes = 0;
+  for (const [index, { span, frame }] of run.entries()) {
+    const storedBytes = frame?.bytes ?? 0;
+    frames.set([frame?.codec ?? 0, bytes, storedBytes, span.length], index * PLAIN_FRAME_FIELDS);
+    digests.set(digestBytes(span.digest), index * DIGEST_BYTES);
+    bytes += storedBytes;
+  }
+  const { block, offset } = first.frame;
+  return {
+    start,
+    end,
+    kind,
+    stored: { block, offset, bytes },
+    frames: { frames, digests },
+    spans: undefined,
+  };
+}
+
+async function plainFrameOf(
+  version: Version,
+  span: ChunkSpan,
+  rawBytesMax: number,
+): Promise<Placed["frame"]> {
   const { plan, place, bytes } = await placeChunk(version, span);
   const frame = plan.frames[place.frame];
-  if (frame?.codec !== CODECS.raw || place.offset !== 0 || frame.storedBytes !== bytes) return undefined;
-  return { block: frame.block, offset: frame.offset };
+  if (frame === undefined || frame.delta !== undefined || place.offset !== 0) return undefined;
+  const { codec, block, offset, storedBytes } = frame;
+  const isRaw = codec === CODECS.raw;
+  if (span.length > (isRaw ? rawBytesMax : DECODED_PIECE_BYTES_MAX)) return undefined;
+  if (isRaw ? storedBytes !== bytes : storedBytes > RAW_PIECE_BYTES_MAX) return undefined;
+  return { codec, block, offset, bytes: storedBytes };
 }

@@ -3,7 +3,6 @@ import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
-import { Gate } from "../../store/layers/gate.ts";
 import type { ReadEngine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
 import { spansOf } from "../version/chunks.ts";
@@ -11,17 +10,20 @@ import { walkLeaves, type Leaf } from "../version/leaves.ts";
 import { LoadingCache } from "../version/loading-cache.ts";
 import { topRef, type Version } from "../version/version.ts";
 import { Buffers } from "./buffers.ts";
-import { follows, piecesOf, type Piece } from "./pieces.ts";
-import { RawVerifier } from "./raw-verifier.ts";
+import { DecodedPieces, type HeldBytes } from "./decoded-pieces.ts";
+import { DECODED_PIECE_BYTES_MAX, follows, piecesOf, RAW_PIECE_BYTES_MAX, type Piece } from "./pieces.ts";
+import { PieceWork } from "./piece-work.ts";
 
-/** Shares of the engine's memory: decoded pieces that are kept, and buffers under way. */
+/** Shares of the engine's memory: decoded pieces that are kept, of plain frames and of others, and buffers under way. */
 const DECODED_SHARE = 1 / 4;
+const OTHERS_SHARE = 1 / 8;
 const BUFFERS_SHARE = 1 / 4;
-/** Pieces whose places are kept: some 200 bytes each when they are verified. */
-const PIECES_MAX = 65_536;
+/** Memory of the places that are kept: enough for some 20 GiB of streams in chunks of 64 KiB. */
+const PLACES_BYTES_MAX = 16 * MiB;
+const PIECE_COST_BYTES = 300;
+const SPAN_COST_BYTES = 150;
 /** What one reader reads ahead, unless memory is scarce. */
 const AHEAD_BYTES_MAX = 3 * MiB;
-const WAITING_MAX = 65_536;
 /** The first part of a range is small: it is sent while the next one is read. */
 const FIRST_BYTES = 128 * KiB;
 
@@ -56,20 +58,20 @@ interface Segment {
 export class StreamReader {
   readonly #engine: ReadEngine;
   readonly #isLocal: boolean;
-  readonly #verifier: RawVerifier;
-  readonly #decoding: Gate;
-  readonly #pieces = new LoadingCache<readonly Piece[]>(PIECES_MAX, (pieces) => 1 + pieces.length);
-  readonly #decoded: LoadingCache<Uint8Array>;
+  readonly #work: PieceWork;
+  readonly #pieces = new LoadingCache<readonly Piece[]>(PLACES_BYTES_MAX, costOf);
+  readonly #decoded: DecodedPieces;
+  readonly #others: LoadingCache<Uint8Array>;
   readonly #buffers: Buffers;
 
   /** `isLocal`: the engine's store lies on a disk of this machine. */
   constructor(engine: ReadEngine, { isLocal }: { readonly isLocal: boolean }) {
-    const { memoryBytes, pool } = engine;
+    const { memoryBytes } = engine;
     this.#engine = engine;
     this.#isLocal = isLocal;
-    this.#verifier = new RawVerifier(engine);
-    this.#decoding = new Gate({ callsMax: pool.threads + 2, bytesMax: 64 * MiB, waitersMax: WAITING_MAX });
-    this.#decoded = new LoadingCache(memoryBytes * DECODED_SHARE, (bytes) => bytes.byteLength);
+    this.#work = new PieceWork(engine);
+    this.#decoded = new DecodedPieces(memoryBytes * DECODED_SHARE);
+    this.#others = new LoadingCache(memoryBytes * OTHERS_SHARE, (bytes) => bytes.byteLength);
     this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
   }
 
@@ -123,8 +125,9 @@ export class StreamReader {
     const { digest } = leaf.ref;
     // The plan of an inline page is the version's own.
     const key = version.pages.isInline(digest) ? `${version.digest}:${digest}` : digest;
+    const rawBytesMax = this.#isLocal ? RAW_PIECE_BYTES_MAX : DECODED_PIECE_BYTES_MAX;
     const pieces = await this.#pieces.get(key, () =>
-      piecesOf(version, spansOf(leaf.page, { digest, items: leaf.items, bytes: leaf.bytes })),
+      piecesOf(version, spansOf(leaf.page, { digest, items: leaf.items, bytes: leaf.bytes }), rawBytesMax),
     );
     return { key, origin: leaf.bytes, leaf, pieces };
   }
@@ -138,35 +141,49 @@ export class StreamReader {
   ): { readonly loading: Promise<Loaded>; readonly stop: number } {
     const piece = must(segment.pieces[index], "the index is a piece's");
     const { start } = wanted;
-    const { raw } = piece;
-    if (raw === undefined || !this.#isLocal) {
-      const stop = Math.min(piece.end, wanted.end);
-      return { loading: this.#decode(version, segment, piece, { start, end: stop }), stop };
+    if (piece.kind !== "raw" || !this.#isLocal) {
+      const part = { start, end: Math.min(piece.end, wanted.end) };
+      return { loading: this.#decode(version, segment, piece, part), stop: part.end };
     }
     const buffer = this.#buffers.take(wanted.end - start);
     const limit = Math.min(wanted.end, start + buffer.byteLength);
     const run = [piece];
     for (const next of segment.pieces.slice(index + 1)) {
-      if (next.start >= limit || !follows(raw, next.start - piece.start, next.raw)) break;
+      if (next.start >= limit || next.kind !== "raw" || !follows(run.at(-1)?.stored, next.stored)) break;
       run.push(next);
     }
     const stop = Math.min(limit, run.at(-1)?.end ?? limit);
     return { loading: this.#readRaw(version, segment, run, { start, end: stop }, buffer), stop };
   }
 
-  async #decode(version: Version, { key }: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
-    const { start, end, spans } = piece;
-    const decode = (): Promise<Uint8Array> =>
-      new ChunkReader(this.#engine, version).read(must(spans, "only raw pieces lose their chunks"));
-    // Counted until it is sent, whether the cache keeps it or not.
-    const release = this.#buffers.count(end - start);
+  async #decode(version: Version, segment: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
+    const { start, end } = piece;
+    // Counted until it is sent, whether it is kept or not.
+    const uncount = this.#buffers.count(end - start);
     try {
-      const bytes = await this.#decoded.get(`${key}:${start}`, () => this.#decoding.run(end - start, decode));
-      return { bytes: bytes.subarray(part.start - start, part.end - start), release };
+      const held = await this.#hold(version, segment, piece);
+      const release = (): void => {
+        held.release();
+        uncount();
+      };
+      return { bytes: held.bytes.subarray(part.start - start, part.end - start), release };
     } catch (error) {
-      release();
-      throw error;
+      uncount();
+      return this.#readAnew(version, segment, part, error);
     }
+  }
+
+  /** The whole piece, from memory or decoded. */
+  async #hold(version: Version, segment: Segment, piece: Piece): Promise<HeldBytes> {
+    const { start, end, spans } = piece;
+    const key = `${segment.key}:${start}`;
+    const bytes = end - start;
+    if (spans === undefined) {
+      return this.#decoded.hold(key, bytes, (output) => this.#work.decode(piece, output));
+    }
+    const read = (): Promise<Uint8Array> => new ChunkReader(this.#engine, version).read(spans);
+    const found = await this.#others.get(key, () => this.#work.wait(bytes, read));
+    return { bytes: found, release: () => undefined };
   }
 
   /** A part of pieces that lie one after another. */
@@ -181,25 +198,39 @@ export class StreamReader {
       this.#buffers.give(buffer);
     };
     try {
-      await Promise.all(run.map((piece) => this.#verifier.verify(piece)));
+      await Promise.all(run.map((piece) => this.#work.verify(piece)));
       const first = must(run[0], "a run has a piece");
-      const { block, offset } = must(first.raw, "it is stored raw");
+      const { block, offset } = must(first.stored, "it is stored raw");
       const start = offset + part.start - first.start;
       const range = { start, end: start + part.end - part.start };
       return { bytes: await this.#engine.store.blocks.read(block, range, { into: buffer }), release };
     } catch (error) {
       release();
-      if (!ELSEWHERE.has(codeOf(error))) throw error;
-      const { key, leaf, origin } = segment;
-      this.#pieces.remove(key);
-      version.plans.forget(leaf.ref.digest);
-      version.plans.forget(version.digest);
-      const again: Uint8Array[] = [];
-      const reader = new ChunkReader(this.#engine, version);
-      for await (const bytes of reader.readRange(origin + part.start, origin + part.end)) again.push(bytes);
-      return { bytes: Buffer.concat(again), release: () => undefined };
+      return this.#readAnew(version, segment, part, error);
     }
   }
+
+  /** A part that was not to be had where it was thought to lie; `error` tells why. */
+  async #readAnew(version: Version, segment: Segment, part: ByteRange, error: unknown): Promise<Loaded> {
+    if (!ELSEWHERE.has(codeOf(error))) throw error;
+    const { key, leaf, origin } = segment;
+    this.#pieces.remove(key);
+    version.plans.forget(leaf.ref.digest);
+    version.plans.forget(version.digest);
+    const again: Uint8Array[] = [];
+    const reader = new ChunkReader(this.#engine, version);
+    for await (const bytes of reader.readRange(origin + part.start, origin + part.end)) again.push(bytes);
+    return { bytes: Buffer.concat(again), release: () => undefined };
+  }
+}
+
+function costOf(pieces: readonly Piece[]): number {
+  let bytes = PIECE_COST_BYTES;
+  for (const { frames, spans = [] } of pieces) {
+    const framesBytes = frames === undefined ? 0 : frames.frames.byteLength + frames.digests.byteLength;
+    bytes += PIECE_COST_BYTES + framesBytes + spans.length * SPAN_COST_BYTES;
+  }
+  return bytes;
 }
 
 /** Gives the first, and returns how many bytes that were. */

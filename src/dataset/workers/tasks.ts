@@ -2,6 +2,7 @@
 import type { Transferable } from "node:worker_threads";
 import { encodeFrames } from "./encode-task.ts";
 import { cutFile, probeChunks } from "./cut-task.ts";
+import { decodePlain } from "./decode-plain-task.ts";
 import { decodeUnit } from "./decode-task.ts";
 import { inspectPaths } from "./inspect-task.ts";
 import { finishPaths, listStrangers, placePaths, removePaths } from "./place-task.ts";
@@ -17,6 +18,7 @@ export interface TaskResult<T> {
 /** Name → task. */
 export const TASKS = {
   encodeFrames,
+  decodePlain,
   decodeUnit,
   verifyPlain,
   verifyUnit,

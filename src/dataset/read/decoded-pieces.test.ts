@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DecodedPieces } from "./decoded-pieces.ts";
+import { DECODED_PIECE_BYTES_MAX } from "./pieces.ts";
+
+/** Fills the piece with one byte, and tells of it. */
+function filler(byte: number, told: number[] = []): (output: SharedArrayBuffer) => Promise<void> {
+  return async (output) => {
+    told.push(byte);
+    new Uint8Array(output).fill(byte);
+  };
+}
+
+describe("decoded pieces", () => {
+  it("asked for by many at once and again, are decoded once, and stay while they are held", async () => {
+    const pieces = new DecodedPieces(0);
+    const told: number[] = [];
+    const held = await Promise.all([1, 1, 1].map((byte) => pieces.hold("a", 10, filler(byte, told))));
+    for (let other = 2; other < 40; other++) {
+      const { bytes, release } = await pieces.hold(`other ${other}`, 10, filler(other));
+      assert.deepEqual(bytes, new Uint8Array(10).fill(other));
+      release();
+    }
+    for (const { bytes, release } of held) {
+      assert.deepEqual(bytes, new Uint8Array(10).fill(1));
+      release();
+    }
+    assert.deepEqual(told, [1]);
+  });
+
+  it("more than there is room for, all held, are each their own; afterwards the room is used again", async () => {
+    const pieces = new DecodedPieces(6 * DECODED_PIECE_BYTES_MAX);
+    const holdAll = (): Promise<{ bytes: Uint8Array; release: () => void }[]> =>
+      Promise.all(Array.from({ length: 20 }, (_, byte) => pieces.hold(String(byte), 5, filler(byte))));
+    for (let turn = 0; turn < 3; turn++) {
+      const held = await holdAll();
+      assert.deepEqual(
+        held.map(({ bytes }) => bytes[0]),
+        held.map((_, index) => index),
+      );
+      for (const { release } of held) release();
+    }
+    const memory = new Set<ArrayBufferLike>();
+    for (let index = 0; index < 30; index++) {
+      const { bytes, release } = await pieces.hold(`again ${index}`, 5, filler(index));
+      memory.add(bytes.buffer);
+      release();
+    }
+    assert.equal(memory.size, 6);
+  });
+
+  it("that cannot be decoded, fail for all who wait, and are tried anew", async () => {
+    const pieces = new DecodedPieces(0);
+    const failing = async (): Promise<void> => {
+      throw new Error("damaged");
+    };
+    const tries = await Promise.allSettled([1, 2].map(() => pieces.hold("a", 5, failing)));
+    assert.deepEqual(
+      tries.map(({ status }) => status),
+      ["rejected", "rejected"],
+    );
+    assert.equal((await pieces.hold("a", 5, filler(7))).bytes[0], 7);
+  });
+});

@@ -1,0 +1,77 @@
+import { must } from "../../base/assert.ts";
+import { MiB } from "../../base/limits.ts";
+import { Gate } from "../../store/layers/gate.ts";
+import type { ReadEngine } from "../engine.ts";
+import type { PlainFrames } from "../workers/verify-task.ts";
+import { RAW_PIECE_BYTES_MAX, type Piece } from "./pieces.ts";
+
+/** Pieces that may wait: more than a hub has readers. */
+const WAITING_MAX = 65_536;
+/** Bytes of pieces in work. */
+const BYTES_MAX = 16 * MiB;
+
+/** Verifies and decodes pieces in threads: a few at a time, the others wait. */
+export class PieceWork {
+  readonly #engine: Pick<ReadEngine, "store" | "pool">;
+  readonly #gate: Gate;
+  readonly #verifying = new Map<Piece, Promise<void>>();
+  /** Threads see it too; used again, since fresh memory costs more than the reading. */
+  readonly #memory: SharedArrayBuffer[] = [];
+
+  constructor(engine: Pick<ReadEngine, "store" | "pool">) {
+    this.#engine = engine;
+    this.#gate = new Gate({
+      callsMax: engine.pool.threads + 2,
+      bytesMax: BYTES_MAX,
+      waitersMax: WAITING_MAX,
+    });
+  }
+
+  /**
+   * Resolves when a raw piece's chunks match their digests, which is found out once.
+   * Errors: OBJECT_CORRUPT, OBJECT_MISSING, RANGE_INVALID.
+   */
+  async verify(piece: Piece): Promise<void> {
+    const { frames } = piece;
+    if (frames === undefined) return;
+    const known = this.#verifying.get(piece);
+    if (known !== undefined) return known;
+    const verifying = this.#withStored(piece, async (memory) => {
+      await this.#engine.pool.run("verifyPlain", { ...frames, memory });
+      piece.frames = undefined;
+    });
+    this.#verifying.set(piece, verifying);
+    try {
+      await verifying;
+    } finally {
+      this.#verifying.delete(piece);
+    }
+  }
+
+  /** Writes the bytes of a piece of plain frames, verified. Errors: as verify. */
+  async decode(piece: Piece, output: SharedArrayBuffer): Promise<void> {
+    const frames = must(piece.frames, "the piece is of plain frames");
+    await this.#withStored(piece, (memory) =>
+      this.#engine.pool.run("decodePlain", { ...frames, memory, output }),
+    );
+  }
+
+  /** What `read` gives, when it is its turn. */
+  wait(bytes: number, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    return this.#gate.run(bytes, read);
+  }
+
+  async #withStored(piece: Piece, work: (memory: PlainFrames["memory"]) => Promise<void>): Promise<void> {
+    const { block, offset, bytes } = must(piece.stored, "its frames lie one after another");
+    await this.#gate.run(bytes, async () => {
+      const memory = this.#memory.pop() ?? new SharedArrayBuffer(RAW_PIECE_BYTES_MAX);
+      const into = new Uint8Array(memory, 0, bytes);
+      const range = { start: offset, end: offset + bytes };
+      const read = await this.#engine.store.blocks.read(block, range, { into });
+      if (read.buffer !== memory) into.set(read);
+      await work(memory);
+      // Not after a failure: a thread may still be at it.
+      this.#memory.push(memory);
+    });
+  }
+}
