@@ -6,6 +6,7 @@ import type { TlsFiles } from "../config/tls-files.ts";
 import type { Engine } from "../dataset/engine.ts";
 import { HeadMemory } from "../dataset/head-memory.ts";
 import { openSessions } from "../dataset/ingest/hub-sessions.ts";
+import { Views } from "../dataset/view/views.ts";
 import { blockService } from "../serve/api/block-service.ts";
 import { catalogService } from "../serve/api/catalog-service.ts";
 import { datasetService } from "../serve/api/dataset-service.ts";
@@ -90,12 +91,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 async function openInterfaces(services: Services, options: HubOptions): Promise<Port> {
   const { host, port: number, tls, log } = options;
   const { engine, stopping } = services;
+  const views = new Views(engine, stopping);
   const api = [
     catalogService(services),
     versionService(services),
     ingestService(services),
-    blockService(services),
-    datasetService(services),
+    blockService(services, views),
+    datasetService(services, views),
   ];
   const grpc = createGrpc(api, { messageBytesMax: BODY_BYTES_MAX, log, clock: engine.clock, stopping });
   const { healthz, readyz, metrics, meter } = createOps(services);

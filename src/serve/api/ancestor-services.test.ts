@@ -6,6 +6,7 @@ import type { Access } from "../../auth/access.ts";
 import { AetherError } from "../../base/errors.ts";
 import { noise } from "../../dataset/testing/engine.ts";
 import { formatSignature } from "../../dataset/view/signature.ts";
+import { Views } from "../../dataset/view/views.ts";
 import { digestFromBytes } from "../../format/digest.ts";
 import { BlockAPI } from "../../gen/aetherfs/block/v1/api_pb.ts";
 import { DatasetAPI } from "../../gen/aetherfs/dataset/v1/api_pb.ts";
@@ -40,9 +41,11 @@ describe("the first AetherFS's services", () => {
 
   before(async () => {
     bed = await openApiBed(SCOPED);
+    // Each has views of its own, as if it were another hub over the same store.
+    const newViews = (): Views => new Views(bed.push.engine, bed.services.stopping);
     const caller = (name: string): Caller => ({
-      blocks: clientOf(BlockAPI, blockService(bed.services), { "x-user": name }),
-      datasets: clientOf(DatasetAPI, datasetService(bed.services), { "x-user": name }),
+      blocks: clientOf(BlockAPI, blockService(bed.services, newViews()), { "x-user": name }),
+      datasets: clientOf(DatasetAPI, datasetService(bed.services, newViews()), { "x-user": name }),
     });
     ann = caller("ann");
     bob = caller("bob");

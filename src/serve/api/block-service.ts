@@ -4,7 +4,7 @@ import { AetherError } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { formatSignature, parseSignature } from "../../dataset/view/signature.ts";
 import { Uploads } from "../../dataset/view/uploads.ts";
-import { Views, type FoundBlock } from "../../dataset/view/views.ts";
+import type { FoundBlock, Views } from "../../dataset/view/views.ts";
 import type { Digest } from "../../format/digest.ts";
 import { BlockAPI, type UploadRequest } from "../../gen/aetherfs/block/v1/api_pb.ts";
 import { rpcService, type RpcService } from "../../rpc/rpc-service.ts";
@@ -19,9 +19,8 @@ const SIZE_HEADER = "x-afs-block-size";
 type Methods = typeof BlockAPI.method;
 
 /** Blocks of fixed size over the versions of a store (docs/decisions/0007). A block is there for who may read a dataset that has it, or uploaded it. */
-export function blockService(services: Services): RpcService {
-  const { engine, stopping } = services;
-  const parts = { services, views: new Views(engine, stopping), uploads: new Uploads(engine) };
+export function blockService(services: Services, views: Views): RpcService {
+  const parts = { services, views, uploads: new Uploads(services.engine) };
   return rpcService(BlockAPI, { lookup: lookup(parts), download: download(parts), upload: upload(parts) });
 }
 

@@ -7,7 +7,7 @@ import { resolve } from "../../dataset/resolve.ts";
 import { BlockPublisher } from "../../dataset/view/publish-blocks.ts";
 import { formatSignature, parseSignature } from "../../dataset/view/signature.ts";
 import type { StreamFile } from "../../dataset/view/stream-files.ts";
-import { Views, type View } from "../../dataset/view/views.ts";
+import type { View, Views } from "../../dataset/view/views.ts";
 import type { Digest } from "../../format/digest.ts";
 import { parseDatasetName, parseTag, type DatasetName } from "../../format/reference.ts";
 import {
@@ -28,8 +28,7 @@ import { subscribe } from "./subscribe.ts";
 type Methods = typeof DatasetAPI.method;
 
 /** Datasets over blocks of fixed size (docs/decisions/0007). */
-export function datasetService(services: Services): RpcService {
-  const views = new Views(services.engine, services.stopping);
+export function datasetService(services: Services, views: Views): RpcService {
   return rpcService(DatasetAPI, {
     list: list(services),
     listTags: tags(services),
