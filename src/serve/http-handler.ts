@@ -41,6 +41,14 @@ export function sendMethodNotAllowed(response: HttpResponse, allowed: readonly s
   sendProblemBody(response, 405, { type: "about:blank", title, status: 405 });
 }
 
+/** Answers a body in a form that the resource does not take (RFC 9110 §15.5.16). `taken` is the one that it does. */
+export function sendUnsupportedMediaType(response: HttpResponse, taken: string): void {
+  response.setHeader("accept", taken);
+  const title = "The resource does not take a body of that type.";
+  const detail = `send it as ${taken}, without content-encoding`;
+  sendProblemBody(response, 415, { type: "about:blank", title, status: 415, detail });
+}
+
 function sendProblemBody(response: HttpResponse, status: number, body: Record<string, unknown>): void {
   const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
   response.writeHead(status, {

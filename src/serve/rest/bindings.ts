@@ -85,12 +85,17 @@ export function matchRequest(
       const found = binding.pattern.exec(path);
       if (found === null) continue;
       verbs.add(binding.verb);
-      if (binding.verb !== wanted) continue;
+      if (hasHead(binding)) verbs.add("HEAD");
+      if (binding.verb !== wanted || (verb !== wanted && !hasHead(binding))) continue;
       return { match: { binding, values: found.slice(1).map(decode) }, verbs: [] };
     }
   }
-  if (verbs.has("GET")) verbs.add("HEAD");
   return { match: undefined, verbs: [...verbs] };
+}
+
+/** A stream of messages may have no end, and so no header of the whole. */
+function hasHead({ verb, method }: Binding): boolean {
+  return verb === "GET" && method.methodKind === "unary";
 }
 
 function decode(part: string): string {

@@ -59,7 +59,7 @@ function pathOf({ template }: Binding): string {
 }
 
 /** The name of an operation: the method's, with the variables that tell its forms apart. */
-export function operationIdOf(binding: Binding, all: readonly Binding[]): string {
+function operationIdOf(binding: Binding, all: readonly Binding[]): string {
   const { service, method, variables } = binding;
   const forms = all.filter((other) => other.method === method);
   const suffix = forms[0] === binding ? "" : `_by_${variables.join("_").replaceAll(".", "_")}`;

@@ -11,6 +11,21 @@ import { AetherError } from "../../base/errors.ts";
 import type { HttpRequest } from "../http-handler.ts";
 import type { Match } from "./bindings.ts";
 
+const JSON_TYPE = /^application\/(?:json|[\w.-]+\+json)\s*(?:;|$)/i;
+const BYTES_TYPE = /^application\/octet-stream\s*(?:;|$)/i;
+
+/** The type of body that a method takes, when the request has another. A body of no type is JSON. */
+export function typeInstead({ binding }: Match, { headers }: HttpRequest): string | undefined {
+  const { method, hasBody } = binding;
+  if (!hasBody) return undefined;
+  const isPacked = (headers["content-encoding"] ?? "identity") !== "identity";
+  const type = headers["content-type"];
+  if (method.methodKind === "client_streaming") {
+    return !isPacked && type !== undefined && BYTES_TYPE.test(type) ? undefined : "application/octet-stream";
+  }
+  return !isPacked && (type === undefined || JSON_TYPE.test(type)) ? undefined : "application/json";
+}
+
 /** The message of a request: of its body, then its query, then its path. Errors: ARGUMENT_INVALID; LIMIT_EXCEEDED. */
 export async function readMessage(
   { binding, values }: Match,
@@ -66,10 +81,6 @@ function valueOf(field: DescField, path: string, texts: readonly string[]): Json
 }
 
 async function readJson(request: HttpRequest, bytesMax: number): Promise<JsonObject> {
-  const type = request.headers["content-type"] ?? "application/json";
-  if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) {
-    throw new AetherError("ARGUMENT_INVALID", `a body is application/json, not ${type}`);
-  }
   const bytes = await readBody(request, bytesMax);
   if (bytes.byteLength === 0) return {};
   let value: unknown;
@@ -83,14 +94,25 @@ async function readJson(request: HttpRequest, bytesMax: number): Promise<JsonObj
   throw new AetherError("ARGUMENT_INVALID", "the body is not a JSON object");
 }
 
+const FIRST_BYTES = 4096;
+
 /** A body whole. Errors: LIMIT_EXCEEDED; CANCELLED when the client goes away. */
 async function readBody(request: HttpRequest, bytesMax: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
+  const tooLong = (): AetherError =>
+    new AetherError("LIMIT_EXCEEDED", `a body has at most ${bytesMax} bytes`, { data: { limit: bytesMax } });
+  if (Number(request.headers["content-length"] ?? 0) > bytesMax) throw tooLong();
+  // Parts are put together as they come: kept one by one, parts of a byte take a hundred times their length.
+  let body = Buffer.allocUnsafe(FIRST_BYTES);
   let bytes = 0;
-  for await (const part of request) {
-    bytes += (part as Buffer).byteLength;
-    if (bytes > bytesMax) throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${bytesMax} bytes`);
-    parts.push(part as Buffer);
+  for await (const part of request as AsyncIterable<Buffer>) {
+    const needed = bytes + part.byteLength;
+    if (needed > bytesMax) throw tooLong();
+    if (needed > body.byteLength) {
+      const larger = Buffer.allocUnsafe(Math.max(needed, body.byteLength * 2));
+      body.copy(larger, 0, 0, bytes);
+      body = larger;
+    }
+    bytes += part.copy(body, bytes);
   }
-  return Buffer.concat(parts, bytes);
+  return body.subarray(0, bytes);
 }

@@ -2,12 +2,14 @@
 import { create, type DescMethod } from "@bufbuild/protobuf";
 import { ConnectError, createHandlerContext } from "@connectrpc/connect";
 import type { Clock } from "../../base/clock.ts";
+import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { fromRpcError } from "../../rpc/rpc-error.ts";
 import type { RpcService } from "../../rpc/rpc-service.ts";
 import {
   sendMethodNotAllowed,
+  sendUnsupportedMediaType,
   type HttpHandler,
   type HttpRequest,
   type HttpResponse,
@@ -15,7 +17,7 @@ import {
 import { sendMessage, sendStream } from "./answer.ts";
 import { bindingsOf, matchRequest, type Binding, type Match } from "./bindings.ts";
 import { openApiOf } from "./openapi.ts";
-import { readMessage } from "./request.ts";
+import { readMessage, typeInstead } from "./request.ts";
 
 const BODY_BYTES_MAX = MiB;
 const OPENAPI_PATH = "/api/openapi.json";
@@ -52,6 +54,11 @@ async function answer(
 ): Promise<void> {
   const { binding } = match;
   const { method, run } = binding;
+  const otherType = typeInstead(match, request);
+  if (otherType !== undefined) {
+    sendUnsupportedMediaType(response, otherType);
+    return;
+  }
   const context = contextOf(binding, request, response);
   const { signal } = context;
   try {
@@ -60,7 +67,7 @@ async function answer(
       sendMessage(response, method.output, given);
       return;
     }
-    resume(request, query);
+    if (method.methodKind === "server_streaming") resume(method, request, query);
     const message = await readMessage(match, request, query, BODY_BYTES_MAX);
     const given = run(message, context);
     if (method.methodKind === "unary") sendMessage(response, method.output, await given);
@@ -101,17 +108,14 @@ function isFromStream({ methodKind }: DescMethod): boolean {
 
 /** A body of bytes as the parts of a stream: each message has them in its one field. */
 async function* readParts({ input }: DescMethod, request: HttpRequest): AsyncGenerator {
-  const type = request.headers["content-type"] ?? "";
-  const [only] = input.fields;
-  if (only === undefined || type !== "application/octet-stream") {
-    throw new AetherError("ARGUMENT_INVALID", `the body is application/octet-stream, not ${type}`);
-  }
+  const only = must(input.fields[0], "a message of parts has one field");
   for await (const part of request) yield create(input, { [only.localName]: part as Buffer });
 }
 
 /** Who comes back to a stream of events says which was the last one: https://html.spec.whatwg.org/#last-event-id */
-function resume(request: HttpRequest, query: URLSearchParams): void {
+function resume({ input }: DescMethod, request: HttpRequest, query: URLSearchParams): void {
   const last = request.headers["last-event-id"];
+  if (!input.fields.some(({ name }) => name === "sequence")) return;
   if (typeof last !== "string" || !/^\d{1,15}$/.test(last)) return;
   query.set("sequence", String(Number(last) + 1));
 }
