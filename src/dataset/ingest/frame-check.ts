@@ -1,8 +1,8 @@
 /** Frames as producers send them, held against what they say of themselves. docs/format.md §5.1 */
 import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
-import { GiB, MiB } from "../../base/limits.ts";
-import { BLOCK_FRAMES_MAX, checkFrameInfo } from "../../format/block.ts";
+import { MiB } from "../../base/limits.ts";
+import { checkFrameInfo } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes, formatDigest, type Digest } from "../../format/digest.ts";
 import { CODECS, DELTA_BASES_MAX } from "../../format/frame.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -13,10 +13,8 @@ import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { IngestFrame } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
-import type { ReceivedFrame } from "./sessions.ts";
+import { BODY_DECODED_BYTES_MAX, BODY_FRAMES_MAX, type ReceivedFrame } from "./sessions.ts";
 
-/** What the frames of one body decode to at most. */
-const BODY_DECODED_BYTES_MAX = GiB;
 /** What is decoded in one task: little enough that the sessions take turns. */
 const TASK_BYTES = 2 * MiB;
 
@@ -36,8 +34,8 @@ export class FrameCheck {
    * a shared buffer are not copied. Errors: those of HubSession.putFrames.
    */
   async check(received: readonly ReceivedFrame[], options: CallOptions): Promise<readonly IngestFrame[]> {
-    if (received.length > BLOCK_FRAMES_MAX) {
-      throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${BLOCK_FRAMES_MAX} frames`);
+    if (received.length > BODY_FRAMES_MAX) {
+      throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${BODY_FRAMES_MAX} frames`);
     }
     const frames = shared(received).map((frame) => this.#checkForm(frame));
     const decodedBytes = frames.reduce((sum, frame) => sum + decodedBytesOf(frame), 0);

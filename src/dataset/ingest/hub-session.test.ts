@@ -3,70 +3,22 @@ import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
-import { SILENT_LOG } from "../../base/log.ts";
 import { digestBytes, digestOf } from "../../format/digest.ts";
 import { CODECS } from "../../format/frame.ts";
 import { encodeEntryPage, encodeInnerPage, type EncodedPage } from "../../format/page.ts";
-import { parseDatasetName } from "../../format/reference.ts";
+import { parseTag } from "../../format/reference.ts";
 import { ChunkTreeBuilder } from "../../format/tree.ts";
-import type { TagReference } from "../contract.ts";
 import { noise } from "../testing/engine.ts";
-import { deltaFrame, fileVersion, plainFrame } from "../testing/hub-frames.ts";
-import { BED_TAG, openPushBed, type PushBed } from "../testing/push-bed.ts";
+import { deltaFrame, plainFrame } from "../testing/hub-frames.ts";
+import { BED_TAG } from "../testing/push-bed.ts";
+import { OTHER_DOMAIN, fails, onHub, publication, put } from "../testing/session-bed.ts";
+import { loadBundle } from "../version/manifest-source.ts";
+import { Traffic } from "../version/traffic.ts";
 import { WorkerPool } from "../workers/pool.ts";
-import { openSessions } from "./hub-sessions.ts";
-import type { HubPublication, HubSession, IngestSessions, ReceivedFrame } from "./sessions.ts";
+import type { ReceivedFrame } from "./sessions.ts";
 
 const pool = new WorkerPool(2);
 after(() => pool.close());
-
-const OTHER_DOMAIN: TagReference = { name: parseDatasetName("@other/set"), tag: BED_TAG.tag };
-
-interface Hub {
-  readonly bed: PushBed;
-  readonly sessions: IngestSessions;
-  readonly begin: (tag?: TagReference) => Promise<HubSession>;
-}
-
-/** Runs a test on a hub of its own. */
-function onHub(test: (hub: Hub) => Promise<void>): () => Promise<void> {
-  return async () => {
-    const bed = await openPushBed(pool);
-    const sessions = openSessions(bed.engine, { log: SILENT_LOG });
-    const begin = async (tag = BED_TAG): Promise<HubSession> => {
-      const { id } = await sessions.begin({ tags: [tag], publisher: "test" }, {});
-      return sessions.use(id);
-    };
-    try {
-      await test({ bed, sessions, begin });
-    } finally {
-      await sessions.close();
-      await bed.close();
-    }
-  };
-}
-
-async function put(
-  session: HubSession,
-  sequence: number,
-  ...frames: readonly ReceivedFrame[]
-): Promise<void> {
-  await (
-    await session.putFrames(sequence, frames, {})
-  ).done;
-}
-
-function publication(chunks: readonly Uint8Array[], tag = BED_TAG): HubPublication {
-  const { root, inlinePages } = fileVersion(chunks);
-  return { root, inlinePages, base: undefined, tags: [tag], publisher: "test", message: "", labels: {} };
-}
-
-async function fails(call: Promise<unknown>, code: ErrorCode): Promise<void> {
-  await assert.rejects(call, (error: unknown) => {
-    assert.equal(codeOf(error), code, String(error));
-    return true;
-  });
-}
 
 const TEXT = Buffer.from("one line and another line and another line\n".repeat(200));
 
@@ -103,7 +55,7 @@ describe("frames that a hub is given", () => {
   for (const [what, code, frame] of wrong) {
     it(
       `${what}, are refused as ${code}, and so is everything that comes after`,
-      onHub(async ({ begin }) => {
+      onHub(pool, async ({ begin }) => {
         const session = await begin();
         await fails(put(session, 0, frame), code);
         await fails(put(session, 1, good), code);
@@ -115,7 +67,7 @@ describe("frames that a hub is given", () => {
 
   it(
     "which decode to too much together, are refused",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       const session = await begin();
       const bomb = { ...good, lengths: [16 * MiB] };
       await fails(put(session, 0, ...Array.from({ length: 65 }, () => bomb)), "LIMIT_EXCEEDED");
@@ -124,7 +76,7 @@ describe("frames that a hub is given", () => {
 
   it(
     "of any bytes, are refused with a code of the table and never stored",
-    onHub(async ({ bed, begin }) => {
+    onHub(pool, async ({ bed, begin }) => {
       const frames = fc.record({
         codec: fc.constantFrom(0, 1, 2),
         digests: fc.uint8Array({ maxLength: 96 }),
@@ -156,7 +108,7 @@ describe("delta frames that a hub is given", () => {
 
   it(
     "on a chunk of the domain, are taken, and the version is read",
-    onHub(async ({ bed, begin }) => {
+    onHub(pool, async ({ bed, begin }) => {
       const first = await begin();
       await put(first, 0, plainFrame(base));
       await first.publish(publication([base]), {});
@@ -170,7 +122,7 @@ describe("delta frames that a hub is given", () => {
 
   it(
     "with another range or another base than they were made with, are refused",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       const first = await begin();
       await put(first, 0, plainFrame(base), plainFrame(noise(8, base.byteLength)));
       await first.publish(publication([base, noise(8, base.byteLength)]), {});
@@ -194,7 +146,7 @@ describe("delta frames that a hub is given", () => {
 
   it(
     "that lie on each other deeper than three, are refused",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       let below = base;
       for (let depth = 0; depth <= 4; depth++) {
         const chunk = new Uint8Array(Buffer.concat([base, Buffer.from([depth])]));
@@ -214,7 +166,7 @@ describe("delta frames that a hub is given", () => {
 
   it(
     "on a chunk of another domain, are refused; nothing tells that it is there",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       const theirs = await begin(OTHER_DOMAIN);
       await put(theirs, 0, plainFrame(base));
       await theirs.publish(publication([base], OTHER_DOMAIN), {});
@@ -231,7 +183,7 @@ describe("bodies of a session", () => {
 
   it(
     "sent twice, are taken once",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       const session = await begin();
       await put(session, 0, plainFrame(chunks[0]));
       await put(session, 0, plainFrame(chunks[0]));
@@ -243,7 +195,7 @@ describe("bodies of a session", () => {
 
   it(
     "with one left out, are refused until it comes",
-    onHub(async ({ bed, begin }) => {
+    onHub(pool, async ({ bed, begin }) => {
       const session = await begin();
       await fails(put(session, 1, plainFrame(chunks[1])), "ARGUMENT_INVALID");
       await put(session, 0, plainFrame(chunks[0]));
@@ -255,7 +207,7 @@ describe("bodies of a session", () => {
 
   it(
     "sent at once, are taken in their order",
-    onHub(async ({ bed, begin }) => {
+    onHub(pool, async ({ bed, begin }) => {
       const session = await begin();
       await Promise.all(chunks.map((chunk, index) => put(session, index, plainFrame(chunk))));
       await bed.read((await session.publish(publication(chunks), {})).version);
@@ -264,7 +216,7 @@ describe("bodies of a session", () => {
 
   it(
     "given up while one is verified, the session ends and its claim is gone",
-    onHub(async ({ bed, begin }) => {
+    onHub(pool, async ({ bed, begin }) => {
       const session = await begin();
       const { done } = await session.putFrames(0, chunks.map(plainFrame), {});
       const ended = done.catch((error: unknown) => codeOf(error));
@@ -281,7 +233,7 @@ describe("pages that a hub is given", () => {
 
   it(
     "that are malformed, or not in their one form, are refused",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       const page = encodeEntryPage([entry]);
       const unsafe = encodeEntryPage([{ ...entry, path: "../a" }]);
       const wrong: readonly (readonly [ErrorCode, Uint8Array])[] = [
@@ -299,7 +251,7 @@ describe("pages that a hub is given", () => {
 
   it(
     "that name a page that is not there, or say of it what is not so, are refused",
-    onHub(async ({ begin }) => {
+    onHub(pool, async ({ begin }) => {
       const leaves: EncodedPage[] = [];
       const tree = new ChunkTreeBuilder((page) => leaves.push(page));
       tree.add({ digest: digestOf(noise(1, 10)), length: 10 });
@@ -326,90 +278,22 @@ describe("pages that a hub is given", () => {
   );
 });
 
-describe("a publish through a hub", () => {
-  const chunks = [noise(1, 5000), noise(2, 5000)] as const;
-
+describe("pages that the domain has already", () => {
   it(
-    "asked for again, is answered again; every other call says that the session has ended",
-    onHub(async ({ bed, begin }) => {
+    "need not be sent again; they are claimed with all that they name",
+    onHub(pool, async ({ bed, begin }) => {
+      for (let file = 0; file < 1500; file++) bed.write(`d${file % 9}/f${file}`, noise(file, 60));
+      const { digest } = await bed.push();
+      const { root, pages } = await loadBundle(bed.store.datasets, digest, { traffic: new Traffic() });
+      assert.equal(pages.length, 0, "the version's pages lie in blocks");
       const session = await begin();
-      await put(session, 0, ...chunks.map(plainFrame));
-      const wanted = publication(chunks);
-      const [first, second] = await Promise.all([session.publish(wanted, {}), session.publish(wanted, {})]);
-      assert.deepEqual(second, first);
-      assert.deepEqual(await session.publish(wanted, {}), first);
-      assert.deepEqual(first.moved, [true]);
-      await fails(session.publish(publication([chunks[0]]), {}), "SESSION_LOST");
-      await fails(session.missing([], {}), "SESSION_LOST");
-      await bed.read(first.version);
-    }),
-  );
-
-  it(
-    "of what is not there, is refused, and goes through once it came",
-    onHub(async ({ bed, begin }) => {
-      const session = await begin();
-      assert.deepEqual(await session.missing(chunks.map(digestOf), {}), [true, true]);
-      await put(session, 0, plainFrame(chunks[0]));
-      await fails(session.publish(publication(chunks), {}), "OBJECT_MISSING");
-      assert.equal(bed.files("tags").size, 0);
-      await put(session, 1, plainFrame(chunks[1]));
-      await bed.read((await session.publish(publication(chunks), {})).version);
-    }),
-  );
-
-  it(
-    "of chunks that nobody ever asked for or put, is refused",
-    onHub(async ({ bed, begin }) => {
-      const session = await begin();
-      await fails(session.publish(publication(chunks), {}), "OBJECT_MISSING");
-      assert.equal(bed.files("tags").size, 0);
-    }),
-  );
-
-  it(
-    "of a root that is malformed, or that its pages contradict, is refused",
-    onHub(async ({ bed, begin }) => {
-      const session = await begin();
-      await put(session, 0, ...chunks.map(plainFrame));
-      const good = publication(chunks);
-      const other = publication([chunks[0]]);
-      const wrong: readonly (readonly [ErrorCode, HubPublication])[] = [
-        ["FORMAT_UNSUPPORTED", { ...good, root: noise(1, 50) }],
-        ["OBJECT_INVALID", { ...good, root: new Uint8Array([...good.root, 0]) }],
-        ["OBJECT_INVALID", { ...good, inlinePages: [...good.inlinePages, ...other.inlinePages] }],
-        ["OBJECT_INVALID", { ...good, inlinePages: [...good.inlinePages, ...good.inlinePages] }],
-        ["OBJECT_MISSING", { ...good, inlinePages: good.inlinePages.slice(1) }],
-        ["OBJECT_MISSING", { ...good, inlinePages: [] }],
-      ];
-      for (const [code, each] of wrong) await fails(session.publish(each, {}), code);
-      assert.equal(bed.files("tags").size, 0);
-      await session.publish(good, {});
-    }),
-  );
-
-  it(
-    "to a tag of another domain, is refused",
-    onHub(async ({ begin }) => {
-      const session = await begin();
-      await put(session, 0, ...chunks.map(plainFrame));
-      await fails(session.publish(publication(chunks, OTHER_DOMAIN), {}), "ACCESS_DENIED");
-    }),
-  );
-
-  it(
-    "of the same content by two sessions at once, goes through for both",
-    onHub(async ({ bed, begin }) => {
-      const both = await Promise.all([begin(), begin()]);
-      const missing = await Promise.all(both.map((session) => session.missing(chunks.map(digestOf), {})));
-      assert.deepEqual(missing, [
-        [true, true],
-        [true, true],
-      ]);
-      await Promise.all(both.map((session) => put(session, 0, ...chunks.map(plainFrame))));
-      const published = await Promise.all(both.map((session) => session.publish(publication(chunks), {})));
-      assert.equal(published[0]?.version, published[1]?.version);
-      for (const { version } of published) await bed.read(version);
+      const rest = { base: undefined, publisher: "test", message: "", labels: {} };
+      const tags = [{ ...BED_TAG, tag: parseTag("again") }];
+      const { version, moved } = await session.publish({ root, inlinePages: [], tags, ...rest }, {});
+      assert.deepEqual([version, moved], [digest, [true]]);
+      const foreign = await begin(OTHER_DOMAIN);
+      const theirs = { root, inlinePages: [], tags: [OTHER_DOMAIN], ...rest };
+      await fails(foreign.publish(theirs, {}), "OBJECT_MISSING");
     }),
   );
 });

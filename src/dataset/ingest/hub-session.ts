@@ -20,6 +20,9 @@ const CALLS_MAX = 64;
 /** Chunks that were declared missing and have not come: each takes about 100 bytes of memory. */
 const EXPECTED_MAX = 1 << 19;
 
+/** Chunks that are looked for before others have their turn. */
+const ASKED_AT_ONCE = 1024;
+
 /** What a session works with. */
 export interface ProducerSessionParts {
   readonly engine: Engine;
@@ -30,11 +33,19 @@ export interface ProducerSessionParts {
   readonly onEnd: (published: boolean) => void;
 }
 
+/** What a session has until it ends: most of the memory. */
+interface Work {
+  readonly local: LocalSession;
+  readonly frames: FrameCheck;
+  readonly pages: PageCheck;
+}
+
 /** A session that verifies all it is given, and takes it in order. */
 export class ProducerSession implements HubSession {
-  readonly #parts: ProducerSessionParts;
-  readonly #frames: FrameCheck;
-  readonly #pages: PageCheck;
+  readonly #engine: Engine;
+  readonly #predecessors: readonly Digest[];
+  readonly #onEnd: (published: boolean) => void;
+  #work: Work | undefined;
   readonly #ended = new AbortController();
   /** Bodies taken of each kind. */
   readonly #taken = { frames: 0, pages: 0 };
@@ -46,10 +57,11 @@ export class ProducerSession implements HubSession {
   #result: { readonly root: Digest; readonly published: Published } | undefined;
   #ending: Promise<void> | undefined;
 
-  constructor(parts: ProducerSessionParts) {
-    this.#parts = parts;
-    this.#frames = new FrameCheck(parts.engine, parts.local);
-    this.#pages = new PageCheck(parts.engine, parts.local);
+  constructor({ engine, local, predecessors, onEnd }: ProducerSessionParts) {
+    this.#engine = engine;
+    this.#predecessors = predecessors;
+    this.#onEnd = onEnd;
+    this.#work = { local, frames: new FrameCheck(engine, local), pages: new PageCheck(engine, local) };
   }
 
   /** Whether a call is under way. */
@@ -58,9 +70,15 @@ export class ProducerSession implements HubSession {
   }
 
   missing(digests: readonly Digest[], options: CallOptions): Promise<readonly boolean[]> {
-    const { local } = this.#parts;
-    return this.#call(options, async (call) => {
-      if (local.expected + digests.length <= EXPECTED_MAX) return local.missing(digests, call);
+    return this.#call(options, async (call, { local }) => {
+      const answers: boolean[] = [];
+      if (local.expected + digests.length <= EXPECTED_MAX) {
+        for (let start = 0; start < digests.length; start += ASKED_AT_ONCE) {
+          answers.push(...(await local.missing(digests.slice(start, start + ASKED_AT_ONCE), call)));
+          await new Promise(setImmediate);
+        }
+        return answers;
+      }
       throw new AetherError(
         "LIMIT_EXCEEDED",
         `${EXPECTED_MAX} chunks were asked for and did not come yet: put them`,
@@ -70,14 +88,14 @@ export class ProducerSession implements HubSession {
 
   canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions): Promise<boolean> {
     if (bases.length === 0 || bases.length > DELTA_BASES_MAX) return Promise.resolve(false);
-    return this.#call(options, (call) => this.#parts.local.canBase(bases, decodedBytes, call));
+    return this.#call(options, (call, { local }) => local.canBase(bases, decodedBytes, call));
   }
 
   putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<Taking> {
-    return this.#inTurn(options, async (call) => {
+    return this.#inTurn(options, async (call, work) => {
       await this.#taking;
       if (!this.#isNext("frames", sequence)) return { done: Promise.resolve() };
-      const done = this.#takeFrames(frames, call);
+      const done = this.#takeFrames(frames, call, work);
       // The next one is received meanwhile; whatever comes next waits for it.
       this.#taking = done;
       done.catch(() => undefined);
@@ -86,11 +104,14 @@ export class ProducerSession implements HubSession {
     });
   }
 
-  putPages(sequence: number, pages: readonly Uint8Array[], options: CallOptions): Promise<void> {
-    return this.#inTurn(options, async (call) => {
+  putPages(sequence: number, bytes: readonly Uint8Array[], options: CallOptions): Promise<void> {
+    return this.#inTurn(options, async (call, work) => {
       await this.#taking;
       if (!this.#isNext("pages", sequence)) return;
-      for (const page of pages) await this.#pages.take(page, call);
+      for (const page of bytes) {
+        await work.pages.take(page, call);
+        await new Promise(setImmediate);
+      }
       this.#taken.pages++;
     });
   }
@@ -99,12 +120,14 @@ export class ProducerSession implements HubSession {
     const root = digestOf(publication.root);
     const again = this.#result;
     if (again?.root === root) return Promise.resolve(again.published);
-    return this.#inTurn(options, async (call) => {
+    return this.#inTurn(options, async (call, work) => {
       if (this.#result?.root === root) return this.#result.published;
       await this.#taking;
-      const published = await this.#publish(publication, call);
+      const published = await this.#publish(publication, call, work);
       this.#result = { root, published };
-      this.#end(true);
+      this.#work = undefined;
+      this.#ended.abort(lost());
+      this.#onEnd(true);
       return published;
     });
   }
@@ -116,31 +139,29 @@ export class ProducerSession implements HubSession {
 
   async #abort(): Promise<void> {
     if (this.#ended.signal.aborted) return;
-    this.#end(false);
+    this.#ended.abort(lost());
     await this.#last;
     await this.#taking.catch(() => undefined);
-    await this.#parts.local.abort();
+    try {
+      await this.#work?.local.abort();
+    } finally {
+      this.#work = undefined;
+      this.#onEnd(false);
+    }
   }
 
-  #end(published: boolean): void {
-    this.#ended.abort(lost());
-    this.#parts.onEnd(published);
-  }
-
-  async #publish(publication: HubPublication, call: CallOptions): Promise<Published> {
-    const { engine, local } = this.#parts;
-    if ((await domainOf(engine, publication.tags, call)) !== local.domain) {
+  async #publish(publication: HubPublication, call: CallOptions, { local, pages }: Work): Promise<Published> {
+    if ((await domainOf(this.#engine, publication.tags, call)) !== local.domain) {
       throw new AetherError("ACCESS_DENIED", "a tag lies in another domain than the session");
     }
-    await this.#pages.checkRoot(publication, call);
+    await pages.checkRoot(publication, call);
     return local.publish({ ...publication, base: await this.#baseOf(publication.base, call) }, call);
   }
 
   /** A base is a wish: one that the tags never led to, or that cannot be read, is left out. */
   async #baseOf(version: Digest | undefined, call: CallOptions): Promise<ManifestBase | undefined> {
-    const { engine, predecessors } = this.#parts;
-    if (version === undefined || !predecessors.includes(version)) return undefined;
-    const { datasets } = engine.store;
+    if (version === undefined || !this.#predecessors.includes(version)) return undefined;
+    const { datasets } = this.#engine.store;
     try {
       const bundle = await loadBundle(datasets, version, { ...call, traffic: new Traffic() });
       const object = await datasets.getManifest(version, call);
@@ -154,10 +175,14 @@ export class ProducerSession implements HubSession {
     }
   }
 
-  async #takeFrames(frames: readonly ReceivedFrame[], call: CallOptions): Promise<void> {
+  async #takeFrames(
+    received: readonly ReceivedFrame[],
+    call: CallOptions,
+    { local, frames }: Work,
+  ): Promise<void> {
     this.#calls++;
     try {
-      await this.#parts.local.put(await this.#frames.check(frames, call), call);
+      await local.put(await frames.check(received, call), call);
     } finally {
       this.#calls--;
     }
@@ -171,26 +196,30 @@ export class ProducerSession implements HubSession {
   }
 
   /** Runs after what was asked before. A caller that goes away does not break off what has begun. */
-  #inTurn<T>(options: CallOptions, task: (call: CallOptions) => Promise<T>): Promise<T> {
-    return this.#call(options, (call) => {
+  #inTurn<T>(options: CallOptions, task: (call: CallOptions, work: Work) => Promise<T>): Promise<T> {
+    return this.#call(options, (call, work) => {
       const result = this.#last.then(() => {
         options.signal?.throwIfAborted();
         if (this.#result === undefined) this.#ended.signal.throwIfAborted();
-        return task(call);
+        return task(call, work);
       });
-      this.#last = result.catch(() => undefined);
+      this.#last = result.then(
+        () => undefined,
+        () => undefined,
+      );
       return result;
     });
   }
 
   /** Calls work by the session's own signal: what they leave under way outlives them. */
-  async #call<T>(options: CallOptions, task: (call: CallOptions) => Promise<T>): Promise<T> {
+  async #call<T>(options: CallOptions, task: (call: CallOptions, work: Work) => Promise<T>): Promise<T> {
     options.signal?.throwIfAborted();
-    this.#ended.signal.throwIfAborted();
+    const work = this.#work;
+    if (work === undefined || this.#ended.signal.aborted) throw lost();
     if (this.#calls === CALLS_MAX) throw new AetherError("LIMIT_EXCEEDED", "too many calls of one session");
     this.#calls++;
     try {
-      return await task({ signal: this.#ended.signal });
+      return await task({ signal: this.#ended.signal }, work);
     } catch (error) {
       // What failed because the session ended says so.
       this.#ended.signal.throwIfAborted();

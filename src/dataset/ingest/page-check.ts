@@ -1,9 +1,9 @@
 /** Pages as producers send them: sound, canonical, and on nothing that is not there. docs/format.md §6 */
 import { must } from "../../base/assert.ts";
-import { compareUtf8, equalBytes } from "../../base/bytes.ts";
+import { compareUtf8, equalBytes, totalBytes } from "../../base/bytes.ts";
 import { AetherError } from "../../base/errors.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
-import { decodeRoot, type ManifestRoot } from "../../format/manifest.ts";
+import { INLINE_BYTES_MAX, decodeRoot, type ManifestRoot } from "../../format/manifest.ts";
 import {
   decodePage,
   encodePage,
@@ -180,7 +180,14 @@ class InlinePages {
   /** A page may stand in a tree many times, and is looked at once. */
   readonly #summaries = new Map<Digest, Summary>();
 
+  /** Errors: LIMIT_EXCEEDED. */
   constructor(pages: readonly Uint8Array[]) {
+    if (totalBytes(pages) > INLINE_BYTES_MAX) {
+      throw new AetherError(
+        "LIMIT_EXCEEDED",
+        `pages of more than ${INLINE_BYTES_MAX} bytes do not lie with the root`,
+      );
+    }
     this.#bytes = new Map(pages.map((page) => [digestOf(page), page]));
     this.#count = pages.length;
   }

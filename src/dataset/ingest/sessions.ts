@@ -1,9 +1,14 @@
 /** The sessions of a hub's producers. */
+import { GiB } from "../../base/limits.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { FrameInfo } from "../../format/block.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
 import type { IngestStart, Publication, Published, SessionOptions } from "./ingest.ts";
+
+/** Frames of one body at most, and what they decode to in bytes. docs/protocol.md §4 */
+export const BODY_FRAMES_MAX = 16_384;
+export const BODY_DECODED_BYTES_MAX = GiB;
 
 /** What a producer knows a session by. */
 export interface BegunSession {
