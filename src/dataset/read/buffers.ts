@@ -40,9 +40,9 @@ export class Buffers {
     };
   }
 
-  /** Takes a buffer back that nobody reads or writes any more. */
-  give(buffer: Buffer): void {
+  /** Takes a buffer back; `isFree`: nobody reads or writes it any more. */
+  give(buffer: Buffer, isFree: boolean): void {
     this.#outBytes -= buffer.byteLength;
-    if (buffer.byteLength === BUFFER_BYTES && this.#kept.length < KEPT_MAX) this.#kept.push(buffer);
+    if (isFree && buffer.byteLength === BUFFER_BYTES && this.#kept.length < KEPT_MAX) this.#kept.push(buffer);
   }
 }

@@ -19,18 +19,18 @@ describe("decoded pieces", () => {
     for (let other = 2; other < 40; other++) {
       const { bytes, release } = await pieces.hold(`other ${other}`, 10, filler(other));
       assert.deepEqual(bytes, new Uint8Array(10).fill(other));
-      release();
+      release(true);
     }
     for (const { bytes, release } of held) {
       assert.deepEqual(bytes, new Uint8Array(10).fill(1));
-      release();
+      release(true);
     }
     assert.deepEqual(told, [1]);
   });
 
   it("more than there is room for, all held, are each their own; afterwards the room is used again", async () => {
     const pieces = new DecodedPieces(6 * DECODED_PIECE_BYTES_MAX);
-    const holdAll = (): Promise<{ bytes: Uint8Array; release: () => void }[]> =>
+    const holdAll = (): Promise<{ bytes: Uint8Array; release: (isFree: boolean) => void }[]> =>
       Promise.all(Array.from({ length: 20 }, (_, byte) => pieces.hold(String(byte), 5, filler(byte))));
     for (let turn = 0; turn < 3; turn++) {
       const held = await holdAll();
@@ -38,15 +38,24 @@ describe("decoded pieces", () => {
         held.map(({ bytes }) => bytes[0]),
         held.map((_, index) => index),
       );
-      for (const { release } of held) release();
+      for (const { release } of held) release(true);
     }
     const memory = new Set<ArrayBufferLike>();
     for (let index = 0; index < 30; index++) {
       const { bytes, release } = await pieces.hold(`again ${index}`, 5, filler(index));
       memory.add(bytes.buffer);
-      release();
+      release(true);
     }
     assert.equal(memory.size, 6);
+  });
+
+  it("given back by who may still be sending them, keep their bytes whatever comes next", async () => {
+    const pieces = new DecodedPieces(0);
+    const { bytes, release } = await pieces.hold("a", 10, filler(1));
+    release(false);
+    for (let other = 2; other < 40; other++)
+      (await pieces.hold(String(other), 10, filler(other))).release(true);
+    assert.deepEqual(bytes, new Uint8Array(10).fill(1));
   });
 
   it("that cannot be decoded, fail for all who wait, and are tried anew", async () => {

@@ -9,12 +9,15 @@ interface Slot {
   readonly memory: SharedArrayBuffer;
   readonly loading: Promise<void>;
   users: number;
+  /** Somebody may still read the memory: it must not be used for another piece. */
+  isLent: boolean;
 }
 
 /** Bytes that stay as they are until they are released. */
 export interface HeldBytes {
   readonly bytes: Uint8Array;
-  readonly release: () => void;
+  /** `isFree`: the holder reads them no more, and nobody for it. */
+  readonly release: (isFree: boolean) => void;
 }
 
 /**
@@ -56,8 +59,9 @@ export class DecodedPieces {
     }
     return {
       bytes: new Uint8Array(slot.memory, 0, bytes),
-      release: () => {
+      release: (isFree) => {
         slot.users--;
+        slot.isLent ||= !isFree;
         if (this.#allocated > this.#slotsMax && this.#dropOldest() !== undefined) this.#allocated--;
       },
     };
@@ -66,7 +70,7 @@ export class DecodedPieces {
   #begin(key: string, load: (output: SharedArrayBuffer) => Promise<void>): Slot {
     const isFull = this.#allocated >= this.#slotsMax;
     const memory = (isFull ? this.#dropOldest() : undefined) ?? this.#allocate();
-    return { key, memory, loading: load(memory), users: 0 };
+    return { key, memory, loading: load(memory), users: 0, isLent: false };
   }
 
   #allocate(): SharedArrayBuffer {
@@ -74,12 +78,13 @@ export class DecodedPieces {
     return new SharedArrayBuffer(DECODED_PIECE_BYTES_MAX);
   }
 
-  /** The memory of the piece used longest ago, unless all are in use. */
+  /** The memory of the piece used longest ago, unless all are in use; pieces whose memory may not be used are forgotten. */
   #dropOldest(): SharedArrayBuffer | undefined {
     for (const slot of this.#slots.values()) {
       if (slot.users > 0) continue;
       this.#slots.delete(slot.key);
-      return slot.memory;
+      if (!slot.isLent) return slot.memory;
+      this.#allocated--;
     }
     return undefined;
   }

@@ -93,6 +93,24 @@ describe("a reader of streams", () => {
     });
   });
 
+  it("left while a piece may still be on its way to a client, changes nothing of that piece", async () => {
+    await withVersion(async (bed, version, stream) => {
+      const reader = new StreamReader({ ...bed.engine, memoryBytes: MiB }, { isLocal: true });
+      const whole = { start: 0, end: stream.byteLength };
+      const left: [number, Uint8Array][] = [];
+      for (const start of [0, 1_000_000, stream.byteLength - 700_000]) {
+        for await (const piece of reader.read(version, { start, end: stream.byteLength })) {
+          left.push([start, piece]);
+          break;
+        }
+      }
+      for (let turn = 0; turn < 3; turn++) await collect(copied(reader.read(version, whole)));
+      for (const [start, piece] of left) {
+        assert.ok(stream.subarray(start, start + piece.byteLength).equals(piece));
+      }
+    });
+  });
+
   it("of a block that is damaged, fails with OBJECT_CORRUPT, as often as it is asked", async () => {
     await withVersion(async (bed, version, stream) => {
       for (const file of bed.files("blocks").keys()) {

@@ -30,10 +30,10 @@ const FIRST_BYTES = 128 * KiB;
 /** What reading says of bytes that may have been written elsewhere meanwhile. */
 const ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "RANGE_INVALID"]);
 
-/** Bytes to give, and what takes their memory back. */
+/** Bytes to give, and what takes their memory back: to be used again when `isFree`, else left to whoever still reads it. */
 interface Loaded {
   readonly bytes: Uint8Array;
-  readonly release: () => void;
+  readonly release: (isFree: boolean) => void;
 }
 
 /** The same on its way, and how many bytes it will be. */
@@ -95,7 +95,7 @@ export class StreamReader {
       while (ahead.length > 0) yield* giveFirst(ahead);
     } finally {
       for (const left of await Promise.allSettled(ahead)) {
-        if (left.status === "fulfilled") left.value.release();
+        if (left.status === "fulfilled") left.value.release(true);
       }
     }
   }
@@ -162,8 +162,8 @@ export class StreamReader {
     const uncount = this.#buffers.count(end - start);
     try {
       const held = await this.#hold(version, segment, piece);
-      const release = (): void => {
-        held.release();
+      const release = (isFree: boolean): void => {
+        held.release(isFree);
         uncount();
       };
       return { bytes: held.bytes.subarray(part.start - start, part.end - start), release };
@@ -194,8 +194,8 @@ export class StreamReader {
     part: ByteRange,
     buffer: Buffer,
   ): Promise<Loaded> {
-    const release = (): void => {
-      this.#buffers.give(buffer);
+    const release = (isFree: boolean): void => {
+      this.#buffers.give(buffer, isFree);
     };
     try {
       await Promise.all(run.map((piece) => this.#work.verify(piece)));
@@ -205,7 +205,7 @@ export class StreamReader {
       const range = { start, end: start + part.end - part.start };
       return { bytes: await this.#engine.store.blocks.read(block, range, { into: buffer }), release };
     } catch (error) {
-      release();
+      release(false);
       return this.#readAnew(version, segment, part, error);
     }
   }
@@ -237,10 +237,13 @@ function costOf(pieces: readonly Piece[]): number {
 async function* giveFirst(ahead: Promise<Loaded>[]): AsyncGenerator<Uint8Array, number> {
   const { bytes, release } = await must(ahead.shift(), "something is ahead");
   const { byteLength } = bytes;
+  let isTaken = false;
   try {
     yield bytes;
+    isTaken = true;
   } finally {
-    release();
+    // A reader that leaves may have begun a write that nobody can call back.
+    release(isTaken);
   }
   return byteLength;
 }
