@@ -72,6 +72,8 @@ class ArchiveOpener {
   readonly #members: Members;
   readonly #skipped: { path: string; reason: string }[] = [];
   #handle: FileHandle | undefined;
+  #bytes = 0;
+  #reportedMs = -Infinity;
 
   constructor(spool: Spool, clock: Clock, options: PushOptions) {
     const { exclude = [], skipUnreadable = false } = options;
@@ -112,8 +114,8 @@ class ArchiveOpener {
     if (kind === undefined) throw unknownKind(head);
     const file = await this.#spool.createFile();
     if (kind === "zip") {
-      for await (const piece of bytes) {
-        this.#options.signal?.throwIfAborted();
+      for await (const piece of this.#counted(bytes)) {
+        signal?.throwIfAborted();
         await file.append(piece);
       }
       return this.#open(kind, file.handle, STDIN_SOURCE);
@@ -135,8 +137,13 @@ class ArchiveOpener {
       return this.#finish(archive, ctimeNs);
     }
     const content = await this.#spool.createFile();
-    if (kind === "zip") await readZip(archive.fd, content, this.#members, this.#options.signal);
-    else await this.#readTar(spooled(unpacked(readAll(archive, path), kind), content), content.handle);
+    if (kind === "zip") {
+      const { signal } = this.#options;
+      const onBytes = (bytes: number): void => {
+        this.#count(bytes);
+      };
+      await readZip(archive.fd, content, this.#members, { signal, onBytes });
+    } else await this.#readTar(spooled(unpacked(readAll(archive, path), kind), content), content.handle);
     return this.#finish(content.handle, await ctimeOf(content.handle));
   }
 
@@ -146,18 +153,25 @@ class ArchiveOpener {
 
   /** Reports progress of what goes through it. */
   async *#counted(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const { onProgress } = this.#options;
-    let bytes = 0;
-    let reportedMs = 0;
     for await (const piece of pieces) {
-      bytes += piece.byteLength;
-      const nowMs = this.#clock.elapsedMs();
-      if (nowMs - reportedMs >= PROGRESS_INTERVAL_MS) {
-        reportedMs = nowMs;
-        onProgress?.({ phase: "unpack", files: 0, bytes, totalBytes: undefined, reusedBytes: 0 });
-      }
+      this.#count(piece.byteLength);
       yield piece;
     }
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    const nowMs = this.#clock.elapsedMs();
+    if (nowMs - this.#reportedMs < PROGRESS_INTERVAL_MS) return;
+    this.#reportedMs = nowMs;
+    const { onProgress } = this.#options;
+    onProgress?.({
+      phase: "unpack",
+      files: 0,
+      bytes: this.#bytes,
+      totalBytes: undefined,
+      reusedBytes: 0,
+    });
   }
 
   async #finish(content: FileHandle, contentCtimeNs: bigint): Promise<Archive> {

@@ -20,6 +20,12 @@ const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 const UNICODE_PATH = 0x7075;
 
+/** What ends the reading, and what hears of the bytes that were unpacked. */
+interface ZipOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly onBytes: (bytes: number) => void;
+}
+
 type Kind = "file" | "directory" | "symlink";
 
 /**
@@ -30,12 +36,12 @@ export async function readZip(
   fd: number,
   content: SpoolFile,
   members: Members,
-  signal: AbortSignal | undefined,
+  options: ZipOptions,
 ): Promise<void> {
   try {
     // Names stay bytes: yauzl's decoding turns what is not UTF-8 into something else.
     const zip = await yauzl.fromFdPromise(fd, { decodeStrings: false });
-    const unpacker = new Unpacker(zip, content, members, signal);
+    const unpacker = new Unpacker(zip, content, members, options);
     for await (const entry of zip.eachEntry()) await unpacker.addMember(entry);
   } catch (error) {
     throw zipError(error);
@@ -46,17 +52,17 @@ class Unpacker {
   readonly #zip: ZipFile;
   readonly #content: SpoolFile;
   readonly #members: Members;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: ZipOptions;
 
-  constructor(zip: ZipFile, content: SpoolFile, members: Members, signal: AbortSignal | undefined) {
+  constructor(zip: ZipFile, content: SpoolFile, members: Members, options: ZipOptions) {
     this.#zip = zip;
     this.#content = content;
     this.#members = members;
-    this.#signal = signal;
+    this.#options = options;
   }
 
   async addMember(entry: Entry): Promise<void> {
-    this.#signal?.throwIfAborted();
+    this.#options.signal?.throwIfAborted();
     const path = nameOf(entry);
     if (path === undefined) {
       this.#members.refuse(entry.fileNameRaw.toString("latin1"), "its name is not UTF-8");
@@ -92,7 +98,8 @@ class Unpacker {
     let crc = 0;
     const stream: Readable = await this.#zip.openReadStreamPromise(entry);
     for await (const piece of stream as AsyncIterable<Buffer>) {
-      this.#signal?.throwIfAborted();
+      this.#options.signal?.throwIfAborted();
+      this.#options.onBytes(piece.byteLength);
       crc = crc32(piece, crc);
       if (kind === "symlink") parts.push(piece);
       else await this.#content.append(piece);
