@@ -4,13 +4,22 @@ import { MiB } from "../base/limits.ts";
 import type { ReceivedFrame } from "../dataset/ingest/sessions.ts";
 import { CHUNK_BYTES_MAX } from "../format/chunking.ts";
 import { CODECS, type Codec } from "../format/frame.ts";
-import type { Frame } from "../gen/aetherfs/hub/v1/ingest_pb.ts";
 
 /** One body of frames or pages at most: the longest chunk, and what is said of it. */
 export const BODY_BYTES_MAX = CHUNK_BYTES_MAX + MiB;
 
+/** A message `aetherfs.hub.v1.Frame`, as whoever decoded it gives it. */
+interface FrameMessage {
+  readonly codec: number;
+  readonly digests: Uint8Array;
+  readonly lengths: readonly bigint[];
+  readonly stored: Uint8Array;
+  readonly base?:
+    { readonly digests: Uint8Array; readonly offset: bigint; readonly bytes: bigint } | undefined;
+}
+
 /** The frame that a message describes; nothing of it is verified but its codec. Errors: OBJECT_INVALID. */
-export function receivedFrame({ codec, digests, lengths, stored, base }: Frame): ReceivedFrame {
+export function receivedFrame({ codec, digests, lengths, stored, base }: FrameMessage): ReceivedFrame {
   return {
     codec: codecOf(codec),
     digests,
