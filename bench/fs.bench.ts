@@ -1,13 +1,12 @@
 /** A file of 1 GiB over HTTP, whole and in ranges, beside nginx, caddy and rclone on the same file. */
-import { mkdir, open, writeFile } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { must } from "../src/base/assert.ts";
 import { withFolder } from "./folders.ts";
-import { hubCommand } from "./hub.bench.ts";
 import { measure, runProgram } from "./measure.ts";
 import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
-import { freePort, startServer, type Server } from "./servers.ts";
 import { aetherfsCommand } from "./snapshot-tools.ts";
+import { startHub, webServers, type WebServer } from "./web-servers.ts";
 
 const FILE_BYTES = 2 ** 30;
 const PIECE_BYTES = 2 ** 20;
@@ -15,9 +14,7 @@ const RANGES = 256;
 const GB = 1e9;
 
 /** One server, and where it has the file. */
-interface Candidate {
-  readonly name: string;
-  readonly start: () => Promise<Server>;
+interface Candidate extends WebServer {
   readonly path: string;
 }
 
@@ -55,50 +52,13 @@ async function candidatesIn(folder: string): Promise<Candidate[]> {
   await writeNoise(join(files, "raw.bin"));
   await writeText(join(files, "text.bin"));
   await runProgram(aetherfsCommand(folder, "push", "-t", "big:one", files));
-  const home = { HOME: join(folder, "home") };
-  const serve = (name: string, argvOf: (port: number) => Promise<readonly string[]>): Candidate => ({
-    name,
-    path: "/raw.bin",
-    start: async () => {
-      const port = await freePort();
-      return startServer({ argv: await argvOf(port), env: home }, port, "/");
-    },
-  });
   const hub = (name: string, file: string): Candidate => ({
     name,
     path: `/fs/big/one/${file}`,
-    start: async () => {
-      const port = await freePort();
-      return startServer(hubCommand(folder, port), port, "/healthz");
-    },
+    start: () => startHub(folder),
   });
-  return [
-    hub("aetherfs, raw", "raw.bin"),
-    hub("aetherfs, zstd", "text.bin"),
-    serve("nginx", async (port) => ["nginx", "-p", folder, "-c", await nginxConfig(folder, files, port)]),
-    serve("caddy", async (port) => [
-      "caddy",
-      "file-server",
-      "--root",
-      files,
-      "--listen",
-      `127.0.0.1:${port}`,
-    ]),
-    serve("rclone", async (port) => ["rclone", "serve", "http", "--addr", `127.0.0.1:${port}`, files]),
-  ];
-}
-
-async function nginxConfig(folder: string, files: string, port: number): Promise<string> {
-  const file = join(folder, `nginx-${port}.conf`);
-  const text = `daemon off; pid ${folder}/nginx.pid; error_log stderr; worker_processes 2; user root;
-events { worker_connections 512; }
-http { access_log off; sendfile on; tcp_nopush on;
-  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  server { listen 127.0.0.1:${port}; root ${files}; } }
-`;
-  await writeFile(file, text);
-  return file;
+  const peers = webServers(folder, files).map((peer) => ({ ...peer, path: "/raw.bin" }));
+  return [hub("aetherfs, raw", "raw.bin"), hub("aetherfs, zstd", "text.bin"), ...peers];
 }
 
 async function measureServer(candidate: Candidate): Promise<Figures> {

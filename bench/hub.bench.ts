@@ -8,16 +8,9 @@ import { mixedTree, type MixedTree } from "./mixed-tree.ts";
 import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { freePort, startServer, type Server, type Usage } from "./servers.ts";
 import { aetherfsCommand } from "./snapshot-tools.ts";
+import { startHub } from "./web-servers.ts";
 
 type Rounds = Map<string, Figures[]>;
-
-/** The hub's settings: a store and caches in a folder, at a port. */
-export function hubCommand(folder: string, port: number): Command {
-  const argv = [AETHERFS, "run", "--bind", "127.0.0.1", "--port", String(port)];
-  argv.push("--storage_file_path", join(folder, "store"), "--cache_dir", join(folder, "hub-cache"));
-  argv.push("--log_level", "error");
-  return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
-}
 
 /** The command line as a hub's client, with a cache of its own. */
 function clientCommand(folder: string, ...args: string[]): Command {
@@ -63,11 +56,10 @@ async function measureStore(tree: MixedTree, folder: string, figures: Rounds): P
 
 async function measureHub(tree: MixedTree, folder: string, figures: Rounds): Promise<void> {
   await mkdir(join(folder, "home"), { recursive: true });
-  const port = await freePort();
-  const server = await startServer(hubCommand(folder, port), port, "/healthz");
+  const server = await startHub(folder);
   try {
     keep(figures, "hub at rest", { startMs: server.startMs, memoryMiB: server.usage().memoryMiB });
-    const reference = `127.0.0.1:${port}/tree:one`;
+    const reference = `${new URL(server.url).host}/tree:one`;
     await step("push, hub", clientCommand(folder, "push", "-t", reference, tree.path), server, figures);
     const target = join(folder, "target");
     await step("pull, hub", clientCommand(folder, "pull", "--into", target, reference), server, figures);

@@ -3,6 +3,7 @@
  * to bench/results.ndjson. Exit code 2 for a name that is none.
  */
 import { parseArgs } from "node:util";
+import { benchCalls } from "./calls.bench.ts";
 import { benchChunker } from "./chunker.bench.ts";
 import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, (rounds: number) => BenchResult | Promise
   store: benchStore,
   hub: benchHub,
   fs: benchFs,
+  calls: benchCalls,
 };
 
 const { values, positionals } = parseArgs({
