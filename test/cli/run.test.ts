@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { request, type ClientRequest } from "node:http";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { startHubProcess, withHubProcess } from "./hub-process.ts";
+import { startHubProcess, withHubProcess } from "../hub/hub-process.ts";
 
 async function health(url: string): Promise<number> {
   return (await fetch(`${url}/healthz`)).status;
