@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { collect, gather, noise } from "../dataset/testing/engine.ts";
 import { comparable, readFolder } from "../dataset/testing/folder.ts";
 import { listFolder } from "../dataset/version/entries.ts";
+import { parseChunking } from "../format/chunking.ts";
 import { parseDatasetName, parseReference, parseTag } from "../format/reference.ts";
 import type { Client } from "./client.ts";
 import { withHubBed, type HubBed } from "./testing/hub-bed.ts";
@@ -69,6 +70,17 @@ for (const [kind, open] of KINDS) {
       assert.deepEqual(comparable(readFolder(target)), comparable(readFolder(source)));
       const again = await client.push({ source, tags: [{ name: NAME, tag: LATEST }], publisher: "tester" });
       assert.deepEqual([again.digest, again.newBytes, again.moved], [two.digest, 0, [false]]);
+    });
+
+    onBoth("pushes hundreds of files whose chunks are looked for at the same time", async (client, bed) => {
+      const files = Array.from({ length: 600 }, (_, index) => [`file-${index}`, noise(index, 5000)] as const);
+      const source = bed.write("many", Object.fromEntries(files));
+      const push = { source, tags: [{ name: NAME, tag: FIRST }], publisher: "tester" };
+      const first = await client.push({ ...push, chunking: parseChunking("cdc:4096") });
+      assert.equal(first.newBytes, 600 * 5000);
+      for (const [path, bytes] of files) bed.write("many", { [path]: bytes.fill(1, 100, 200) });
+      const second = await client.push(push);
+      assert.ok(second.sentBytes < 600 * 400 + 100_000, `${second.sentBytes} bytes were sent`);
     });
 
     onBoth("asked what a push would do, says it and stores nothing", async (client, bed) => {

@@ -4,6 +4,7 @@ import type { IngestFrame, IngestSession, Publication, Published } from "../../d
 import { DIGEST_BYTES, digestBytes, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
+import { answersFor, Batch } from "./batch.ts";
 import { FrameSender } from "./frame-sender.ts";
 import type { HubConnection } from "./hub-connection.ts";
 import { PageSender } from "./page-sender.ts";
@@ -12,6 +13,12 @@ import { PageSender } from "./page-sender.ts";
 const ASKED_MAX = 8192;
 /** Giving up is told to the hub, but not waited for longer than this: it notices by itself. */
 const ABORT_MS_MAX = 2000;
+
+/** A delta that a push may make. */
+interface PossibleDelta {
+  readonly bases: readonly Digest[];
+  readonly decodedBytes: number;
+}
 
 /** What the hub said of a session. */
 export interface BegunHubSession {
@@ -26,6 +33,8 @@ export class HubSession implements IngestSession {
   readonly #id: string;
   readonly #frames: FrameSender;
   readonly #pages: PageSender;
+  readonly #missing: Batch<readonly Digest[], readonly boolean[]>;
+  readonly #canBase: Batch<PossibleDelta, boolean>;
   readonly #ended = new AbortController();
 
   /** Says to the hub now and then that the producer is still there, until the session ends. */
@@ -35,21 +44,29 @@ export class HubSession implements IngestSession {
     this.#id = id;
     this.#frames = new FrameSender(hub, id, bodyBytesMax);
     this.#pages = new PageSender(hub, id, bodyBytesMax);
+    this.#missing = new Batch({
+      ask: (questions) => this.#askMissing(questions),
+      sizeMax: ASKED_MAX,
+      sizeOf: (digests) => digests.length,
+    });
+    this.#canBase = new Batch({
+      ask: (deltas) => this.#askCanBase(deltas),
+      sizeMax: ASKED_MAX,
+      sizeOf: ({ bases }) => bases.length,
+    });
     void this.#renew(Math.max(1, ttlSeconds / 3) * 1000);
   }
 
-  async missing(digests: readonly Digest[], options: CallOptions = {}): Promise<readonly boolean[]> {
+  async missing(digests: readonly Digest[], { signal }: CallOptions = {}): Promise<readonly boolean[]> {
     const answers: boolean[] = [];
     for (let start = 0; start < digests.length; start += ASKED_MAX) {
-      answers.push(
-        ...(await askMissing(this.#hub, this.#id, digests.slice(start, start + ASKED_MAX), options)),
-      );
+      answers.push(...(await this.#missing.get(digests.slice(start, start + ASKED_MAX), signal)));
     }
     return answers;
   }
 
-  canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions = {}): Promise<boolean> {
-    return askCanBase(this.#hub, this.#id, bases, decodedBytes, options);
+  canBase(bases: readonly Digest[], decodedBytes: number, { signal }: CallOptions = {}): Promise<boolean> {
+    return this.#canBase.get({ bases, decodedBytes }, signal);
   }
 
   async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
@@ -95,7 +112,44 @@ export class HubSession implements IngestSession {
   async abort(): Promise<void> {
     this.#ended.abort();
     await this.#frames.cancel();
-    await abortSession(this.#hub, this.#id);
+    // No answer is no harm.
+    const call = { timeoutMs: ABORT_MS_MAX };
+    await this.#hub.ingest.abort({ session: this.#id }, call).catch(() => undefined);
+  }
+
+  /**
+   * Which digests the hub lacks. When an answer was lost, the hub already counts on getting what it asked for then, and
+   * would not ask again: everything is sent that time.
+   */
+  async #askMissing(questions: readonly (readonly Digest[])[]): Promise<(readonly boolean[])[]> {
+    const digests = questions.flat();
+    const request = { session: this.#id, digests: joined(digests) };
+    let attempts = 0;
+    const { missing } = await this.#hub.call(this.#ended.signal, (attempt) => {
+      attempts = attempt;
+      return this.#hub.ingest.missing(request, { signal: this.#ended.signal });
+    });
+    answersFor(this.#hub.hub, digests, missing);
+    let at = 0;
+    return questions.map((question) => {
+      const answers = missing.slice(at, (at += question.length));
+      return attempts === 0 ? answers : answers.map(() => true);
+    });
+  }
+
+  /** Whether each of these deltas may be made, to the hub. */
+  async #askCanBase(deltas: readonly PossibleDelta[]): Promise<readonly boolean[]> {
+    const request = {
+      session: this.#id,
+      deltas: deltas.map(({ bases, decodedBytes }) => ({
+        bases: joined(bases),
+        decodedBytes: BigInt(decodedBytes),
+      })),
+    };
+    const { canBase } = await this.#hub.call(this.#ended.signal, () =>
+      this.#hub.ingest.canBase(request, { signal: this.#ended.signal }),
+    );
+    return answersFor(this.#hub.hub, deltas, canBase);
   }
 
   async #renew(intervalMs: number): Promise<void> {
@@ -107,48 +161,6 @@ export class HubSession implements IngestSession {
       await this.#hub.ingest.renew({ session: this.#id }, { signal }).catch(() => undefined);
     }
   }
-}
-
-/**
- * Which digests the hub lacks. When an answer was lost, the hub already counts on getting what it asked for then, and
- * would not ask again: everything is sent that time.
- */
-export async function askMissing(
-  hub: HubConnection,
-  session: string,
-  digests: readonly Digest[],
-  options: CallOptions,
-): Promise<readonly boolean[]> {
-  const request = { session, digests: joined(digests) };
-  let attempts = 0;
-  const { missing } = await hub.call(options.signal, (attempt) => {
-    attempts = attempt;
-    return hub.ingest.missing(request, callOf(options));
-  });
-  if (missing.length !== digests.length) {
-    throw new AetherError(
-      "INTERNAL",
-      `the hub ${hub.hub} answered for ${missing.length} chunks of ${digests.length}`,
-    );
-  }
-  return attempts === 0 ? missing : digests.map(() => true);
-}
-
-/** Whether a delta may build on these chunks, to the hub. */
-export async function askCanBase(
-  hub: HubConnection,
-  session: string,
-  bases: readonly Digest[],
-  decodedBytes: number,
-  options: CallOptions,
-): Promise<boolean> {
-  const request = { session, bases: joined(bases), decodedBytes: BigInt(decodedBytes) };
-  return (await hub.call(options.signal, () => hub.ingest.canBase(request, callOf(options)))).canBase;
-}
-
-/** Tells the hub that the session is given up; no answer is no harm. */
-export async function abortSession(hub: HubConnection, session: string): Promise<void> {
-  await hub.ingest.abort({ session }, { timeoutMs: ABORT_MS_MAX }).catch(() => undefined);
 }
 
 function joined(digests: readonly Digest[]): Uint8Array<ArrayBuffer> {

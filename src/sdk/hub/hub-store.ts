@@ -8,11 +8,13 @@ import type { DatasetName } from "../../format/reference.ts";
 import type { CallOptions, RangeReader } from "../../store/block-store.ts";
 import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
 import type { HubConnection } from "./hub-connection.ts";
-import { LookupBatch } from "./lookup-batch.ts";
+import { answersFor, Batch } from "./batch.ts";
 import { unavailable } from "./retry.ts";
 
 /** A plan that nobody will replace has a state nobody asks for. */
 const NO_REVISION = "" as Revision;
+/** Manifests or plans of one call. */
+const LOOKUPS_MAX = 64;
 
 /**
  * A hub's versions and blocks as a reader of `name` may have them. Nothing is verified here, as of every store.
@@ -43,17 +45,17 @@ export function eitherStore(first: VersionStore, second: VersionStore): VersionS
 }
 
 class HubManifests implements ManifestReader {
-  readonly #manifests: LookupBatch;
-  readonly #plans: LookupBatch;
+  readonly #manifests: Batch<Digest, Uint8Array>;
+  readonly #plans: Batch<Digest, Uint8Array>;
 
   constructor(hub: HubConnection, name: DatasetName) {
-    this.#manifests = new LookupBatch(async (digests) => {
+    this.#manifests = lookUps(hub, async (digests) => {
       const request = { name, digests: digests.map(digestBytes) };
-      return (await hub.call(undefined, () => hub.versions.getManifests(request))).manifests;
+      return (await hub.versions.getManifests(request)).manifests;
     });
-    this.#plans = new LookupBatch(async (keys) => {
+    this.#plans = lookUps(hub, async (keys) => {
       const request = { name, keys: keys.map(digestBytes) };
-      return (await hub.call(undefined, () => hub.versions.getPlans(request))).plans;
+      return (await hub.versions.getPlans(request)).plans;
     });
   }
 
@@ -66,6 +68,17 @@ class HubManifests implements ManifestReader {
     const value = await this.#plans.get(key, signal);
     return value.byteLength === 0 ? undefined : { value, revision: NO_REVISION };
   }
+}
+
+/** `ask` gives the bytes for each key, in order, none where there are none. */
+function lookUps(
+  hub: HubConnection,
+  ask: (keys: readonly Digest[]) => Promise<readonly Uint8Array[]>,
+): Batch<Digest, Uint8Array> {
+  return new Batch({
+    sizeMax: LOOKUPS_MAX,
+    ask: async (keys) => answersFor(hub.hub, keys, await hub.call(undefined, () => ask(keys))),
+  });
 }
 
 class HubBlocks implements RangeReader {

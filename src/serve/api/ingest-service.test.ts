@@ -87,9 +87,10 @@ describe("IngestAPI", () => {
     const again = await client.begin({ tags: TAGS, reference: digestBytes(version) });
     const asked = { session: again.session, digests: joined };
     assert.deepEqual((await client.missing(asked)).missing, [false, false]);
-    const delta = { session: again.session, bases: joined, decodedBytes: 5000n };
-    assert.equal((await client.canBase(delta)).canBase, true);
-    assert.equal((await client.canBase({ ...delta, bases: NONE })).canBase, false);
+    const delta = { bases: joined, decodedBytes: 5000n };
+    const deltas = [delta, { ...delta, bases: NONE }, { ...delta, decodedBytes: 1n << 40n }];
+    const { canBase } = await client.canBase({ session: again.session, deltas });
+    assert.deepEqual(canBase, [true, false, false]);
     await client.abort({ session: again.session });
     await failsWith(client.renew({ session: again.session }), "SESSION_LOST");
   });

@@ -34,11 +34,7 @@ export function ingestService(services: Services): RpcService {
       const missing = await sessions.use(session).missing(split(digests), { signal: context.signal });
       return { missing: [...missing] };
     },
-    canBase: async ({ session, bases, decodedBytes }, context) => {
-      await identify(services, context);
-      const { signal } = context;
-      return { canBase: await sessions.use(session).canBase(split(bases), Number(decodedBytes), { signal }) };
-    },
+    canBase: canBase(services),
     putFrames: async ({ session, sequence, frames }, context) => {
       await identify(services, context);
       const { signal } = context;
@@ -59,6 +55,20 @@ export function ingestService(services: Services): RpcService {
       return {};
     },
   });
+}
+
+function canBase(services: Services): MethodImpl<Methods["canBase"]> {
+  return async ({ session, deltas }, context) => {
+    await identify(services, context);
+    const used = services.sessions.use(session);
+    const bytes = deltas.reduce((sum, { bases }) => sum + bases.byteLength, 0);
+    if (deltas.length > ASKED_MAX || bytes > ASKED_MAX * DIGEST_BYTES) throw askedTooMany();
+    const answers: boolean[] = [];
+    for (const { bases, decodedBytes } of deltas) {
+      answers.push(await used.canBase(split(bases), Number(decodedBytes), { signal: context.signal }));
+    }
+    return { canBase: answers };
+  };
 }
 
 function prepare(services: Services): MethodImpl<Methods["prepare"]> {
@@ -146,9 +156,12 @@ function split(joined: Uint8Array): Digest[] {
   if (!Number.isInteger(count)) {
     throw new AetherError("ARGUMENT_INVALID", `digests have ${DIGEST_BYTES} bytes each`);
   }
-  if (count > ASKED_MAX)
-    throw new AetherError("LIMIT_EXCEEDED", `one call asks for at most ${ASKED_MAX} digests`);
+  if (count > ASKED_MAX) throw askedTooMany();
   return Array.from({ length: count }, (_, index) => digestFromBytes(joined, index * DIGEST_BYTES));
+}
+
+function askedTooMany(): AetherError {
+  return new AetherError("LIMIT_EXCEEDED", `one call asks for at most ${ASKED_MAX} digests`);
 }
 
 function digestOrNone(bytes: Uint8Array): Digest | undefined {

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aetherfs/hub/v1/ingest.proto.
  */
 export const file_aetherfs_hub_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChxhZXRoZXJmcy9odWIvdjEvaW5nZXN0LnByb3RvEg9hZXRoZXJmcy5odWIudjEiJAoHVGFnTmFtZRIMCgRuYW1lGAEgASgJEgsKA3RhZxgCIAEoCSI4Cg5QcmVwYXJlUmVxdWVzdBImCgR0YWdzGAEgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUiSwoPUHJlcGFyZVJlc3BvbnNlEhAKCHN0b3JlX2lkGAEgASgJEhAKCGNodW5raW5nGAIgASgJEhQKDHByZWRlY2Vzc29ycxgDIAMoDCKCAQoMQmVnaW5SZXF1ZXN0EiYKBHRhZ3MYASADKAsyGC5hZXRoZXJmcy5odWIudjEuVGFnTmFtZRIRCglwdWJsaXNoZXIYAiABKAkSEwoLYmxvY2tfYnl0ZXMYAyABKAQSDwoHZHJ5X3J1bhgEIAEoCBIRCglyZWZlcmVuY2UYBSABKAwiTQoNQmVnaW5SZXNwb25zZRIPCgdzZXNzaW9uGAEgASgJEhMKC3R0bF9zZWNvbmRzGAIgASgNEhYKDmJvZHlfYnl0ZXNfbWF4GAMgASgNIh8KDFJlbmV3UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDVJlbmV3UmVzcG9uc2UiMgoOTWlzc2luZ1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRIPCgdkaWdlc3RzGAIgASgMIiIKD01pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygIIkcKDkNhbkJhc2VSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSDQoFYmFzZXMYAiABKAwSFQoNZGVjb2RlZF9ieXRlcxgDIAEoBCIjCg9DYW5CYXNlUmVzcG9uc2USEAoIY2FuX2Jhc2UYASABKAgiXQoQUHV0RnJhbWVzUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEiYKBmZyYW1lcxgDIAMoCzIWLmFldGhlcmZzLmh1Yi52MS5GcmFtZSJyCgVGcmFtZRINCgVjb2RlYxgBIAEoDRIPCgdkaWdlc3RzGAIgASgMEg8KB2xlbmd0aHMYAyADKAQSDgoGc3RvcmVkGAQgASgMEigKBGJhc2UYBSABKAsyGi5hZXRoZXJmcy5odWIudjEuRnJhbWVCYXNlIjsKCUZyYW1lQmFzZRIPCgdkaWdlc3RzGAEgASgMEg4KBm9mZnNldBgCIAEoBBINCgVieXRlcxgDIAEoBCITChFQdXRGcmFtZXNSZXNwb25zZSJDCg9QdXRQYWdlc1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBINCgVwYWdlcxgDIAMoDCISChBQdXRQYWdlc1Jlc3BvbnNlIosCCg5QdWJsaXNoUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEgwKBHJvb3QYAiABKAwSFAoMaW5saW5lX3BhZ2VzGAMgAygMEgwKBGJhc2UYBCABKAwSJgoEdGFncxgFIAMoCzIYLmFldGhlcmZzLmh1Yi52MS5UYWdOYW1lEhEKCXB1Ymxpc2hlchgGIAEoCRIPCgdtZXNzYWdlGAcgASgJEjsKBmxhYmVscxgIIAMoCzIrLmFldGhlcmZzLmh1Yi52MS5QdWJsaXNoUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIl8KD1B1Ymxpc2hSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgMEg0KBW1vdmVkGAIgAygIEhQKDHN0b3JlZF9ieXRlcxgDIAEoBBIWCg5tYW5pZmVzdF9ieXRlcxgEIAEoBCIfCgxBYm9ydFJlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCSIPCg1BYm9ydFJlc3BvbnNlMtIFCglJbmdlc3RBUEkSTgoHUHJlcGFyZRIfLmFldGhlcmZzLmh1Yi52MS5QcmVwYXJlUmVxdWVzdBogLmFldGhlcmZzLmh1Yi52MS5QcmVwYXJlUmVzcG9uc2UiABJICgVCZWdpbhIdLmFldGhlcmZzLmh1Yi52MS5CZWdpblJlcXVlc3QaHi5hZXRoZXJmcy5odWIudjEuQmVnaW5SZXNwb25zZSIAEkgKBVJlbmV3Eh0uYWV0aGVyZnMuaHViLnYxLlJlbmV3UmVxdWVzdBoeLmFldGhlcmZzLmh1Yi52MS5SZW5ld1Jlc3BvbnNlIgASTgoHTWlzc2luZxIfLmFldGhlcmZzLmh1Yi52MS5NaXNzaW5nUmVxdWVzdBogLmFldGhlcmZzLmh1Yi52MS5NaXNzaW5nUmVzcG9uc2UiABJOCgdDYW5CYXNlEh8uYWV0aGVyZnMuaHViLnYxLkNhbkJhc2VSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLkNhbkJhc2VSZXNwb25zZSIAElQKCVB1dEZyYW1lcxIhLmFldGhlcmZzLmh1Yi52MS5QdXRGcmFtZXNSZXF1ZXN0GiIuYWV0aGVyZnMuaHViLnYxLlB1dEZyYW1lc1Jlc3BvbnNlIgASUQoIUHV0UGFnZXMSIC5hZXRoZXJmcy5odWIudjEuUHV0UGFnZXNSZXF1ZXN0GiEuYWV0aGVyZnMuaHViLnYxLlB1dFBhZ2VzUmVzcG9uc2UiABJOCgdQdWJsaXNoEh8uYWV0aGVyZnMuaHViLnYxLlB1Ymxpc2hSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLlB1Ymxpc2hSZXNwb25zZSIAEkgKBUFib3J0Eh0uYWV0aGVyZnMuaHViLnYxLkFib3J0UmVxdWVzdBoeLmFldGhlcmZzLmh1Yi52MS5BYm9ydFJlc3BvbnNlIgBiBnByb3RvMw");
+  fileDesc("ChxhZXRoZXJmcy9odWIvdjEvaW5nZXN0LnByb3RvEg9hZXRoZXJmcy5odWIudjEiJAoHVGFnTmFtZRIMCgRuYW1lGAEgASgJEgsKA3RhZxgCIAEoCSI4Cg5QcmVwYXJlUmVxdWVzdBImCgR0YWdzGAEgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUiSwoPUHJlcGFyZVJlc3BvbnNlEhAKCHN0b3JlX2lkGAEgASgJEhAKCGNodW5raW5nGAIgASgJEhQKDHByZWRlY2Vzc29ycxgDIAMoDCKCAQoMQmVnaW5SZXF1ZXN0EiYKBHRhZ3MYASADKAsyGC5hZXRoZXJmcy5odWIudjEuVGFnTmFtZRIRCglwdWJsaXNoZXIYAiABKAkSEwoLYmxvY2tfYnl0ZXMYAyABKAQSDwoHZHJ5X3J1bhgEIAEoCBIRCglyZWZlcmVuY2UYBSABKAwiTQoNQmVnaW5SZXNwb25zZRIPCgdzZXNzaW9uGAEgASgJEhMKC3R0bF9zZWNvbmRzGAIgASgNEhYKDmJvZHlfYnl0ZXNfbWF4GAMgASgNIh8KDFJlbmV3UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDVJlbmV3UmVzcG9uc2UiMgoOTWlzc2luZ1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRIPCgdkaWdlc3RzGAIgASgMIiIKD01pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygIIlEKDkNhbkJhc2VSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSLgoGZGVsdGFzGAIgAygLMh4uYWV0aGVyZnMuaHViLnYxLlBvc3NpYmxlRGVsdGEiNQoNUG9zc2libGVEZWx0YRINCgViYXNlcxgBIAEoDBIVCg1kZWNvZGVkX2J5dGVzGAIgASgEIiMKD0NhbkJhc2VSZXNwb25zZRIQCghjYW5fYmFzZRgBIAMoCCJdChBQdXRGcmFtZXNSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSEAoIc2VxdWVuY2UYAiABKAQSJgoGZnJhbWVzGAMgAygLMhYuYWV0aGVyZnMuaHViLnYxLkZyYW1lInIKBUZyYW1lEg0KBWNvZGVjGAEgASgNEg8KB2RpZ2VzdHMYAiABKAwSDwoHbGVuZ3RocxgDIAMoBBIOCgZzdG9yZWQYBCABKAwSKAoEYmFzZRgFIAEoCzIaLmFldGhlcmZzLmh1Yi52MS5GcmFtZUJhc2UiOwoJRnJhbWVCYXNlEg8KB2RpZ2VzdHMYASABKAwSDgoGb2Zmc2V0GAIgASgEEg0KBWJ5dGVzGAMgASgEIhMKEVB1dEZyYW1lc1Jlc3BvbnNlIkMKD1B1dFBhZ2VzUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEg0KBXBhZ2VzGAMgAygMIhIKEFB1dFBhZ2VzUmVzcG9uc2UiiwIKDlB1Ymxpc2hSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSDAoEcm9vdBgCIAEoDBIUCgxpbmxpbmVfcGFnZXMYAyADKAwSDAoEYmFzZRgEIAEoDBImCgR0YWdzGAUgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUSEQoJcHVibGlzaGVyGAYgASgJEg8KB21lc3NhZ2UYByABKAkSOwoGbGFiZWxzGAggAygLMisuYWV0aGVyZnMuaHViLnYxLlB1Ymxpc2hSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXwoPUHVibGlzaFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAwSDQoFbW92ZWQYAiADKAgSFAoMc3RvcmVkX2J5dGVzGAMgASgEEhYKDm1hbmlmZXN0X2J5dGVzGAQgASgEIh8KDEFib3J0UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDUFib3J0UmVzcG9uc2Uy0gUKCUluZ2VzdEFQSRJOCgdQcmVwYXJlEh8uYWV0aGVyZnMuaHViLnYxLlByZXBhcmVSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLlByZXBhcmVSZXNwb25zZSIAEkgKBUJlZ2luEh0uYWV0aGVyZnMuaHViLnYxLkJlZ2luUmVxdWVzdBoeLmFldGhlcmZzLmh1Yi52MS5CZWdpblJlc3BvbnNlIgASSAoFUmVuZXcSHS5hZXRoZXJmcy5odWIudjEuUmVuZXdSZXF1ZXN0Gh4uYWV0aGVyZnMuaHViLnYxLlJlbmV3UmVzcG9uc2UiABJOCgdNaXNzaW5nEh8uYWV0aGVyZnMuaHViLnYxLk1pc3NpbmdSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLk1pc3NpbmdSZXNwb25zZSIAEk4KB0NhbkJhc2USHy5hZXRoZXJmcy5odWIudjEuQ2FuQmFzZVJlcXVlc3QaIC5hZXRoZXJmcy5odWIudjEuQ2FuQmFzZVJlc3BvbnNlIgASVAoJUHV0RnJhbWVzEiEuYWV0aGVyZnMuaHViLnYxLlB1dEZyYW1lc1JlcXVlc3QaIi5hZXRoZXJmcy5odWIudjEuUHV0RnJhbWVzUmVzcG9uc2UiABJRCghQdXRQYWdlcxIgLmFldGhlcmZzLmh1Yi52MS5QdXRQYWdlc1JlcXVlc3QaIS5hZXRoZXJmcy5odWIudjEuUHV0UGFnZXNSZXNwb25zZSIAEk4KB1B1Ymxpc2gSHy5hZXRoZXJmcy5odWIudjEuUHVibGlzaFJlcXVlc3QaIC5hZXRoZXJmcy5odWIudjEuUHVibGlzaFJlc3BvbnNlIgASSAoFQWJvcnQSHS5hZXRoZXJmcy5odWIudjEuQWJvcnRSZXF1ZXN0Gh4uYWV0aGVyZnMuaHViLnYxLkFib3J0UmVzcG9uc2UiAGIGcHJvdG8z");
 
 /**
  * @generated from message aetherfs.hub.v1.TagName
@@ -234,14 +234,9 @@ export type CanBaseRequest = Message<"aetherfs.hub.v1.CanBaseRequest"> & {
   session: string;
 
   /**
-   * @generated from field: bytes bases = 2;
+   * @generated from field: repeated aetherfs.hub.v1.PossibleDelta deltas = 2;
    */
-  bases: Uint8Array;
-
-  /**
-   * @generated from field: uint64 decoded_bytes = 3;
-   */
-  decodedBytes: bigint;
+  deltas: PossibleDelta[];
 };
 
 /**
@@ -252,13 +247,41 @@ export const CanBaseRequestSchema: GenMessage<CanBaseRequest> = /*@__PURE__*/
   messageDesc(file_aetherfs_hub_v1_ingest, 9);
 
 /**
+ * @generated from message aetherfs.hub.v1.PossibleDelta
+ */
+export type PossibleDelta = Message<"aetherfs.hub.v1.PossibleDelta"> & {
+  /**
+   * The chunks that it would build on: digests one after another.
+   *
+   * @generated from field: bytes bases = 1;
+   */
+  bases: Uint8Array;
+
+  /**
+   * What it would decode to.
+   *
+   * @generated from field: uint64 decoded_bytes = 2;
+   */
+  decodedBytes: bigint;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.PossibleDelta.
+ * Use `create(PossibleDeltaSchema)` to create a new message.
+ */
+export const PossibleDeltaSchema: GenMessage<PossibleDelta> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_ingest, 10);
+
+/**
  * @generated from message aetherfs.hub.v1.CanBaseResponse
  */
 export type CanBaseResponse = Message<"aetherfs.hub.v1.CanBaseResponse"> & {
   /**
-   * @generated from field: bool can_base = 1;
+   * For each delta.
+   *
+   * @generated from field: repeated bool can_base = 1;
    */
-  canBase: boolean;
+  canBase: boolean[];
 };
 
 /**
@@ -266,7 +289,7 @@ export type CanBaseResponse = Message<"aetherfs.hub.v1.CanBaseResponse"> & {
  * Use `create(CanBaseResponseSchema)` to create a new message.
  */
 export const CanBaseResponseSchema: GenMessage<CanBaseResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 10);
+  messageDesc(file_aetherfs_hub_v1_ingest, 11);
 
 /**
  * @generated from message aetherfs.hub.v1.PutFramesRequest
@@ -295,7 +318,7 @@ export type PutFramesRequest = Message<"aetherfs.hub.v1.PutFramesRequest"> & {
  * Use `create(PutFramesRequestSchema)` to create a new message.
  */
 export const PutFramesRequestSchema: GenMessage<PutFramesRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 11);
+  messageDesc(file_aetherfs_hub_v1_ingest, 12);
 
 /**
  * docs/format.md §5.1
@@ -338,7 +361,7 @@ export type Frame = Message<"aetherfs.hub.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 12);
+  messageDesc(file_aetherfs_hub_v1_ingest, 13);
 
 /**
  * @generated from message aetherfs.hub.v1.FrameBase
@@ -365,7 +388,7 @@ export type FrameBase = Message<"aetherfs.hub.v1.FrameBase"> & {
  * Use `create(FrameBaseSchema)` to create a new message.
  */
 export const FrameBaseSchema: GenMessage<FrameBase> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 13);
+  messageDesc(file_aetherfs_hub_v1_ingest, 14);
 
 /**
  * @generated from message aetherfs.hub.v1.PutFramesResponse
@@ -378,7 +401,7 @@ export type PutFramesResponse = Message<"aetherfs.hub.v1.PutFramesResponse"> & {
  * Use `create(PutFramesResponseSchema)` to create a new message.
  */
 export const PutFramesResponseSchema: GenMessage<PutFramesResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 14);
+  messageDesc(file_aetherfs_hub_v1_ingest, 15);
 
 /**
  * @generated from message aetherfs.hub.v1.PutPagesRequest
@@ -407,7 +430,7 @@ export type PutPagesRequest = Message<"aetherfs.hub.v1.PutPagesRequest"> & {
  * Use `create(PutPagesRequestSchema)` to create a new message.
  */
 export const PutPagesRequestSchema: GenMessage<PutPagesRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 15);
+  messageDesc(file_aetherfs_hub_v1_ingest, 16);
 
 /**
  * @generated from message aetherfs.hub.v1.PutPagesResponse
@@ -420,7 +443,7 @@ export type PutPagesResponse = Message<"aetherfs.hub.v1.PutPagesResponse"> & {
  * Use `create(PutPagesResponseSchema)` to create a new message.
  */
 export const PutPagesResponseSchema: GenMessage<PutPagesResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 16);
+  messageDesc(file_aetherfs_hub_v1_ingest, 17);
 
 /**
  * @generated from message aetherfs.hub.v1.PublishRequest
@@ -474,7 +497,7 @@ export type PublishRequest = Message<"aetherfs.hub.v1.PublishRequest"> & {
  * Use `create(PublishRequestSchema)` to create a new message.
  */
 export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 17);
+  messageDesc(file_aetherfs_hub_v1_ingest, 18);
 
 /**
  * @generated from message aetherfs.hub.v1.PublishResponse
@@ -506,7 +529,7 @@ export type PublishResponse = Message<"aetherfs.hub.v1.PublishResponse"> & {
  * Use `create(PublishResponseSchema)` to create a new message.
  */
 export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 18);
+  messageDesc(file_aetherfs_hub_v1_ingest, 19);
 
 /**
  * @generated from message aetherfs.hub.v1.AbortRequest
@@ -523,7 +546,7 @@ export type AbortRequest = Message<"aetherfs.hub.v1.AbortRequest"> & {
  * Use `create(AbortRequestSchema)` to create a new message.
  */
 export const AbortRequestSchema: GenMessage<AbortRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 19);
+  messageDesc(file_aetherfs_hub_v1_ingest, 20);
 
 /**
  * @generated from message aetherfs.hub.v1.AbortResponse
@@ -536,7 +559,7 @@ export type AbortResponse = Message<"aetherfs.hub.v1.AbortResponse"> & {
  * Use `create(AbortResponseSchema)` to create a new message.
  */
 export const AbortResponseSchema: GenMessage<AbortResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 20);
+  messageDesc(file_aetherfs_hub_v1_ingest, 21);
 
 /**
  * @generated from service aetherfs.hub.v1.IngestAPI
@@ -583,7 +606,7 @@ export const IngestAPI: GenService<{
     output: typeof MissingResponseSchema;
   },
   /**
-   * Whether a delta on these chunks would stay within the limits of depth and decoding.
+   * Which deltas would stay within the limits of depth and decoding.
    *
    * @generated from rpc aetherfs.hub.v1.IngestAPI.CanBase
    */
