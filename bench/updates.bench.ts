@@ -1,8 +1,6 @@
 /** What an update costs on real data: bytes sent, stored and fetched, beside a patch of the whole. */
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { compareUtf8 } from "../src/base/bytes.ts";
 import { withFolder } from "./folders.ts";
 import { runProgram } from "./measure.ts";
@@ -89,10 +87,10 @@ async function compressedBytes(args: readonly string[]): Promise<number> {
 async function concatenate(source: string, target: string): Promise<void> {
   const items = await readdir(source, { withFileTypes: true, recursive: true });
   const files = items.filter((item) => item.isFile()).map((item) => join(item.parentPath, item.name));
-  const out = createWriteStream(target);
-  for (const file of files.sort(compareUtf8)) await pipeline(createReadStream(file), out, { end: false });
-  await new Promise<void>((resolve, reject) => {
-    out.on("error", reject);
-    out.end(resolve);
-  });
+  const out = await open(target, "w");
+  try {
+    for (const file of files.sort(compareUtf8)) await out.writeFile(await readFile(file));
+  } finally {
+    await out.close();
+  }
 }

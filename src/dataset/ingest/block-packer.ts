@@ -1,5 +1,6 @@
 /** Packs frames into blocks and sends these to the store. */
 import { createHash, type Hash } from "node:crypto";
+import { must } from "../../base/assert.ts";
 import { concatBytes } from "../../base/bytes.ts";
 import { MiB } from "../../base/limits.ts";
 import { BLOCK_FRAMES_MAX, encodeBlock, type FrameInfo } from "../../format/block.ts";
@@ -53,6 +54,9 @@ export class BlockPacker {
   #offsets: number[] = [];
   #buffer: Buffer | undefined;
   #bytes = 0;
+  /** Frames for the block's end, and their bytes. */
+  #last: { readonly info: FrameInfo; readonly stored: Uint8Array }[] = [];
+  #lastBytes = 0;
   #indexBytes = 0;
   #hasher: Hash | undefined;
 
@@ -64,26 +68,43 @@ export class BlockPacker {
 
   /** Whether the frame must wait for the block to be sealed. */
   isFull(storedBytes: number): boolean {
-    if (this.#frames.length === 0) return false;
-    const room = (this.#buffer?.byteLength ?? 0) - this.#bytes;
-    const isLong = this.#bytes >= this.#blockBytes || this.#indexBytes >= INDEX_BYTES_MAX;
-    return isLong || this.#frames.length === BLOCK_FRAMES_MAX || storedBytes > room;
+    const frames = this.#frames.length + this.#last.length;
+    if (frames === 0) return false;
+    const bytes = this.#bytes + this.#lastBytes;
+    const room = (this.#buffer?.byteLength ?? 0) - bytes;
+    const isLong = bytes >= this.#blockBytes || this.#indexBytes >= INDEX_BYTES_MAX;
+    return isLong || frames === BLOCK_FRAMES_MAX || storedBytes > room;
   }
 
   /** Adds a frame, which isFull() has let in: copies its bytes. */
   add(info: FrameInfo, stored: Uint8Array): void {
-    const buffer = this.#begin(stored.byteLength);
-    buffer.set(stored, this.#bytes);
+    this.#begin(stored.byteLength);
+    this.#append(info, stored);
+    this.#indexBytes += entryBytes(info);
+  }
+
+  /** As add(), for a frame that is to lie behind all others of its block: who reads these does not read over it. */
+  addLast(info: FrameInfo, stored: Uint8Array): void {
+    this.#begin(stored.byteLength);
+    this.#last.push({ info, stored: new Uint8Array(stored) });
+    this.#lastBytes += stored.byteLength;
+    this.#indexBytes += entryBytes(info);
+  }
+
+  #append(info: FrameInfo, stored: Uint8Array): void {
+    must(this.#buffer, "a block was begun").set(stored, this.#bytes);
     this.#hasher?.update(stored);
     this.#frames.push(info);
     this.#offsets.push(this.#bytes);
     this.#bytes += stored.byteLength;
-    this.#indexBytes += entryBytes(info);
   }
 
   /** The block so far, or undefined when there is none. */
   seal(): SealedBlock | undefined {
     if (this.#hasher === undefined || this.#buffer === undefined) return undefined;
+    for (const { info, stored } of this.#last) this.#append(info, stored);
+    this.#last = [];
+    this.#lastBytes = 0;
     const { tail } = encodeBlock(this.#domain, this.#frames);
     this.#hasher.update(tail);
     const sealed = {
@@ -106,9 +127,9 @@ export class BlockPacker {
     if (this.#spare.length < SPARE_MAX) this.#spare.push(sealed.buffer);
   }
 
-  /** The buffer of the block under way, begun when there is none. */
-  #begin(firstBytes: number): Buffer {
-    if (this.#buffer !== undefined) return this.#buffer;
+  /** Begins a block when there is none. */
+  #begin(firstBytes: number): void {
+    if (this.#buffer !== undefined) return;
     const { head } = encodeBlock(this.#domain, []);
     const neededBytes = Math.max(this.#blockBytes + SLACK_BYTES, HEADER_BYTES + firstBytes);
     const spare = this.#spare.pop();
@@ -118,7 +139,6 @@ export class BlockPacker {
     this.#bytes = HEADER_BYTES;
     this.#indexBytes = 0;
     this.#hasher = createHash("sha256").update(head);
-    return this.#buffer;
   }
 }
 

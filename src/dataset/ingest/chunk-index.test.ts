@@ -26,10 +26,15 @@ function named(name: string): Digest {
 }
 
 /** A block of one frame that holds these chunks, of 10 bytes each. */
-function blockOf(name: string, chunks: readonly string[], codec: Codec = CODECS.zstd): IndexedBlock {
+function blockOf(
+  name: string,
+  chunks: readonly string[],
+  codec: Codec = CODECS.zstd,
+  depth = codec === CODECS.delta ? 1 : 0,
+): IndexedBlock {
   const digests = concatBytes(chunks.map((chunk) => digestBytes(named(chunk))));
   const lengths = chunks.map(() => 10);
-  const rest = { base: undefined, depth: 0, decodeBytes: 0, isPage: false };
+  const rest = { base: undefined, depth, decodeBytes: 0, isPage: false };
   const frame: FrameInfo = { codec, storedBytes: 7, digests, lengths, ...rest };
   return { digest: named(name), bytes: 1000, frames: [frame], offsets: [16] };
 }
@@ -54,10 +59,12 @@ test("an index, opened again, knows its blocks and where their chunks lie", () =
   index.close();
 });
 
-test("a chunk in two blocks stays in the first, unless only the second is plain", () => {
+test("a chunk in two blocks stays in the first, unless it lies on fewer others in the second", () => {
   const index = new ChunkIndex(undefined);
-  index.add(blockOf("delta", ["a"], CODECS.delta));
-  index.add(blockOf("delta 2", ["a"], CODECS.delta));
+  index.add(blockOf("deep", ["a"], CODECS.delta, 3));
+  index.add(blockOf("delta", ["a"], CODECS.delta, 1));
+  index.add(blockOf("delta 2", ["a"], CODECS.delta, 1));
+  index.add(blockOf("deep 2", ["a"], CODECS.delta, 2));
   assert.equal(index.find(named("a"))?.block, named("delta"));
   index.add(blockOf("plain", ["a"]));
   assert.equal(index.find(named("a"))?.block, named("plain"));

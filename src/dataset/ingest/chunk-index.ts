@@ -7,7 +7,6 @@ import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { FrameInfo } from "../../format/block.ts";
-import { CODECS } from "../../format/frame.ts";
 import { openIndexDatabase, removeDatabase, sqliteFault } from "./index-database.ts";
 
 /** A chunk's place: a frame of a block, and where in the frame's decoded bytes the chunk begins. */
@@ -72,12 +71,12 @@ export class ChunkIndex {
     this.#select = this.#db.prepare(
       "SELECT block, frame, frame_offset, stored, codec, chunk_offset, length FROM chunk WHERE digest = ?",
     );
-    // The first place stands, unless it is in a delta frame and the new one is not.
+    // The first place stands, unless the new one lies on fewer others.
     this.#insert = this.#db.prepare(
-      `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET block = excluded.block,
+      `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET block = excluded.block,
        frame = excluded.frame, frame_offset = excluded.frame_offset, stored = excluded.stored, codec = excluded.codec,
-       chunk_offset = excluded.chunk_offset, length = excluded.length
-       WHERE chunk.codec = ${CODECS.delta} AND excluded.codec <> ${CODECS.delta}`,
+       depth = excluded.depth, chunk_offset = excluded.chunk_offset, length = excluded.length
+       WHERE chunk.depth > excluded.depth`,
     );
     for (const row of this.#db.prepare("SELECT number, digest, bytes FROM block").iterate()) {
       this.#remember(row);
@@ -159,8 +158,8 @@ export class ChunkIndex {
     let chunkOffset = 0;
     for (const [index, length] of info.lengths.entries()) {
       const digest = info.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
-      const { storedBytes, codec } = info;
-      this.#insert.run(digest, block, frame, frameOffset, storedBytes, codec, chunkOffset, length);
+      const { storedBytes, codec, depth } = info;
+      this.#insert.run(digest, block, frame, frameOffset, storedBytes, codec, depth, chunkOffset, length);
       chunkOffset += length;
     }
   }

@@ -8,6 +8,7 @@ import { CODECS, DELTA_BASES_MAX } from "../../format/frame.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
+import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
 import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
 import { splitDigests } from "./block-packer.ts";
@@ -137,9 +138,8 @@ export class FrameCheck {
       const { digests, lengths } = must(base, "a delta frame has a base");
       const plan = await this.#local.planOf(splitDigests(digests), options);
       const first = unit.chunks.length;
-      for (const [index, digest] of splitDigests(digests).entries()) {
-        unit.add({ digest, bytes: lengths[index], plan, place: must(plan.places[index], "a place each") });
-      }
+      const bases = splitDigests(digests).map((digest, index) => ({ digest, length: lengths[index] ?? 0 }));
+      addPlanned(unit, plan, bases);
       dictionaries.push({ first, end: unit.chunks.length });
     }
     const fetched = await fetchFrames(this.#engine.store.blocks, unit.frames, options);

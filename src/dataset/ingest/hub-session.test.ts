@@ -145,22 +145,23 @@ describe("delta frames that a hub is given", () => {
   );
 
   it(
-    "that lie on each other deeper than three, are refused",
-    onHub(pool, async ({ begin }) => {
+    "that lie on each other deeper than three, are taken, whether asked for before or not; what they lie on is stored anew",
+    onHub(pool, async ({ bed, begin }) => {
       let below = base;
-      for (let depth = 0; depth <= 4; depth++) {
+      for (let depth = 0; depth <= 9; depth++) {
         const chunk = new Uint8Array(Buffer.concat([base, Buffer.from([depth])]));
         const session = await begin();
         const frame = depth === 0 ? plainFrame(chunk) : deltaFrame(chunk, below);
-        if (depth === 4) {
-          assert.equal(await session.canBase([digestOf(below)], chunk.byteLength, {}), false);
-          await fails(put(session, 0, frame), "OBJECT_MISSING");
-        } else {
-          await put(session, 0, frame);
-          await session.publish(publication([chunk]), {});
-        }
+        if (depth % 2 === 1)
+          assert.equal(await session.canBase([digestOf(below)], chunk.byteLength, {}), true);
+        await put(session, 0, frame);
+        const { version } = await session.publish(publication([chunk]), {});
+        await bed.read(version);
         below = chunk;
       }
+      const depths = (await bed.frames()).map((info) => info.depth);
+      assert.equal(Math.max(...depths), 3);
+      assert.ok(depths.length > 10, `${depths.length} frames`);
     }),
   );
 

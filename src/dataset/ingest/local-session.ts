@@ -18,6 +18,7 @@ import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
+import { ReBase } from "./re-base.ts";
 import { PlanWriter, itemsOf, rootPlan } from "./plan-writer.ts";
 
 /** Blocks on their way to the store while the next one fills. */
@@ -51,6 +52,8 @@ export class LocalSession implements IngestSession {
   /** Of those, the ones that were put. */
   readonly #packed = new Set<Digest>();
   readonly #puts = new Set<Promise<void>>();
+  readonly #reBase: ReBase;
+  #packing: Promise<void> = Promise.resolve();
   #storedBytes = 0;
   #manifestBytes = 0;
   #failure: unknown;
@@ -76,6 +79,15 @@ export class LocalSession implements IngestSession {
       domains,
     };
     this.#planWriter = new PlanWriter(parts);
+    this.#reBase = new ReBase({
+      engine,
+      plans: this.#plans,
+      pack: async (frame, call) => {
+        const info = await this.#describe(frame, call);
+        await this.#pack(info, frame.stored, call, "last");
+        return info;
+      },
+    });
     if (options.reference !== undefined) this.#lease.addVersion(options.reference);
   }
 
@@ -111,7 +123,7 @@ export class LocalSession implements IngestSession {
   }
 
   async canBase(bases: readonly Digest[], decodedBytes: number, options: CallOptions = {}): Promise<boolean> {
-    return (await this.#plans.cost(bases, decodedBytes, options)) !== undefined;
+    return (await this.#reBase.allow(bases, decodedBytes, options)) !== undefined;
   }
 
   async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
@@ -202,14 +214,32 @@ export class LocalSession implements IngestSession {
     };
     if (base === undefined) return info;
     const decodedBytes = lengths.reduce((sum, length) => sum + length, 0);
-    const cost = await this.#plans.cost(splitDigests(base.digests), decodedBytes, options);
+    const cost = await this.#reBase.allow(splitDigests(base.digests), decodedBytes, options);
     if (cost === undefined) throw missing(digestOf(base.digests));
     return { ...info, base, ...cost };
   }
 
-  async #pack(info: FrameInfo, stored: Uint8Array, options: CallOptions): Promise<void> {
+  /** Frames of the producer and of re-basing come at the same time, and go one after another. */
+  #pack(
+    info: FrameInfo,
+    stored: Uint8Array,
+    options: CallOptions,
+    where: "next" | "last" = "next",
+  ): Promise<void> {
+    const packing = this.#packing.then(() => this.#packInTurn(info, stored, options, where));
+    this.#packing = packing.catch(() => undefined);
+    return packing;
+  }
+
+  async #packInTurn(
+    info: FrameInfo,
+    stored: Uint8Array,
+    options: CallOptions,
+    where: "next" | "last",
+  ): Promise<void> {
     if (this.#packer.isFull(stored.byteLength)) await this.#sealAndSend(options);
-    this.#packer.add(info, stored);
+    if (where === "next") this.#packer.add(info, stored);
+    else this.#packer.addLast(info, stored);
     for (const digest of splitDigests(info.digests)) {
       this.#promised.add(digest);
       this.#packed.add(digest);
@@ -241,11 +271,13 @@ export class LocalSession implements IngestSession {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
-    for (const frame of sealed.frames)
+    for (const frame of sealed.frames) {
+      this.#plans.settle(frame);
       for (const digest of splitDigests(frame.digests)) {
         this.#promised.delete(digest);
         this.#packed.delete(digest);
       }
+    }
     await this.#writePlans(options);
   }
 

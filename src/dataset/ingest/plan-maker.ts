@@ -1,23 +1,40 @@
 /** Makes plans from what the chunk index and the blocks' indexes say. docs/format.md §7 */
 import { AetherError, codeOf } from "../../base/errors.ts";
-import { assert } from "../../base/assert.ts";
+import { KiB } from "../../base/limits.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
-import { CODECS, DECODE_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
-import type { FrameInfo } from "../../format/block.ts";
+import { CODECS, DELTA_BASES_MAX, DEPTH_MAX } from "../../format/frame.ts";
+import type { FrameBase, FrameInfo } from "../../format/block.ts";
+import type { ChunkItem } from "../../format/page.ts";
 import type { Plan, PlanCovers, PlanFrame, PlanPlace, PlanSource } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { BlockIndexes } from "./block-indexes.ts";
+import { splitDigests } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 
+/** How far a change may have moved what stands around it. */
+const NEAR_BYTES = 64 * KiB;
 /** Frames that are remembered as whole. */
 const WHOLE_KEPT_MAX = 1 << 16;
 
 /** What decoding a frame takes. */
-interface FrameCost {
-  readonly index: number;
+export interface DecodeCost {
+  /** Delta frames that it passes through. */
   readonly depth: number;
-  /** Bytes that decoding produces, bases included. */
+  /** Bytes that it produces, bases included. */
   readonly decodeBytes: number;
+}
+
+/** The same of a plan's frame. */
+interface FrameCost extends DecodeCost {
+  readonly index: number;
+}
+
+/** A frame that holds chunks which a delta would build on. */
+export interface BaseFrame extends DecodeCost {
+  /** Of the chunks that were asked for, those that lie in it. */
+  readonly chunks: readonly Digest[];
+  /** Bytes of these. */
+  readonly chunkBytes: number;
 }
 
 /** Gathers one plan's frames, bases before what needs them. */
@@ -38,11 +55,7 @@ class PlanDraft {
   /** Where a chunk lies, its frame added. Errors: OBJECT_MISSING when the domain lacks it. */
   async place(digest: Digest, depthMax = DEPTH_MAX): Promise<{ place: PlanPlace; cost: FrameCost }> {
     const location = this.#index.find(digest);
-    if (location === undefined) {
-      throw new AetherError("OBJECT_MISSING", `the store lacks chunk sha256:${digest}`, {
-        data: { digest: `sha256:${digest}` },
-      });
-    }
+    if (location === undefined) throw lacking(digest);
     const cost = await this.#frame(location, depthMax);
     return { place: { frame: cost.index, offset: location.chunkOffset }, cost };
   }
@@ -87,7 +100,8 @@ class PlanDraft {
   }
 }
 
-function costOn(decodedBytes: number, bases: Iterable<FrameCost>): { depth: number; decodeBytes: number } {
+/** What decoding a delta frame of `decodedBytes` on frames takes. */
+export function costOn(decodedBytes: number, bases: Iterable<DecodeCost>): DecodeCost {
   let depth = 0;
   let decodeBytes = decodedBytes;
   for (const base of bases) {
@@ -103,6 +117,8 @@ export class PlanMaker {
   readonly #indexes: BlockIndexes;
   /** Delta frames that were found whole. */
   readonly #whole = new Set<string>();
+  /** Frames on their way to the store, by their chunks: where these lie soon. */
+  readonly #coming = new Map<Digest, FrameInfo>();
 
   constructor(index: ChunkIndex, indexes: BlockIndexes) {
     this.#index = index;
@@ -121,20 +137,63 @@ export class PlanMaker {
     return { plan: { covers, frames: draft.frames, places }, blocks: draft.blocks };
   }
 
+  /** Tells of chunks that were packed once more, in a better frame: what is asked of them next counts on it. */
+  expect(frame: FrameInfo): void {
+    for (const digest of splitDigests(frame.digests)) this.#coming.set(digest, frame);
+  }
+
+  /** Tells that the index knows the frame now. */
+  settle(frame: FrameInfo): void {
+    for (const digest of splitDigests(frame.digests)) this.#coming.delete(digest);
+  }
+
+  /** The frames that hold these chunks, each once; undefined when a chunk, or what decoding it takes, is not there. */
+  async basesOf(digests: readonly Digest[], options: CallOptions): Promise<readonly BaseFrame[] | undefined> {
+    const coming = new Map<FrameInfo, Digest[]>();
+    const stored: Digest[] = [];
+    for (const digest of digests) {
+      const frame = this.#coming.get(digest);
+      if (frame === undefined) stored.push(digest);
+      else coming.set(frame, [...(coming.get(frame) ?? []), digest]);
+    }
+    const placed = await this.#place(stored, options);
+    if (placed === undefined) return undefined;
+    const expected = [...coming].map(([frame, chunks]) => ({ ...decodeCostOf(frame), chunks }));
+    return [...placed.values(), ...expected].map((frame) => {
+      const chunkBytes = this.lengthsOf(frame.chunks).reduce((sum, { length }) => sum + length, 0);
+      return { ...frame, chunkBytes };
+    });
+  }
+
+  /** The chunks with their lengths. Errors: OBJECT_MISSING. */
+  lengthsOf(digests: readonly Digest[]): ChunkItem[] {
+    return digests.map((digest) => {
+      const location = this.#index.find(digest);
+      if (location === undefined) throw lacking(digest);
+      return { digest, length: location.chunkBytes };
+    });
+  }
+
   /**
-   * What a delta frame of `decodedBytes` on these chunks would say of itself, or undefined when it would break a limit
-   * (docs/format.md §5.1) or a chunk is not there.
+   * The chunks in plain frames that these chunks most likely come down to, in order, each once: as many as one delta may
+   * name. Errors: OBJECT_MISSING.
    */
-  async cost(
-    bases: readonly Digest[],
-    decodedBytes: number,
-    options: CallOptions,
-  ): Promise<Pick<FrameInfo, "depth" | "decodeBytes"> | undefined> {
-    assert(bases.length > 0, "a delta has a base");
-    const needed = await this.#place(bases, options);
-    if (needed === undefined) return undefined;
-    const cost = costOn(decodedBytes, needed.values());
-    return cost.depth <= DEPTH_MAX && cost.decodeBytes <= DECODE_BYTES_MAX ? cost : undefined;
+  async rootsOf(digests: readonly Digest[], options: CallOptions): Promise<readonly Digest[]> {
+    const roots = new Set<Digest>();
+    const visit = async (digest: Digest, depthMax: number): Promise<void> => {
+      const location = this.#index.find(digest);
+      if (location === undefined || depthMax < 0) throw lacking(digest);
+      if (roots.size >= DELTA_BASES_MAX) return;
+      if (location.codec !== CODECS.delta) {
+        roots.add(digest);
+        return;
+      }
+      const frame = (await this.#indexes.get(location.block, options)).frames[location.frame];
+      if (frame?.base === undefined) throw disagreement(location.block);
+      for (const base of basesNear(frame, frame.base, location)) await visit(base, depthMax - 1);
+    };
+    for (const digest of digests) await visit(digest, DEPTH_MAX);
+    return [...roots];
   }
 
   /** Whether all is there that decoding the chunk takes, as far as the indexes know. */
@@ -148,17 +207,19 @@ export class PlanMaker {
     return true;
   }
 
-  /** The frames that hold the chunks, or undefined when something of them is missing or damaged. */
+  /** The frames that hold the chunks, by their numbers, or undefined when something of them is missing or damaged. */
   async #place(
     digests: readonly Digest[],
     options: CallOptions,
-  ): Promise<ReadonlyMap<number, FrameCost> | undefined> {
+  ): Promise<ReadonlyMap<number, Omit<BaseFrame, "chunkBytes">> | undefined> {
     const draft = new PlanDraft(this.#index, this.#indexes, options);
-    const needed = new Map<number, FrameCost>();
+    const needed = new Map<number, DecodeCost & { chunks: Digest[] }>();
     try {
       for (const digest of digests) {
         const { cost } = await draft.place(digest);
-        needed.set(cost.index, cost);
+        const known = needed.get(cost.index);
+        if (known === undefined) needed.set(cost.index, { ...cost, chunks: [digest] });
+        else known.chunks.push(digest);
       }
     } catch (error) {
       const code = codeOf(error);
@@ -167,6 +228,30 @@ export class PlanMaker {
     }
     return needed;
   }
+}
+
+/** The chunks of a delta frame's base in which a chunk of its run most likely stood, with some more on both sides. */
+function basesNear(frame: FrameInfo, base: FrameBase, chunk: ChunkLocation): readonly Digest[] {
+  const runBytes = frame.lengths.reduce((sum, length) => sum + length, 0);
+  const scale = base.bytes / runBytes;
+  const from = base.offset + Math.max(0, chunk.chunkOffset * scale - NEAR_BYTES);
+  const to = base.offset + Math.min(base.bytes, (chunk.chunkOffset + chunk.chunkBytes) * scale + NEAR_BYTES);
+  let at = 0;
+  return splitDigests(base.digests).filter((_, index) => {
+    const start = at;
+    at += base.lengths[index] ?? 0;
+    return at > from && start < to;
+  });
+}
+
+function decodeCostOf({ codec, depth, decodeBytes, lengths }: FrameInfo): DecodeCost {
+  return { depth, decodeBytes: codec === CODECS.delta ? decodeBytes : (lengths[0] ?? 0) };
+}
+
+function lacking(digest: Digest): AetherError {
+  return new AetherError("OBJECT_MISSING", `the store lacks chunk sha256:${digest}`, {
+    data: { digest: `sha256:${digest}` },
+  });
 }
 
 function disagreement(block: Digest): AetherError {

@@ -8,7 +8,6 @@ import { chunks } from "../version/chunks.ts";
 import { entries } from "../version/entries.ts";
 import type { Version } from "../version/version.ts";
 import type { LocalPiece } from "./local-pieces.ts";
-import type { PullMemory } from "./pull-memory.ts";
 
 /** Chunks that an index holds at most: some 200 bytes each. */
 const CHUNKS_MAX = 131_072;
@@ -34,27 +33,23 @@ export class LocalChunks {
   }
 
   /**
-   * Adds the chunks of the version that the folder held: of every file that is remembered, or, when they are too many, of
-   * those that changed. A page that is not at hand ends the indexing: fetching it would cost more than it is worth.
+   * Adds the chunks of the version that the folder held: of every file, or, when they are too many, of those that changed.
+   * A page that is not at hand ends the indexing: fetching it would cost more than it is worth.
    */
-  async addVersion(old: Version, memory: PullMemory, changed: ReadonlySet<string>): Promise<void> {
+  async addVersion(old: Version, changed: ReadonlySet<string>): Promise<void> {
     const addsAll = (old.root.chunks?.items ?? 0) <= CHUNKS_MAX && old.root.files <= FILES_MAX;
-    const records = memory.openRecords(old);
     try {
       const files: OldFile[] = [];
       for await (const batch of entries(old)) {
         for (const { entry, start } of batch) {
           if (entry.kind !== "file" || entry.size === 0 || files.length === FILES_MAX) continue;
           if (!addsAll && !changed.has(entry.path)) continue;
-          if (records.find(entry.path) === undefined) continue;
           files.push({ path: entry.path, start, end: start + entry.size });
         }
       }
       await this.#addFiles(old, files);
     } catch (error) {
       if (!(error instanceof AetherError)) throw error;
-    } finally {
-      records.close();
     }
   }
 

@@ -132,13 +132,13 @@ class PullRun {
   }
 
   async #findLocals(locals: LocalChunks, old: Version | undefined, found: Survey): Promise<void> {
-    const { engine, options, version, memory, staging } = this.#input;
+    const { engine, options, version, staging } = this.#input;
     const { chunking } = version.root;
     for (const { path: relative, bytes } of found.unknown) {
       if (bytes < chunking.averageBytes) continue;
       await locals.addFile(engine.pool, staging.target, relative, chunking, options.signal);
     }
-    if (old !== undefined) await locals.addVersion(old, memory, found.changed);
+    if (old !== undefined) await locals.addVersion(old, found.changed);
   }
 
   /** Reads every file again. Errors: FOLDER_DIFFERS. */

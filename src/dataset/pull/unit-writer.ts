@@ -191,9 +191,11 @@ export class UnitWriter {
         ? undefined
         : [...unit.chunks.keys()].filter((index) => "local" in must(unit.chunks[index], "a key"));
     };
+    const known = (digest: Digest): ReturnType<LocalChunks["find"]> => locals.find(digest);
     const reused = await this.#reader.withFreshPlans(
       spans,
-      async () => (await attempt((digest) => locals.find(digest))) ?? (await attempt(() => undefined)) ?? [],
+      // What turned out stale was forgotten; the rest may serve yet.
+      async () => (await attempt(known)) ?? (await attempt(known)) ?? (await attempt(() => undefined)) ?? [],
     );
     const isReused = new Set(reused);
     for (const { file, pieces } of parts) {

@@ -51,9 +51,30 @@ test("the place is followed from span to span", () => {
 });
 
 test("a run where nothing stood has no base", () => {
-  assert.deepEqual(new DeltaPlanner([]).plan(newOf(["+x"]), true), [{ from: 0, to: 1, base: undefined }]);
+  const [alone] = new DeltaPlanner([]).plan(newOf(["+x"]), true);
+  assert.deepEqual([alone?.from, alone?.to, alone?.base], [0, 1, undefined]);
   const [run] = new DeltaPlanner(oldOf(["a", "b"])).plan(newOf(["a", "+x", "b"]), true);
   assert.equal(run?.base, undefined);
+});
+
+test("halves of a run stand each where its part most likely stood; one chunk has none", () => {
+  const names = Array.from({ length: 30 }, (_, index) => `old ${index}`);
+  const planner = new DeltaPlanner(oldOf(["a", ...names, "z"], 64 * KiB));
+  const chunks = newOf(["a", ...names.slice(0, 4).map((name) => `+${name}`), "z"], 64 * KiB);
+  const [run] = planner.plan(chunks, true);
+  assert.ok(run !== undefined);
+  const halves = planner.halves(chunks, run);
+  assert.deepEqual(
+    halves.map(({ from, to, base }) => [from, to, base?.frame.bytes]),
+    [
+      [1, 3, 256 * KiB],
+      [3, 5, 256 * KiB],
+    ],
+  );
+  const [first, second] = halves.map(({ base }) => base?.chunks[0]?.start ?? NaN);
+  assert.ok(first !== undefined && second !== undefined && first < second, `${first}, ${second}`);
+  const single = { ...run, to: run.from + 1 };
+  assert.equal(planner.halves(chunks, single).length, 1);
 });
 
 test("a chunk of more than a delta may decode to has no base", () => {

@@ -26,11 +26,20 @@ export interface Run {
   readonly to: number;
   /** Undefined: nothing stood in their place. */
   readonly base: { readonly frame: FrameBase; readonly chunks: readonly OldChunk[] } | undefined;
+  readonly gap: Gap;
+}
+
+/** The old bytes between two anchors, and the missing chunks (by index) that came in their place, of so many bytes. */
+interface Gap {
+  readonly start: number;
+  readonly end: number;
+  readonly from: number;
+  readonly bytes: number;
 }
 
 /** Runs are cut to this: with their bases they then stay within what decoding may take, also on deltas. */
 const RUN_BYTES_MAX = 512 * KiB;
-/** Where no unchanged neighbour follows, what stood in the place may have been longer by this. */
+/** What stood in a place may have been longer by this, where no unchanged neighbours say how long it was. */
 const SLACK_BYTES = 64 * KiB;
 
 /**
@@ -97,19 +106,27 @@ export class DeltaPlanner {
     const guess = Math.min(gapStart + bytes + SLACK_BYTES, this.#oldEnd);
     const gapEnd = anchor?.start ?? (endsSegment ? this.#oldEnd : guess);
     this.#cursor = anchor?.start ?? Math.min(gapStart + bytes, this.#oldEnd);
-    const runs: Run[] = [];
-    let offset = 0;
-    for (const [pieceFrom, pieceTo] of pieces(chunks, from, to)) {
-      const pieceBytes = sumLengths(chunks, pieceFrom, pieceTo);
-      const window = windowFor(gapStart, gapEnd, offset / bytes, pieceBytes / bytes);
-      runs.push({
-        from: pieceFrom,
-        to: pieceTo,
-        base: pieceBytes > DELTA_BYTES_MAX ? undefined : this.#base(window),
-      });
-      offset += pieceBytes;
-    }
-    return runs;
+    const gap = { start: gapStart, end: gapEnd, from, bytes };
+    return [...pieces(chunks, from, to)].map(([first, end]) => this.#run(chunks, first, end, gap));
+  }
+
+  /** The run cut in two, for when it takes too much to decode on its base; a single chunk stays as it is. */
+  halves(chunks: readonly NewChunk[], { from, to, gap }: Run): Run[] {
+    const middle = (from + to) >>> 1;
+    const parts = middle === from ? [[from, to] as const] : [[from, middle] as const, [middle, to] as const];
+    return parts.map(([first, end]) => this.#run(chunks, first, end, gap));
+  }
+
+  #run(chunks: readonly NewChunk[], from: number, to: number, gap: Gap): Run {
+    const bytes = sumLengths(chunks, from, to);
+    const before = sumLengths(chunks, gap.from, from);
+    const nearBytes = Math.min(bytes + 2 * SLACK_BYTES, DELTA_BYTES_MAX);
+    const window = windowFor(
+      gap,
+      (before + bytes / 2) / gap.bytes,
+      bytes === gap.bytes ? DELTA_BYTES_MAX : nearBytes,
+    );
+    return { from, to, gap, base: bytes > DELTA_BYTES_MAX ? undefined : this.#base(window) };
   }
 
   #base(window: { start: number; end: number }): Run["base"] {
@@ -149,18 +166,13 @@ function lowerBound(count: number, isReached: (index: number) => boolean): numbe
   return low;
 }
 
-/** The part of a gap in the old bytes where a piece (`at` and `share` of its run) most likely stood. */
-function windowFor(
-  gapStart: number,
-  gapEnd: number,
-  at: number,
-  share: number,
-): { start: number; end: number } {
-  const gapBytes = gapEnd - gapStart;
-  if (gapBytes <= DELTA_BYTES_MAX) return { start: gapStart, end: gapEnd };
-  const middle = gapStart + Math.floor((at + share / 2) * gapBytes);
-  const start = Math.min(Math.max(middle - DELTA_BYTES_MAX / 2, gapStart), gapEnd - DELTA_BYTES_MAX);
-  return { start, end: start + DELTA_BYTES_MAX };
+/** The `bytes` of a gap where those new chunks most likely stood whose middle lies at this share of all of them. */
+function windowFor(gap: Gap, middleShare: number, bytes: number): { start: number; end: number } {
+  const gapBytes = gap.end - gap.start;
+  if (gapBytes <= bytes) return gap;
+  const middle = gap.start + Math.floor(middleShare * gapBytes);
+  const start = Math.min(Math.max(middle - Math.floor(bytes / 2), gap.start), gap.end - bytes);
+  return { start, end: start + bytes };
 }
 
 function* pieces(

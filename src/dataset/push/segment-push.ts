@@ -104,7 +104,16 @@ export class SegmentPush {
     const answers = await this.#session.missing(digests, signal === undefined ? {} : { signal });
     const placed = chunks.map((chunk, index) => ({ ...chunk, isMissing: answers[index] === true }));
     const runs = withinBudget(planner.plan(placed, isLast));
-    return { chunks: placed, works: await Promise.all(runs.map((run) => this.#work(placed, run))) };
+    const works = await Promise.all(runs.map((run) => this.#works(planner, placed, run)));
+    return { chunks: placed, works: works.flat() };
+  }
+
+  /** A run as one piece of work; where its base does not serve for all of it at once, as several. */
+  async #works(planner: DeltaPlanner, placed: readonly PlacedChunk[], run: Run): Promise<Work[]> {
+    if (run.base === undefined || (await this.#canBase(placed, run))) return [await this.#work(placed, run)];
+    const halves = planner.halves(placed, run);
+    if (halves.length === 1) return [await this.#work(placed, { ...run, base: undefined })];
+    return (await Promise.all(halves.map((half) => this.#works(planner, placed, half)))).flat();
   }
 
   async #open(): Promise<DeltaPlanner> {
@@ -119,19 +128,19 @@ export class SegmentPush {
     const chunks = placed.slice(run.from, run.to);
     const first = must(chunks[0], "a run has a chunk");
     const last = must(chunks.at(-1), "a run has a chunk");
-    const dictionary = await this.#dictionary(run, sumLengths(chunks));
+    const { reference } = this.#options;
+    const dictionary =
+      run.base && (await reference?.read(run.base.chunks as readonly ChunkSpan[], run.base.frame));
     const chunkEnds = chunks.map((chunk) => chunk.end);
     const request = { start: first.start, end: last.end, chunkEnds, dictionary };
     return { chunks, run, request };
   }
 
-  /** The base's bytes, or undefined when there is none, or one that may not serve. */
-  async #dictionary(run: Run, runBytes: number): Promise<Uint8Array | undefined> {
-    const { reference } = this.#options;
-    if (run.base === undefined || reference === undefined) return undefined;
-    const digests = run.base.chunks.map((chunk) => chunk.digest);
-    if (!(await this.#session.canBase(digests, runBytes))) return undefined;
-    return reference.read(run.base.chunks as readonly ChunkSpan[], run.base.frame);
+  async #canBase(placed: readonly PlacedChunk[], { from, to, base }: Run): Promise<boolean> {
+    const digests = base?.chunks.map((chunk) => chunk.digest) ?? [];
+    const { signal } = this.#options;
+    const call = signal === undefined ? {} : { signal };
+    return this.#session.canBase(digests, sumLengths(placed.slice(from, to)), call);
   }
 }
 

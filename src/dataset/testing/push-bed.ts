@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
+import type { FrameInfo } from "../../format/block.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import type { Entry } from "../../format/entry.ts";
 import { parseDatasetName, parseTag } from "../../format/reference.ts";
@@ -11,6 +12,7 @@ import { openStore } from "../../store/drivers/all.ts";
 import type { PrunableStore } from "../../store/open-objects.ts";
 import type { PushOptions, PushResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
+import { readBlockIndex } from "../ingest/block-indexes.ts";
 import { withLocalIngest } from "../ingest/local-ingest.ts";
 import { push } from "../push/push.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
@@ -78,6 +80,15 @@ export class PushBed {
     }
     assert.equal(start, bytes.byteLength);
     return all;
+  }
+
+  /** The frames of all blocks, as their indexes describe them. */
+  async frames(): Promise<FrameInfo[]> {
+    const found: FrameInfo[] = [];
+    for await (const { digest } of this.store.blocks.list()) {
+      found.push(...(await readBlockIndex(this.store.blocks, digest)).frames);
+    }
+    return found;
   }
 
   /** Bytes of each file of the store below these folders of it (all: ""), by path. */

@@ -6,8 +6,9 @@ import { KiB, MiB } from "../../base/limits.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
 import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 
-/** Reading this much in vain costs less than another request. */
-const GAP_BYTES_MAX = 64 * KiB;
+/** Reading this much in vain costs less than another request, and so does this share of what is read. */
+const GAP_BYTES_MAX = 4 * KiB;
+const GAP_SHARE_MAX = 1 / 8;
 /** One request's bytes, unless a single frame has more. */
 const RANGE_BYTES_MAX = 8 * MiB;
 /** Requests of one call at a time. */
@@ -39,8 +40,8 @@ function coalesce(frames: readonly FramePlace[]): BlockRange[] {
     const { block, offset, storedBytes } = at(index);
     const end = offset + storedBytes;
     const last = ranges.at(-1);
-    const joins =
-      last?.block === block && offset <= last.end + GAP_BYTES_MAX && end - last.start <= RANGE_BYTES_MAX;
+    const gapMax = Math.max(GAP_BYTES_MAX, ((last?.end ?? 0) - (last?.start ?? 0)) * GAP_SHARE_MAX);
+    const joins = last?.block === block && offset <= last.end + gapMax && end - last.start <= RANGE_BYTES_MAX;
     if (last !== undefined && joins) {
       last.end = Math.max(last.end, end);
       last.frames.push(index);

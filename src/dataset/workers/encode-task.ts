@@ -79,7 +79,9 @@ export function unpackItems(packed: Uint32Array): EncodedItem[] {
 }
 
 /** A delta that is this much shorter than its run is kept without trying the plain form. */
-const CLEAR_GAIN = 0.25;
+const CLEAR_GAIN = 1 / 16;
+/** Others are kept when they are this much shorter than the plain form, which later deltas build on more cheaply. */
+const WORTHWHILE_GAIN = 0.7;
 
 /** Where a chunk is compressed before it is known to be worth it; one for each thread. */
 let scratch = new Uint8Array(0);
@@ -117,7 +119,7 @@ function encodeDeltaIfShorter(
     plainBytes += encodePlainInto(memory.subarray(from, to), level, scratchFor(to - from)).stored.byteLength;
     from = to;
   }
-  return delta.stored.byteLength < plainBytes ? delta : undefined;
+  return delta.stored.byteLength < plainBytes * WORTHWHILE_GAIN ? delta : undefined;
 }
 
 function encodeChunks(

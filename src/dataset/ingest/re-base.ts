@@ -1,0 +1,162 @@
+/**
+ * Re-basing. A delta on chunks that lie in deltas themselves soon reaches the limits of docs/format.md §5.1. Then these
+ * chunks are stored once more: as deltas on the plain chunks that they come down to, or plain.
+ */
+import { must } from "../../base/assert.ts";
+import { codeOf, type ErrorCode } from "../../base/errors.ts";
+import type { FrameBase, FrameInfo } from "../../format/block.ts";
+import type { Digest } from "../../format/digest.ts";
+import {
+  DECODE_BYTES_MAX,
+  DEFAULT_COMPRESSION_LEVEL,
+  DELTA_BYTES_MAX,
+  DEPTH_MAX,
+} from "../../format/frame.ts";
+import type { ChunkItem } from "../../format/page.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { Engine } from "../engine.ts";
+import { readPlanned } from "../version/planned-chunks.ts";
+import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
+import { joinDigests } from "./block-packer.ts";
+import type { IngestFrame } from "./ingest.ts";
+import { costOn, type BaseFrame, type DecodeCost, type PlanMaker } from "./plan-maker.ts";
+
+/** What reading says of chunks that are lost or damaged. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
+
+/** What re-basing works with. */
+export interface ReBaseParts {
+  readonly engine: Engine;
+  readonly plans: PlanMaker;
+  /** Packs a frame of chunks that are there already; gives what its index entry will say. */
+  readonly pack: (frame: IngestFrame, options: CallOptions) => Promise<FrameInfo>;
+}
+
+/** Makes room for deltas, one after another. */
+export class ReBase {
+  readonly #parts: ReBaseParts;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ReBaseParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * What decoding a delta of `decodedBytes` on these chunks takes, within the limits, if need be after storing some of them
+   * anew; undefined when it cannot be made, or a chunk is not there. Errors: those of the store.
+   */
+  async allow(
+    bases: readonly Digest[],
+    decodedBytes: number,
+    options: CallOptions,
+  ): Promise<DecodeCost | undefined> {
+    const frames = await this.#parts.plans.basesOf(bases, options);
+    if (frames === undefined) return undefined;
+    const cost = costOn(decodedBytes, frames);
+    if (isWithin(cost)) return cost;
+    // What is stored anew for one delta serves the next one too.
+    const turn = this.#last.then(() => this.#makeRoom(bases, decodedBytes, options));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #makeRoom(
+    bases: readonly Digest[],
+    decodedBytes: number,
+    options: CallOptions,
+  ): Promise<DecodeCost | undefined> {
+    for (;;) {
+      const frames = await this.#parts.plans.basesOf(bases, options);
+      if (frames === undefined) return undefined;
+      const cost = costOn(decodedBytes, frames);
+      if (isWithin(cost)) return cost;
+      const worst = worstOf(frames, decodedBytes, cost);
+      if (worst === undefined || !(await this.#canStoreAnew(worst.chunks, options))) return undefined;
+    }
+  }
+
+  /** False: the chunks cannot be read. The delta is not made then, and what it would build on is not needed any more. */
+  async #canStoreAnew(chunks: readonly Digest[], options: CallOptions): Promise<boolean> {
+    try {
+      await this.#storeAnew(chunks, options);
+      return true;
+    } catch (error) {
+      if (UNREADABLE.has(codeOf(error))) return false;
+      throw error;
+    }
+  }
+
+  /** Stores chunks of one frame where few others are needed to decode them. */
+  async #storeAnew(chunks: readonly Digest[], options: CallOptions): Promise<void> {
+    const { engine, plans, pack } = this.#parts;
+    const run = plans.lengthsOf(chunks);
+    const roots = middleOf(plans.lengthsOf(await plans.rootsOf(chunks, options)));
+    const base = roots.length === 0 ? undefined : baseOf(roots);
+    const wanted = base === undefined ? run : [...run, ...roots];
+    const { plan } = await plans.make(
+      "items",
+      wanted.map(({ digest }) => digest),
+      options,
+    );
+    const bytes = await readPlanned(engine, plan, wanted, options);
+    const chunkEnds = ends(run);
+    const runBytes = must(chunkEnds.at(-1), "there is a chunk");
+    const memory = new SharedArrayBuffer(runBytes);
+    new Uint8Array(memory).set(bytes.subarray(0, runBytes));
+    const dictionary = base && bytes.subarray(runBytes);
+    const input = packRequests(memory, DEFAULT_COMPRESSION_LEVEL, [
+      { start: 0, end: runBytes, chunkEnds, dictionary },
+    ]);
+    for (const item of unpackItems(await engine.pool.run("encodeFrames", input, options))) {
+      const held = isDelta(item) ? run : [must(run[item.chunk], "an item is a chunk's")];
+      const stored = new Uint8Array(memory, item.start, item.storedBytes);
+      const frame = { codec: item.codec, chunks: held, stored, base: isDelta(item) ? base : undefined };
+      plans.expect(await pack(frame, options));
+    }
+  }
+}
+
+function isWithin({ depth, decodeBytes }: DecodeCost): boolean {
+  return depth <= DEPTH_MAX && decodeBytes <= DECODE_BYTES_MAX;
+}
+
+/**
+ * The frame whose chunks are to be stored anew; undefined when that would not do. Those that lie on plain ones alone gain
+ * nothing by it, and others take twice their own bytes afterwards, at least.
+ */
+function worstOf(
+  frames: readonly BaseFrame[],
+  decodedBytes: number,
+  cost: DecodeCost,
+): BaseFrame | undefined {
+  const deep = frames.filter((frame) => frame.depth > 1);
+  let leastBytes = decodedBytes;
+  for (const frame of frames) leastBytes += frame.depth > 1 ? 2 * frame.chunkBytes : frame.decodeBytes;
+  if (leastBytes > DECODE_BYTES_MAX) return undefined;
+  const measure = (frame: BaseFrame): number => (cost.depth > DEPTH_MAX ? frame.depth : frame.decodeBytes);
+  return deep.sort((one, other) => measure(other) - measure(one))[0];
+}
+
+/** The chunks in the middle that make up a dictionary at most. */
+function middleOf(roots: readonly ChunkItem[]): readonly ChunkItem[] {
+  let [from, to] = [0, roots.length];
+  while (sumLengths(roots.slice(from, to)) > DELTA_BYTES_MAX) {
+    if (from < roots.length - to) from++;
+    else to--;
+  }
+  return roots.slice(from, to);
+}
+
+function baseOf(roots: readonly ChunkItem[]): FrameBase {
+  const digests = joinDigests(roots.map(({ digest }) => digest));
+  return { digests, lengths: roots.map(({ length }) => length), offset: 0, bytes: sumLengths(roots) };
+}
+
+function sumLengths(chunks: readonly ChunkItem[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
+}
+
+function ends(chunks: readonly ChunkItem[]): number[] {
+  let at = 0;
+  return chunks.map(({ length }) => (at += length));
+}
