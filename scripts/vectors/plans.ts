@@ -1,7 +1,8 @@
 /** Vectors of plans. docs/format.md §7 */
 import { zstdCompressSync } from "node:zlib";
-import { encodeHeader } from "../../src/format/header.ts";
-import { encodePlan, type Plan } from "../../src/format/plan.ts";
+import { FEATURES, encodeHeader } from "../../src/format/header.ts";
+import type { ChunkItem } from "../../src/format/page.ts";
+import { ELSEWHERE, encodePlan, type Plan } from "../../src/format/plan.ts";
 import { hex, noise, plain, rawMessage, refused, seededBytes, seededDigest } from "./case.ts";
 import type { Pinned, RawFields, VectorCase } from "./case.ts";
 
@@ -55,6 +56,68 @@ const DELTAS_BODY = rawMessage({
   9: [0, 0, 0, 400, 0, 0],
 });
 
+/** The chunks of the version that ON_BASE is in terms of. */
+const BASE_CHUNKS: readonly ChunkItem[] = [100, 200, 300, 400, 500].map((length, index) => ({
+  digest: digest(10 + index),
+  length,
+}));
+
+const ON_BASE: Plan = {
+  covers: "version",
+  frames: [
+    { block: digest(1), offset: 32, storedBytes: 100, codec: 1, delta: undefined },
+    {
+      block: digest(1),
+      offset: 132,
+      storedBytes: 70,
+      codec: 2,
+      delta: {
+        decodedBytes: 900,
+        depth: 2,
+        sources: [
+          { digest: digest(11), bytes: 200, frame: ELSEWHERE, offset: 1 },
+          { digest: digest(12), bytes: 300, frame: ELSEWHERE, offset: 2 },
+        ],
+        baseOffset: 50,
+        baseBytes: 450,
+      },
+    },
+  ],
+  places: [
+    { frame: ELSEWHERE, offset: 0 },
+    { frame: 1, offset: 0 },
+    { frame: 0, offset: 0 },
+    { frame: ELSEWHERE, offset: 3 },
+    { frame: ELSEWHERE, offset: 4 },
+    { frame: ELSEWHERE, offset: 0 },
+    { frame: 1, offset: 400 },
+  ],
+  base: { version: digest(9), height: 2 },
+};
+
+/** Runs: the first chunk; behind two others the last two (2 further on); right behind, the first (5 back). */
+const ON_BASE_FIELDS: RawFields = {
+  1: 2,
+  2: raw(1),
+  3: [0, 0],
+  4: [0, 0],
+  5: [100, 70],
+  6: [1, 2],
+  7: rawMessage({ 1: 900, 2: 2, 7: 50, 8: 450, 9: 1, 10: 2 }),
+  8: [2, 3, 0],
+  9: [0, 0, 400],
+  10: [0, 0, 1, 2, 4, 2, 0, 9, 1],
+};
+
+function objectOnBase(
+  body: Uint8Array,
+  changes: RawFields = {},
+  features: number = FEATURES.planBase,
+): Buffer {
+  const fields = { 1: body.byteLength, 2: zstdCompressSync(body), 3: raw(9), 4: 2, ...changes };
+  return Buffer.concat([encodeHeader("plan", features), rawMessage(fields)]);
+}
+
 function object(body: Uint8Array, bytes = body.byteLength): Buffer {
   return Buffer.concat([encodeHeader("plan"), rawMessage({ 1: bytes, 2: zstdCompressSync(body) })]);
 }
@@ -63,12 +126,19 @@ type Maker = (name: string, description: string, changes: RawFields, error?: str
 
 /** Plans: valid ones with the message inside, and one fault each. The stored bytes stay pinned. */
 export function planCases(pinned: Pinned): VectorCase[] {
-  const valid = (name: string, description: string, plan: Plan, body: Uint8Array): VectorCase => {
+  const valid = (
+    name: string,
+    description: string,
+    plan: Plan,
+    body: Uint8Array,
+    baseChunks?: readonly ChunkItem[],
+  ): VectorCase => {
     const path = `plan/${name}.json`;
     const bytes = pinned(path) ?? encodePlan(plan);
+    const more = baseChunks === undefined ? {} : { baseChunks: plain(baseChunks) };
     return {
       path,
-      content: { description, bytes: hex(bytes), body: hex(body), expect: { value: plain(plan) } },
+      content: { description, ...more, bytes: hex(bytes), body: hex(body), expect: { value: plain(plan) } },
     };
   };
   const refusedObject = (
@@ -114,6 +184,8 @@ export function planCases(pinned: Pinned): VectorCase[] {
     one("place-offset-huge", "an offset of more than 16 MiB", { 9: [2 ** 24 + 1] }),
     one("field-unknown", "field 10", { 10: 1 }),
     ...deltaCases(of),
+    valid("base", "in terms of another version's", ON_BASE, rawMessage(ON_BASE_FIELDS), BASE_CHUNKS),
+    ...baseCases(pinned),
     refusedObject("plan-bytes-huge", "a plan of more than 16 MiB", () => object(body, 2 ** 24 + 1)),
     refusedObject(
       "plan-bytes-wrong",
@@ -133,6 +205,44 @@ export function planCases(pinned: Pinned): VectorCase[] {
       () => Buffer.concat([encodeHeader("plan"), rawMessage({ 1: 2 })]),
       "OBJECT_CORRUPT",
     ),
+  ];
+}
+
+/** Plans in terms of another's, with one fault each. */
+function baseCases(pinned: Pinned): VectorCase[] {
+  const refusedOf = (name: string, description: string, make: () => Uint8Array): VectorCase => {
+    const path = `plan/base-${name}.json`;
+    const baseChunks = plain(BASE_CHUNKS);
+    return refused(path, description, pinned(path) ?? make(), "OBJECT_INVALID", { baseChunks });
+  };
+  const body = (changes: RawFields): Buffer => rawMessage({ ...ON_BASE_FIELDS, ...changes });
+  const of = (name: string, description: string, changes: RawFields): VectorCase =>
+    refusedOf(name, description, () => objectOnBase(body(changes)));
+  const delta = (changes: RawFields): RawFields => ({
+    7: rawMessage({ 1: 900, 2: 2, 7: 50, 8: 450, 9: 1, 10: 2, ...changes }),
+  });
+  return [
+    refusedOf("missing", "the feature without a base", () => objectOnBase(body({}), { 3: undefined })),
+    refusedOf("short", "a base's digest of 31 bytes", () =>
+      objectOnBase(body({}), { 3: raw(9).subarray(1) }),
+    ),
+    refusedOf("height-none", "a base without a height", () => objectOnBase(body({}), { 4: undefined })),
+    refusedOf("height-over", "a height of 7", () => objectOnBase(body({}), { 4: 7 })),
+    refusedOf("feature-missing", "a base without the feature", () => objectOnBase(body({}), {}, 0)),
+    of("run-cut-off", "a run of two numbers", { 10: [0, 0] }),
+    of("run-empty", "a run of nothing", { 10: [0, 0, 0] }),
+    of("run-before", "a run before the base's first chunk", { 10: [0, 1, 1] }),
+    of("run-past-end", "a run past the base's last chunk", { 10: [0, 0, 6] }),
+    of("run-others", "a run behind more items than there are", { 10: [4, 0, 1] }),
+    of("sources-past-end", "sources past the base's last chunk", delta({ 9: 4 })),
+    of(
+      "sources-of-two-kinds",
+      "sources in the base and in frames",
+      delta({ 3: raw(11), 4: [200], 5: [0], 6: [0] }),
+    ),
+    of("sources-first-alone", "a first source without a number of them", delta({ 10: undefined })),
+    of("range-past-end", "a range past the end of the sources", delta({ 8: 451 })),
+    of("depth-none", "a delta of depth 0", delta({ 2: undefined })),
   ];
 }
 

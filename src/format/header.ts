@@ -12,23 +12,30 @@ export type ObjectKind = keyof typeof OBJECT_KINDS;
 
 const MAGIC = 0x53464541; // "AEFS", little-endian
 const VERSION = 1;
-/** Feature bits that this reader knows; none are defined yet. */
-const FEATURES_KNOWN = 0;
+/** What an object may require of its reader: bits. docs/format.md §3 */
+export const FEATURES = { planBase: 2 } as const;
+/** The bits that this reader knows of each kind. */
+const FEATURES_KNOWN: Readonly<Record<ObjectKind, number>> = {
+  block: 0,
+  manifest: 0,
+  plan: FEATURES.planBase,
+};
 
-/** The header of a plain object of this kind. */
-export function encodeHeader(kind: ObjectKind): Uint8Array {
+/** The header of a plain object of this kind, which requires these features. */
+export function encodeHeader(kind: ObjectKind, features = 0): Uint8Array {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt8(OBJECT_KINDS[kind], 4);
   header.writeUInt8(VERSION, 5);
+  header.writeUInt32LE(features, 8);
   return header;
 }
 
 /**
- * Checks that `bytes` begins with a header of this kind that this reader understands.
+ * Checks that `bytes` begins with a header of this kind that this reader understands; gives the features that it requires.
  * Errors: OBJECT_INVALID; FORMAT_UNSUPPORTED for a later version, an unknown required feature, or a key.
  */
-export function checkHeader(bytes: Uint8Array, kind: ObjectKind): void {
+export function checkHeader(bytes: Uint8Array, kind: ObjectKind): number {
   const header = asBuffer(bytes);
   if (header.byteLength < HEADER_BYTES || header.readUInt32LE(0) !== MAGIC) {
     throw new AetherError("OBJECT_INVALID", `a ${kind} object does not begin with AetherFS's magic`);
@@ -40,7 +47,7 @@ export function checkHeader(bytes: Uint8Array, kind: ObjectKind): void {
     throw new AetherError("OBJECT_INVALID", `an object of kind ${header.readUInt8(4)} stands for a ${kind}`);
   }
   const features = header.readUInt32LE(8);
-  if ((features & ~FEATURES_KNOWN) !== 0) {
+  if ((features & ~FEATURES_KNOWN[kind]) !== 0) {
     const bits = features.toString(16);
     throw new AetherError(
       "FORMAT_UNSUPPORTED",
@@ -53,4 +60,5 @@ export function checkHeader(bytes: Uint8Array, kind: ObjectKind): void {
   if (header.readUInt16LE(6) !== 0 || header.readUInt32LE(12) !== 0) {
     throw new AetherError("OBJECT_INVALID", `a ${kind} object's header has reserved bits set`);
   }
+  return features;
 }

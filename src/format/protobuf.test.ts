@@ -9,8 +9,8 @@ import { CODECS, decodeFrame } from "./frame.ts";
 import { HEADER_BYTES } from "./header.ts";
 import { decodeIndex, indexBytes } from "./block.ts";
 import { decodeManifestObject, decodeRoot } from "./manifest.ts";
-import { decodePage, type Page, type TreeKind } from "./page.ts";
-import { decodePlan } from "./plan.ts";
+import { decodePage, type ChunkItem, type Page, type TreeKind } from "./page.ts";
+import { ELSEWHERE, decodePlan } from "./plan.ts";
 import { readVectors, type Vector } from "./testing/vectors.ts";
 
 const proto = readFileSync(new URL("../../proto/aetherfs/format/v1/format.proto", import.meta.url), "utf8");
@@ -166,8 +166,9 @@ agree("block", ({ bytes }) => {
   assert.deepEqual(theirs["frames"], frames);
 });
 
-agree("plan", ({ bytes }) => {
-  const ours = decodePlan(bytes);
+agree("plan", ({ bytes, content }) => {
+  const ours = decodePlan(bytes, (content["baseChunks"] ?? []) as readonly ChunkItem[]);
+  const own = ours.places.filter((place) => place.frame !== ELSEWHERE);
   const object = decode("PlanObject", bytes.subarray(HEADER_BYTES));
   const theirs = decode(
     "Plan",
@@ -191,12 +192,20 @@ agree("plan", ({ bytes }) => {
   const places = (theirs["placeSteps"] as number[]).map((step) => (frame += 1 + step));
   assert.deepEqual(
     places,
-    ours.places.map((place) => place.frame),
+    own.map((place) => place.frame),
   );
   assert.deepEqual(
     theirs["placeOffsets"],
-    ours.places.map((place) => place.offset),
+    own.map((place) => place.offset),
   );
+  const runs = theirs["runs"] as number[];
+  const others = ours.places.length - own.length;
+  assert.equal(
+    runs.filter((_, index) => index % 3 === 2).reduce((sum, count) => sum + count, 0),
+    others,
+  );
+  assert.equal((object["base"] as Buffer).toString("hex"), ours.base?.version ?? "");
+  assert.equal(object["height"], ours.base?.height ?? 0);
   const ends = new Map<number, number>();
   const offsets = (theirs["frameGaps"] as number[]).map((gap, index) => {
     const block = numbers[index] ?? 0;

@@ -12,6 +12,7 @@ import { CODECS, decodeFrame } from "./frame.ts";
 import { HEADER_BYTES, checkHeader, encodeHeader, type ObjectKind } from "./header.ts";
 import * as manifest from "./manifest.ts";
 import * as page from "./page.ts";
+import type { ChunkItem } from "./page.ts";
 import { decodePlan, encodePlan } from "./plan.ts";
 import * as record from "./record.ts";
 import { readVectors, type Vector } from "./testing/vectors.ts";
@@ -166,6 +167,10 @@ function splitDigests(joined: Uint8Array): string[] {
   return Array.from({ length: joined.byteLength / 32 }, (_, index) => digestFromBytes(joined, index * 32));
 }
 
+function baseChunksOf(content: Readonly<Record<string, unknown>>): readonly ChunkItem[] {
+  return (content["baseChunks"] ?? []) as readonly ChunkItem[];
+}
+
 /** The message inside of a plan object. */
 function planBody(object: Uint8Array): Uint8Array {
   const reader = new WireReader(object.subarray(HEADER_BYTES), "a plan object");
@@ -175,7 +180,7 @@ function planBody(object: Uint8Array): Uint8Array {
 
 check(
   "plan",
-  ({ bytes }) => decodePlan(bytes),
+  ({ bytes, content }) => decodePlan(bytes, baseChunksOf(content)),
   (plan, { bytes, content }) => {
     assert.equal(plain(planBody(bytes)), content["body"]);
     assert.equal(plain(planBody(encodePlan(plan))), content["body"]);

@@ -1,0 +1,132 @@
+/** Plans in terms of another version's: short ones, and how they are completed. docs/format.md §7.1 */
+import { AetherError } from "../base/errors.ts";
+import type { Digest } from "./digest.ts";
+import type { ChunkItem } from "./page.ts";
+import {
+  ELSEWHERE,
+  type Plan,
+  type PlanBase,
+  type PlanFrame,
+  type PlanPlace,
+  type PlanSource,
+} from "./plan.ts";
+
+/** A version, and where its chunks lie. */
+export interface PlacedVersion {
+  /** All chunks of the version, in order. */
+  readonly chunks: readonly ChunkItem[];
+  /** A plan that needs no other, with a place for each. */
+  readonly plan: Plan;
+}
+
+/**
+ * The same plan (one that needs no other), without what `base` says of the base: chunks that both have at the same place, and
+ * the sources of deltas that stand there one after another. `items` are the digests of what the plan places.
+ */
+export function shortenPlan(
+  plan: Plan,
+  items: readonly Digest[],
+  base: PlanBase,
+  { chunks, plan: basePlan }: PlacedVersion,
+): Plan {
+  const numbers = new Map(chunks.map(({ digest }, index) => [digest, index] as const).reverse());
+  const isThere = (digest: Digest, { frame, offset }: PlanPlace): number | undefined => {
+    const number = numbers.get(digest);
+    const place = number === undefined ? undefined : basePlan.places[number];
+    if (place?.offset !== offset) return undefined;
+    return isSameFrame(plan.frames[frame], basePlan.frames[place.frame]) ? number : undefined;
+  };
+  const elsewhere = (sources: readonly PlanSource[]): PlanSource[] | undefined => {
+    const first = sources[0] && isThere(sources[0].digest, sources[0]);
+    if (first === undefined) return undefined;
+    const isRun = sources.every(
+      (source, index) =>
+        chunks[first + index]?.digest === source.digest && isThere(source.digest, source) !== undefined,
+    );
+    return isRun
+      ? sources.map((source, index) => ({ ...source, frame: ELSEWHERE, offset: first + index }))
+      : undefined;
+  };
+  const short = new FrameList(plan.frames, elsewhere);
+  const places = items.map((digest, index) => {
+    const place = placeOf(plan, index);
+    const number = isThere(digest, place);
+    if (number !== undefined) return { frame: ELSEWHERE, offset: number };
+    return { frame: short.add(place.frame), offset: place.offset };
+  });
+  return { covers: plan.covers, frames: short.frames, places, base };
+}
+
+/** The whole of a short plan; `base` is what its base's version has. Errors: OBJECT_INVALID. */
+export function completePlan(plan: Plan, base: PlacedVersion): Plan {
+  const frames = new FrameList(base.plan.frames, () => undefined);
+  const whole: PlanFrame[] = frames.frames;
+  const lieIn = (offset: number): PlanPlace => {
+    const place = placeOf(base.plan, offset);
+    return { frame: frames.add(place.frame), offset: place.offset };
+  };
+  const own: number[] = [];
+  for (const frame of plan.frames) {
+    const delta = frame.delta && {
+      ...frame.delta,
+      sources: frame.delta.sources.map((source) => ({
+        ...source,
+        ...(source.frame === ELSEWHERE ? lieIn(source.offset) : { frame: own[source.frame] ?? ELSEWHERE }),
+      })),
+    };
+    const depth = delta?.depth ?? 0;
+    if (delta?.sources.some((source) => (whole[source.frame]?.delta?.depth ?? 0) >= depth) === true)
+      throw invalid("a delta lies on no lower frame of its base's plan");
+    own.push(whole.push({ ...frame, delta }) - 1);
+  }
+  const places = plan.places.map(({ frame, offset }) =>
+    frame === ELSEWHERE ? lieIn(offset) : { frame: own[frame] ?? ELSEWHERE, offset },
+  );
+  return { covers: plan.covers, frames: whole, places };
+}
+
+/** Frames taken over from another list as they are needed, bases first. */
+class FrameList {
+  readonly frames: PlanFrame[] = [];
+  readonly #from: readonly PlanFrame[];
+  readonly #elsewhere: (sources: readonly PlanSource[]) => readonly PlanSource[] | undefined;
+  readonly #taken = new Map<number, number>();
+
+  /** `elsewhere` gives the sources of a delta that need not be taken over. */
+  constructor(
+    from: readonly PlanFrame[],
+    elsewhere: (sources: readonly PlanSource[]) => readonly PlanSource[] | undefined,
+  ) {
+    this.#from = from;
+    this.#elsewhere = elsewhere;
+  }
+
+  /** The number in this list of a frame of the other. Frames stand behind their bases, so this ends. */
+  add(number: number): number {
+    const known = this.#taken.get(number);
+    if (known !== undefined) return known;
+    const frame = this.#from[number];
+    if (frame === undefined) throw invalid("a frame is not there");
+    const sources = frame.delta?.sources ?? [];
+    const kept =
+      this.#elsewhere(sources) ?? sources.map((source) => ({ ...source, frame: this.add(source.frame) }));
+    const delta = frame.delta && { ...frame.delta, sources: kept };
+    const taken = this.frames.push({ ...frame, delta }) - 1;
+    this.#taken.set(number, taken);
+    return taken;
+  }
+}
+
+function placeOf(plan: Plan, item: number): PlanPlace {
+  const place = plan.places[item];
+  if (place === undefined || place.frame === ELSEWHERE) throw invalid("an item has no place");
+  return place;
+}
+
+function isSameFrame(one: PlanFrame | undefined, other: PlanFrame | undefined): boolean {
+  return one !== undefined && one.block === other?.block && one.offset === other.offset;
+}
+
+function invalid(why: string): AetherError {
+  return new AetherError("OBJECT_INVALID", `a plan is malformed: ${why}`);
+}
