@@ -2,7 +2,7 @@
 import { codeOf } from "../../base/errors.ts";
 import { BLOCK_BYTES_DEFAULT, type FrameInfo } from "../../format/block.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
-import { DEFAULT_COMPRESSION_LEVEL, encodePlain } from "../../format/frame.ts";
+import { DEFAULT_COMPRESSION_LEVEL, DEPTH_MAX, encodePlain } from "../../format/frame.ts";
 import { decodeRoot, encodeManifest } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { Plan } from "../../format/plan.ts";
@@ -298,15 +298,18 @@ export class LocalSession implements IngestSession {
   }
 
   async #putManifest(version: Digest, publication: Publication, options: CallOptions): Promise<void> {
-    const { datasets } = this.#engine.store;
     if (await this.#hasManifest(version, publication.inlinePages, options)) return;
-    const bytes = encodeManifest(
-      { root: publication.root, pages: publication.inlinePages },
-      publication.base,
-    );
+    const { root, inlinePages: pages, base } = publication;
+    if (base?.depth === DEPTH_MAX)
+      await this.#writeManifest(base.version, encodeManifest(base.bundle), options);
+    const shallow = base && { ...base, depth: base.depth % DEPTH_MAX };
+    await this.#writeManifest(version, encodeManifest({ root, pages }, shallow), options);
+  }
+
+  async #writeManifest(version: Digest, bytes: Uint8Array, options: CallOptions): Promise<void> {
     this.#storedBytes += bytes.byteLength;
     this.#manifestBytes += bytes.byteLength;
-    if (!this.#dryRun) await datasets.putManifest(version, bytes, options);
+    if (!this.#dryRun) await this.#engine.store.datasets.putManifest(version, bytes, options);
   }
 
   /** Whether the version's manifest object is there and can be read, with all that it needs. */

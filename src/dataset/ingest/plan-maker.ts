@@ -119,6 +119,7 @@ export class PlanMaker {
   readonly #whole = new Set<string>();
   /** Frames on their way to the store, by their chunks: where these lie soon. */
   readonly #coming = new Map<Digest, FrameInfo>();
+  #hasMoved = false;
 
   constructor(index: ChunkIndex, indexes: BlockIndexes) {
     this.#index = index;
@@ -137,8 +138,14 @@ export class PlanMaker {
     return { plan: { covers, frames: draft.frames, places }, blocks: draft.blocks };
   }
 
+  /** Whether chunks got better places than the plans that are there say. */
+  get hasMoved(): boolean {
+    return this.#hasMoved;
+  }
+
   /** Tells of chunks that were packed once more, in a better frame: what is asked of them next counts on it. */
   expect(frame: FrameInfo): void {
+    this.#hasMoved = true;
     for (const digest of splitDigests(frame.digests)) this.#coming.set(digest, frame);
   }
 

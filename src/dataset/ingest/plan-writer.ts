@@ -1,13 +1,15 @@
 /** Writes the plans of a version as soon as what they place has a place. docs/format.md §7 */
 import { AetherError, codeOf } from "../../base/errors.ts";
-import { digestOf, type Digest } from "../../format/digest.ts";
+import type { Digest } from "../../format/digest.ts";
 import { decodeRoot } from "../../format/manifest.ts";
 import { decodePage, type EncodedPage } from "../../format/page.ts";
-import { decodePlan, encodePlan, type PlanCovers } from "../../format/plan.ts";
+import { shortenPlan } from "../../format/plan-base.ts";
+import { PLAN_HEIGHT_MAX, encodePlan, planBaseOf, type Plan, type PlanCovers } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DatasetStore, PlanOptions } from "../../store/dataset-store.ts";
+import type { DatasetStore, PlanOptions, Revision } from "../../store/dataset-store.ts";
 import type { BlockDomains } from "../version/block-domains.ts";
-import { missing } from "./block-indexes.ts";
+import { inlineChunks, placedVersion, readPlan, wholePlan } from "../version/load-plan.ts";
+import { Traffic } from "../version/traffic.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
 import type { Publication } from "./ingest.ts";
 import type { Lease } from "./lease.ts";
@@ -24,6 +26,8 @@ export interface PendingPlan {
   readonly key: Digest;
   readonly covers: PlanCovers;
   readonly items: readonly Digest[];
+  /** The version whose plan may say where some of them lie. */
+  readonly base?: Digest | undefined;
 }
 
 /** What a plan writer works with. */
@@ -88,15 +92,16 @@ export class PlanWriter {
   }
 
   /** Bytes written, or undefined when somebody else wrote the plan first. */
-  async #tryWrite({ key, covers, items }: PendingPlan, options: CallOptions): Promise<number | undefined> {
+  async #tryWrite(pending: PendingPlan, options: CallOptions): Promise<number | undefined> {
+    const { key, covers, items } = pending;
     const { datasets, plans, domain } = this.#parts;
     let where: PlanOptions = options;
     let present = await datasets.getPlan(key, where);
-    let held = present && this.#blocksOf(present.value, covers, items.length);
+    let held = present && (await this.#blocksOf(present.value, pending, options));
     if (held !== undefined && !(await this.#isOwn(held, options))) {
       where = { ...options, domain };
       present = await datasets.getPlan(key, where);
-      held = present && this.#blocksOf(present.value, covers, items.length);
+      held = present && (await this.#blocksOf(present.value, pending, options));
     }
     if (held !== undefined) {
       this.#claim(held);
@@ -104,14 +109,59 @@ export class PlanWriter {
     }
     const { plan, blocks } = await plans.make(covers, items, options);
     this.#claim(blocks);
-    const bytes = encodePlan(plan);
+    const base = where.domain === undefined ? pending.base : undefined;
+    const basePlanBytes = base !== undefined && plans.hasMoved ? await this.#layAnew(base, options) : 0;
+    const bytes = await this.#encode(plan, { ...pending, base }, options);
+    const isWritten = await this.#put(key, bytes, present?.revision, where);
+    return isWritten ? bytes.byteLength + basePlanBytes : undefined;
+  }
+
+  /** False: somebody else has written the plan since. */
+  async #put(
+    key: Digest,
+    bytes: Uint8Array,
+    revision: Revision | undefined,
+    where: PlanOptions,
+  ): Promise<boolean> {
     try {
-      await datasets.putPlan(key, bytes, present?.revision, where);
-      return bytes.byteLength;
+      await this.#parts.datasets.putPlan(key, bytes, revision, where);
+      return true;
     } catch (error) {
-      if (codeOf(error) === "OBJECT_CONFLICT") return undefined;
+      if (codeOf(error) === "OBJECT_CONFLICT") return false;
       throw error;
     }
+  }
+
+  /**
+   * Writes a version's plan anew, with the places that its chunks have now: what depends on them stays within the limits for
+   * those who read both plans. Gives the bytes written.
+   */
+  async #layAnew(version: Digest, options: CallOptions): Promise<number> {
+    const { datasets, plans } = this.#parts;
+    try {
+      const present = await datasets.getPlan(version, options);
+      if (present === undefined) return 0;
+      const { chunks } = await placedVersion(datasets, version, { ...options, traffic: new Traffic() });
+      const items = chunks.map(({ digest }) => digest);
+      const { plan } = await plans.make("version", items, options);
+      const base = planBaseOf(present.value)?.version;
+      const bytes = await this.#encode(plan, { items, base }, options);
+      return (await this.#put(version, bytes, present.revision, options)) ? bytes.byteLength : 0;
+    } catch (error) {
+      return isUnreadable(error) ? 0 : raise(error);
+    }
+  }
+
+  /** The shortest form of a plan. */
+  async #encode(
+    plan: Plan,
+    pending: Pick<PendingPlan, "items" | "base">,
+    options: CallOptions,
+  ): Promise<Uint8Array> {
+    const whole = encodePlan(plan);
+    const short = await this.#shorten(plan, pending, options);
+    const bytes = short && encodePlan(short);
+    return bytes !== undefined && bytes.byteLength < whole.byteLength ? bytes : whole;
   }
 
   /** Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. */
@@ -126,19 +176,56 @@ export class PlanWriter {
     for (const block of blocks) this.#parts.lease.addBlock(block);
   }
 
-  /** The blocks that a plan leads to; undefined when one is not there: such a plan is replaced, and so the store heals. */
-  #blocksOf(bytes: Uint8Array, covers: PlanCovers, items: number): ReadonlySet<Digest> | undefined {
+  /** The plan in terms of its base's; undefined when that cannot be read, or is another domain's. */
+  async #shorten(
+    plan: Plan,
+    { items, base }: Pick<PendingPlan, "items" | "base">,
+    options: CallOptions,
+  ): Promise<Plan | undefined> {
+    if (base === undefined) return undefined;
     try {
-      const plan = decodePlan(bytes);
-      if (plan.covers !== covers || plan.places.length !== items) return undefined;
-      const blocks = new Set(plan.frames.map((frame) => frame.block));
-      const areThere = [...blocks].every((block) => this.#parts.index.bytesOf(block) !== undefined);
-      return areThere ? blocks : undefined;
+      const placed = await placedVersion(this.#parts.datasets, base, { ...options, traffic: new Traffic() });
+      const blocks = new Set(placed.plan.frames.map((frame) => frame.block));
+      const height = placed.height + 1;
+      if (height > PLAN_HEIGHT_MAX || !this.#areThere(blocks) || !(await this.#isOwn(blocks, options)))
+        return undefined;
+      return shortenPlan(plan, items, { version: base, height }, placed);
     } catch (error) {
-      if (codeOf(error) === "OBJECT_INVALID" || codeOf(error) === "OBJECT_CORRUPT") return undefined;
-      throw error;
+      return isUnreadable(error) ? undefined : raise(error);
     }
   }
+
+  /** The blocks that a plan leads to; undefined when one is not there: such a plan is replaced, and so the store heals. */
+  async #blocksOf(
+    bytes: Uint8Array,
+    { covers, items }: PendingPlan,
+    options: CallOptions,
+  ): Promise<ReadonlySet<Digest> | undefined> {
+    try {
+      const { datasets } = this.#parts;
+      const loading = { ...options, traffic: new Traffic() };
+      const plan = await wholePlan(datasets, await readPlan(datasets, bytes, loading), loading);
+      if (plan.covers !== covers || plan.places.length !== items.length) return undefined;
+      const blocks = new Set(plan.frames.map((frame) => frame.block));
+      return this.#areThere(blocks) ? blocks : undefined;
+    } catch (error) {
+      return isUnreadable(error) ? undefined : raise(error);
+    }
+  }
+
+  #areThere(blocks: ReadonlySet<Digest>): boolean {
+    return [...blocks].every((block) => this.#parts.index.bytesOf(block) !== undefined);
+  }
+}
+
+/** What reading says of a plan, or of what completing it takes, that is lost or damaged. */
+function isUnreadable(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "VERSION_NOT_FOUND" || code.startsWith("OBJECT_") || code === "FORMAT_UNSUPPORTED";
+}
+
+function raise(error: unknown): never {
+  throw error;
 }
 
 /** What a page's plan places: its children or chunks; entries and times lie in the page itself. */
@@ -158,15 +245,8 @@ export function rootPlan(version: Digest, publication: Publication): PendingPlan
     );
     return { key: version, covers: "items", items: tops };
   }
-  const items: Digest[] = [];
-  const pages = new Map(publication.inlinePages.map((page) => [digestOf(page), page]));
-  const visit = (digest: Digest, level: number): void => {
-    const bytes = pages.get(digest);
-    if (bytes === undefined) throw missing(digest);
-    const page = decodePage(bytes, "chunks", level);
-    if ("children" in page) for (const child of page.children) visit(child.digest, level - 1);
-    else if ("chunks" in page) for (const chunk of page.chunks) items.push(chunk.digest);
-  };
-  if (root.chunks !== undefined) visit(root.chunks.digest, root.chunks.level);
-  return { key: version, covers: "version", items };
+  const { root: bytes, inlinePages: pages, base } = publication;
+  const items = inlineChunks({ root: bytes, pages }).map(({ digest }) => digest);
+  const isInline = base !== undefined && base.bundle.pages.length > 0;
+  return { key: version, covers: "version", items, base: isInline ? base.version : undefined };
 }

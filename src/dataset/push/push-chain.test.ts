@@ -1,12 +1,15 @@
 /** Many releases, one after another. */
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { KiB } from "../../base/limits.ts";
 import type { Digest } from "../../format/digest.ts";
 import { CODECS, DECODE_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
+import { pull } from "../pull/pull.ts";
 import { noise } from "../testing/engine.ts";
-import { openPushBed, type PushBed } from "../testing/push-bed.ts";
+import { BED_TAG, openPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
 
 const pool = new WorkerPool(2);
@@ -50,6 +53,25 @@ describe("releases pushed one after another", () => {
       const updates = stored.slice(1).sort((one, other) => one - other);
       const median = updates[updates.length >>> 1] ?? NaN;
       assert.ok(median < FILE_BYTES / 8, `${median} bytes were stored for the median update`);
+    }));
+
+  it("cost a consumer of each about the change, in any folder that holds the one before", () =>
+    withBed(async (bed) => {
+      const file = Buffer.from(noise(1, FILE_BYTES));
+      for (let small = 0; small < 20; small++) bed.write(`small/${small}`, noise(100 + small, 3000));
+      const target = path.join(bed.cacheDir, "target");
+      const fetched: number[] = [];
+      for (let release = 0; release < 12; release++) {
+        if (release > 0) change(file, release);
+        bed.write("data.bin", file);
+        bed.write(`small/${release}`, noise(200 + release, 3000).subarray(0, 40));
+        const { digest } = await bed.push();
+        const result = await pull(bed.engine, { name: BED_TAG.name, version: digest, target });
+        fetched.push(result.fetchedBytes);
+        assert.ok(fs.readFileSync(path.join(target, "data.bin")).equals(file));
+      }
+      const updates = fetched.slice(1).sort((one, other) => one - other);
+      assert.ok((updates[8] ?? NaN) < 12 * KiB, `updates fetched ${updates.join(", ")} bytes`);
     }));
 
   it("of any sizes and changes, give each back as it was", () =>

@@ -50,7 +50,9 @@ export class ChunkReader {
     return this.withFreshPlans(spans, async () => {
       const unit = new UnitBuilder<L>(findLocal);
       for (const span of spans) {
-        if (!unit.addLocal(span.digest, span.length)) unit.add(await placeChunk(this.#version, span));
+        if (unit.addLocal(span.digest, span.length)) continue;
+        const placed = await placeChunk(this.#version, span, true);
+        unit.add(unit.canAdd(placed) ? placed : await placeChunk(this.#version, span));
       }
       const { signal, traffic } = this.#version;
       const options = signal === undefined ? {} : { signal };

@@ -57,11 +57,14 @@ export function spansOf(page: Page, leaf: Position & { readonly digest: Digest }
   });
 }
 
-/** Where a chunk lies. Errors: those of PlanSource.get; OBJECT_INVALID when the plan does not say it. */
-export async function placeChunk(version: Version, span: ChunkSpan): Promise<PlacedChunk> {
+/**
+ * Where a chunk lies; `isShort`: by a plan that may leave it to another, which is all that a reader takes who has the base.
+ * Errors: those of PlanSource.get; OBJECT_INVALID when the plan does not say it.
+ */
+export async function placeChunk(version: Version, span: ChunkSpan, isShort = false): Promise<PlacedChunk> {
   const { digest, length, leaf } = span;
   if (version.pages.isInline(leaf)) {
-    const plan = await version.plans.get(version.digest);
+    const plan = await (isShort ? version.plans.getShort(version.digest) : version.plans.get(version.digest));
     const place = plan.covers === "version" ? plan.places[span.index] : undefined;
     if (place !== undefined) return { digest, bytes: length, plan, place };
   }

@@ -3,7 +3,14 @@ import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
 import { DECODE_BYTES_MAX, type Codec } from "../../format/frame.ts";
-import type { Plan, PlanDelta, PlanFrame, PlanPlace } from "../../format/plan.ts";
+import {
+  ELSEWHERE,
+  type Plan,
+  type PlanDelta,
+  type PlanFrame,
+  type PlanPlace,
+  type PlanSource,
+} from "../../format/plan.ts";
 
 /** A chunk (or page) and where its plan says it lies. */
 export interface PlacedChunk {
@@ -80,7 +87,20 @@ export class UnitBuilder<L> {
     return this.#decodedBytes;
   }
 
-  /** Adds a chunk. Errors: OBJECT_INVALID when its plan contradicts itself or asks for too much. */
+  /** Whether the chunk's plan leaves nothing to another that adding it takes. */
+  canAdd({ plan, place }: Pick<PlacedChunk, "plan" | "place">): boolean {
+    if (plan.base === undefined) return true;
+    if (place.frame === ELSEWHERE) return false;
+    const sources = plan.frames[place.frame]?.delta;
+    return (
+      sources === undefined ||
+      usedSources(sources).every(
+        (source) => this.#findLocal(source.digest) !== undefined || this.canAdd({ plan, place: source }),
+      )
+    );
+  }
+
+  /** Adds a chunk, which canAdd() is true of. Errors: OBJECT_INVALID when its plan contradicts itself or asks for too much. */
   add(chunk: PlacedChunk): void {
     const { plan, place, digest } = chunk;
     const planned = plan.frames[place.frame];
@@ -155,19 +175,14 @@ export class UnitBuilder<L> {
 
   /** Only the sources that the range touches count: the rest of the concatenation is not needed. */
   #addDictionary(plan: Plan, delta: PlanDelta): Dictionary {
-    const pieces: DictionaryPiece[] = [];
-    const end = delta.baseOffset + delta.baseBytes;
-    let at = 0;
-    let skippedBytes = 0;
-    for (const { digest, bytes, frame, offset } of delta.sources) {
-      const start = at;
-      at += bytes;
-      if (at <= delta.baseOffset) skippedBytes += bytes;
-      if (at <= delta.baseOffset || start >= end) continue;
+    const used = usedSources(delta);
+    const pieces = used.map(({ digest, bytes, frame, offset }): DictionaryPiece => {
       const place = this.#findLocal(digest);
-      if (place !== undefined) pieces.push({ local: this.#addLocal({ digest, bytes, place }), bytes });
-      else pieces.push(this.#addBase(plan, frame, offset, bytes));
-    }
+      if (place !== undefined) return { local: this.#addLocal({ digest, bytes, place }), bytes };
+      return this.#addBase(plan, frame, offset, bytes);
+    });
+    const skipped = delta.sources.slice(0, used[0] === undefined ? 0 : delta.sources.indexOf(used[0]));
+    const skippedBytes = skipped.reduce((sum, { bytes }) => sum + bytes, 0);
     return { pieces, offset: delta.baseOffset - skippedBytes, bytes: delta.baseBytes };
   }
 
@@ -185,6 +200,16 @@ export class UnitBuilder<L> {
     this.#localIndex.set(base.digest, this.locals.length);
     return this.locals.push(base) - 1;
   }
+}
+
+/** The sources of which the dictionary has any bytes: neighbours. */
+function usedSources({ sources, baseOffset, baseBytes }: PlanDelta): readonly PlanSource[] {
+  let at = 0;
+  return sources.filter(({ bytes }) => {
+    const start = at;
+    at += bytes;
+    return at > baseOffset && start < baseOffset + baseBytes;
+  });
 }
 
 /** Bytes up to the next of the plan's items in the same frame; undefined: none follows. */

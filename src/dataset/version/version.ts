@@ -43,7 +43,7 @@ export async function openVersion(
   const traffic = new Traffic();
   const call = signal === undefined ? {} : { signal };
   const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
-  const plans = new PlanSource(datasets, traffic, call);
+  const plans = new PlanSource(datasets, traffic, { ...call, known });
   const pages = new PageSource({ ...call, blocks, plans, traffic, inline: bundle.pages, keeper });
   return { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
 }

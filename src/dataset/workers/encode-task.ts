@@ -78,6 +78,11 @@ export function unpackItems(packed: Uint32Array): EncodedItem[] {
   return items;
 }
 
+/**
+ * zstd's level for deltas at least: beside a dictionary it makes them a fifth to a third shorter than level 3, and still
+ * takes in over 100 MB/s (docs/decisions/0008).
+ */
+const DELTA_LEVEL_MIN = 9;
 /** A delta that is this much shorter than its run is kept without trying the plain form. */
 const CLEAR_GAIN = 1 / 16;
 /** Others are kept when they are this much shorter than the plain form, which later deltas build on more cheaply. */
@@ -111,7 +116,7 @@ function encodeDeltaIfShorter(
   const { dictionary, start, end, chunkEnds } = request;
   if (dictionary === undefined) return undefined;
   const run = memory.subarray(start, end);
-  const delta = encodeDelta(run, dictionary, Math.max(level, 1));
+  const delta = encodeDelta(run, dictionary, Math.max(level, DELTA_LEVEL_MIN));
   if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) return delta;
   let plainBytes = 0;
   let from = start;

@@ -11,6 +11,7 @@ import { openVersion } from "../../dataset/version/version.ts";
 import { collect, gather, noise } from "../../dataset/testing/engine.ts";
 import { digestBytes, digestOf, type Digest } from "../../format/digest.ts";
 import { decodeManifestObject } from "../../format/manifest.ts";
+import { planBaseOf } from "../../format/plan.ts";
 import { parseDatasetName, parseTag, scopeOf, type DatasetName } from "../../format/reference.ts";
 import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
 import type { RangeReader } from "../../store/block-store.ts";
@@ -112,8 +113,14 @@ describe("VersionAPI", () => {
     assert.equal(decodeManifestObject(await manifest("origin", second)).base, first);
     assert.equal(decodeManifestObject(await manifest("copy", second)).base, undefined);
     assert.equal((await manifest("copy", first)).byteLength, 0);
-    const store = { blocks: bed.push.store.blocks, datasets: reading(target.name) };
-    assert.equal((await openVersion({ store }, second)).digest, second);
+    assert.equal(planBaseOf(await plan("origin", second))?.version, first);
+    assert.equal(planBaseOf(await plan("copy", second)), undefined);
+    for (const { name } of [target, source]) {
+      const store = { blocks: bed.push.store.blocks, datasets: reading(name) };
+      const version = await openVersion({ store }, second);
+      const reader = new ChunkReader({ ...engine, store }, version);
+      assert.equal((await collect(reader.readRange(0, version.root.bytes))).byteLength, version.root.bytes);
+    }
   });
 
   it("a version whose tag moved on, was rolled back or removed, stays the dataset's", async () => {

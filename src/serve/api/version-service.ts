@@ -6,11 +6,12 @@ import { MiB } from "../../base/limits.ts";
 import { DatasetVersions } from "../../dataset/dataset-versions.ts";
 import { requireDataset } from "../../dataset/datasets.ts";
 import { BlockDomains } from "../../dataset/version/block-domains.ts";
+import { readPlan, wholePlan } from "../../dataset/version/load-plan.ts";
 import { loadBundle } from "../../dataset/version/manifest-source.ts";
 import { Traffic } from "../../dataset/version/traffic.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { decodeManifestObject, encodeManifest } from "../../format/manifest.ts";
-import { decodePlan } from "../../format/plan.ts";
+import { encodePlan, planBaseOf } from "../../format/plan.ts";
 import type { DatasetRecord } from "../../format/record.ts";
 import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
 import { rpcService, type RpcService } from "../../rpc/rpc-service.ts";
@@ -116,7 +117,7 @@ async function manifestOf(
   return encodeManifest(await loadBundle(datasets, version, { ...options, traffic: new Traffic() }));
 }
 
-/** Pages have no list of whom they belong to: their digests are known only to who read the manifest above them. */
+/** Whole, when its base is not the dataset's. Pages have no list of whom they belong to: their digests are known only to who read the manifest above them. */
 async function planOf(
   { engine, versions, domains }: Reading,
   { name, domain }: DatasetRecord,
@@ -128,7 +129,11 @@ async function planOf(
   if (plan === undefined) return undefined;
   const isVersion = (await datasets.getManifest(key, options)) !== undefined;
   if (isVersion && !(await versions.has(name, key, options))) return undefined;
-  const block = decodePlan(plan.value).frames[0]?.block;
-  if (block === undefined || (await domains.get(block, options)) === domain) return plan.value;
-  return (await datasets.getPlan(key, { ...options, domain }))?.value;
+  const loading = { ...options, traffic: new Traffic() };
+  const whole = await wholePlan(datasets, await readPlan(datasets, plan.value, loading), loading);
+  const block = whole.frames[0]?.block;
+  if (block !== undefined && (await domains.get(block, options)) !== domain)
+    return (await datasets.getPlan(key, { ...options, domain }))?.value;
+  const base = planBaseOf(plan.value)?.version;
+  return base === undefined || (await versions.has(name, base, options)) ? plan.value : encodePlan(whole);
 }
