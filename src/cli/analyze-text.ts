@@ -41,7 +41,8 @@ function subjectLines({ versions, sampled, changes }: AnalyzeResult, width: numb
   if (versions.length > 1) {
     const { changed, added, removed } = changes;
     const counts = `${humanCount(changed)} changed, ${humanCount(added)} added, ${humanCount(removed)} removed`;
-    lines.push(`paths        ${counts}`);
+    const updates = versions.length === 2 ? "" : `, over ${humanCount(versions.length - 1)} updates`;
+    lines.push(`paths        ${counts}${updates}`);
   }
   if (sampled === null) return lines;
   const share = humanShare(sampled.bytes, sampled.totalBytes);
@@ -174,14 +175,19 @@ function recommendationLines(result: AnalyzeResult, width: number): readonly str
   const { recommendation, current } = result;
   const { reasons, options, switchBytes } = recommendation;
   const chunks = `chunks of ${nameOf(recommendation)}, compression ${recommendation.compression}`;
-  const how = options === "" ? "no options are needed" : `aetherfs push ${options} ...`;
+  const how = options === "" ? "none are needed" : `aetherfs push ${options} ...`;
   const because = reasons.map((reason) => reasonText(reason, result));
   if (switchBytes > 0 && current !== null) {
     because.push(
       `the dataset is cut in ${nameOf(current)} now: the first push in other chunks stores everything anew, about ${humanBytes(switchBytes)}, once`,
     );
   }
-  return [`recommended  ${chunks}: ${how}`, ...because.flatMap((text) => wrapped("  - ", text, width))];
+  const head = (index: number): string => (index === 0 ? "because" : "and").padEnd("recommended  ".length);
+  return [
+    `recommended  ${chunks}`,
+    `options      ${how}`,
+    ...because.flatMap((text, index) => wrapped(head(index), text, width)),
+  ];
 }
 
 function reasonText(reason: Reason, { chunkings, recommendation, versions, sampled }: AnalyzeResult): string {

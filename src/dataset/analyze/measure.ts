@@ -106,7 +106,7 @@ function plainForms(trial: Trial, indexBytes: number, sizeOf: (chunk: ChunkItem)
 }
 
 function firstOf(trial: Trial, sizeOf: (chunk: ChunkItem) => number): Stored {
-  return { ...commonOf(trial), forms: plainForms(trial, trial.indexBytes, sizeOf) };
+  return storedOf(trial, plainForms(trial, trial.indexBytes, sizeOf));
 }
 
 function updateOf(trial: Trial, sizeOf: (chunk: ChunkItem) => number): Stored {
@@ -118,18 +118,13 @@ function updateOf(trial: Trial, sizeOf: (chunk: ChunkItem) => number): Stored {
   ] as const;
   const forms = sizes.map((size) => ({ ...size, deltas: true, totalBytes: size.payloadBytes + besides }));
   const plain = plainForms(trial, plainIndexBytes(trial.newChunks), sizeOf);
-  return { ...commonOf(trial), forms: [...plain, ...forms] };
+  return storedOf(trial, [...plain, ...forms]);
 }
 
-function commonOf({
-  newChunks,
-  manifestBytes,
-  planBytes,
-  indexBytes,
-  seconds,
-}: Trial): Omit<Stored, "forms"> {
+function storedOf(trial: Trial, forms: readonly StoredForm[]): Stored {
+  const { newChunks, manifestBytes, planBytes, indexBytes, seconds } = trial;
   const newBytes = sum(newChunks, ({ length }) => length);
-  return { chunks: newChunks.length, newBytes, manifestBytes, planBytes, indexBytes, seconds };
+  return { chunks: newChunks.length, newBytes, manifestBytes, planBytes, indexBytes, forms, seconds };
 }
 
 /** Each figure's median by itself: of an even number of updates the higher of the two in the middle. */
