@@ -214,7 +214,7 @@ function reasonText(reason: Reason, { chunkings, recommendation, versions, sampl
     "does-not-compress": () =>
       recommendation.compression === "none"
         ? "the data does not compress: uncompressed it is read faster"
-        : "the data does not compress, but deltas help, and are made with compression only",
+        : "the data does not compress; zstd stays for the sake of deltas, which are made with compression only",
     "does-not-delta": () => "deltas save less than 10 %: what changes, changes throughout",
   };
   return texts[reason]();
