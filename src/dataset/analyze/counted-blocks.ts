@@ -22,7 +22,7 @@ export interface BlockTally {
   readonly chunks: readonly ChunkItem[];
 }
 
-/** A block store of one analysis. `onPlain` hears how long each chunk is as a frame of its own. */
+/** A block store of one analysis; puts come one after another. `onPlain` hears how long each chunk is as a frame of its own. */
 export class CountedBlocks implements BlockStore {
   readonly features: StoreFeatures = { kind: "analysis", persistent: false, shared: false };
   readonly #file: SpoolFile;
