@@ -17,3 +17,6 @@ export const LABEL_LENGTH_MAX = 256;
 export const MESSAGE_LENGTH_MAX = 4096;
 /** Tags that one push may set. */
 export const TAGS_PER_PUSH_MAX = 64;
+
+/** Versions that one analysis compares at most. */
+export const ANALYZE_VERSIONS_MAX = 50;

@@ -90,6 +90,20 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./diff.ts"),
   },
   {
+    name: "analyze",
+    takes: "<path>",
+    usage: "[options] PATH [--against REF] | REF --last N",
+    summary:
+      "measure how to publish a folder, a file or an archive: what it costs in chunks of several sizes, which files churn, and what is best; stores nothing",
+    examples: [
+      "aetherfs analyze ./maxmind                           # as a first version; no hub is needed",
+      "aetherfs analyze ./maxmind --against maxmind:stable  # and what the update would cost",
+      "aetherfs analyze maxmind:stable --last 10            # what the last updates cost, and which files they changed",
+      "aetherfs analyze data.tar.zst --output json | jq .recommendation",
+    ],
+    load: () => import("./analyze.ts"),
+  },
+  {
     name: "verify",
     takes: "<ref>",
     summary: "read a version from the store and check every byte",

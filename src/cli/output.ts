@@ -74,7 +74,7 @@ export class Output {
 }
 
 /** The rows as lines, columns two blanks apart. */
-function aligned(columns: readonly Column[], rows: readonly (readonly string[])[]): readonly string[] {
+export function aligned(columns: readonly Column[], rows: readonly (readonly string[])[]): readonly string[] {
   const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
   return rows.map((row) =>
     columns

@@ -1,7 +1,7 @@
 /** Every setting. docs/configuration.md is generated from this table. */
 import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { KiB, MiB } from "../base/limits.ts";
+import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
 import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
 import { parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
@@ -153,9 +153,9 @@ const SETTINGS = {
     {
       flag: "spool_limit",
       placeholder: "SIZE",
-      commands: ["push"],
+      commands: ["push", "analyze"],
       fallback: "half of what is free there",
-      help: "temporary space in --cache_dir that an archive may take",
+      help: "temporary space in --cache_dir that an archive may take, or an analysis",
     },
     parseSize,
   ),
@@ -169,7 +169,12 @@ const SETTINGS = {
     same,
   ),
   exclude: list(
-    { flag: "exclude", placeholder: "GLOB", commands: ["push", "pull"], help: "leave out what matches" },
+    {
+      flag: "exclude",
+      placeholder: "GLOB",
+      commands: ["push", "pull", "analyze"],
+      help: "leave out what matches",
+    },
     same,
   ),
   message: optional(
@@ -200,7 +205,7 @@ const SETTINGS = {
   skipUnreadable: flag({
     flag: "skip-unreadable",
     noVariable: true,
-    commands: ["push"],
+    commands: ["push", "analyze"],
     help: "leave out what cannot be read or stored, and list it",
   }),
   into: optional(
@@ -227,6 +232,34 @@ const SETTINGS = {
       help: "bytes from START to END, END included, as curl -r; START- or -COUNT",
     },
     same,
+  ),
+  against: optional(
+    {
+      flag: "against",
+      placeholder: "REF",
+      commands: ["analyze"],
+      help: "the version that PATH would follow: also measure what the update costs",
+    },
+    same,
+  ),
+  last: optional(
+    {
+      flag: "last",
+      placeholder: "N",
+      commands: ["analyze"],
+      help: `compare the newest N versions of a tag, 2 to ${ANALYZE_VERSIONS_MAX}, each with the one before`,
+    },
+    (text) => parseCount(text, 2, ANALYZE_VERSIONS_MAX),
+  ),
+  sampleLimit: optional(
+    {
+      flag: "sample-limit",
+      placeholder: "SIZE",
+      commands: ["analyze"],
+      fallback: "2GiB, and 8 times --memory_limit at most",
+      help: "of a version that is larger, a sample of about this is measured",
+    },
+    parseSize,
   ),
   to: optional(
     {

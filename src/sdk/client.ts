@@ -1,5 +1,6 @@
 /** What AetherFS does for a program, on a hub or on a store of its own. */
 import type { ByteRange } from "../base/byte-range.ts";
+import type { AnalyzeLimits, AnalyzeResult, AnalyzeSource } from "../dataset/analyze/contract.ts";
 import type {
   DiffResult,
   OperationOptions,
@@ -30,6 +31,14 @@ export interface VersionName {
   readonly name: DatasetName;
   readonly version: Digest;
 }
+
+/** What an analysis looks at: a source (after a version, when one is named), or the newest versions of a tag. */
+export type AnalyzeOptions = AnalyzeLimits &
+  (
+    | (AnalyzeSource & { readonly against?: VersionName })
+    /** `last`: how many different versions, 2 to 50; fewer when the tag has no more. */
+    | { readonly name: DatasetName; readonly tag: Tag; readonly last: number }
+  );
 
 /** Which events. */
 export interface WatchOptions extends CallOptions {
@@ -62,6 +71,8 @@ export interface Client {
   /** What differs between two versions, of one dataset or of two. */
   diff(from: VersionName, to: VersionName, options?: OperationOptions): Promise<DiffResult>;
   verify(name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult>;
+  /** What publishing a source, or a tag's versions, costs in several ways. Stores nothing. docs/analyze.md */
+  analyze(options: AnalyzeOptions): Promise<AnalyzeResult>;
   tag(
     target: TagReference,
     source: Reference,

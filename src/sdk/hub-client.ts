@@ -3,6 +3,7 @@ import { must } from "../base/assert.ts";
 import type { ByteRange } from "../base/byte-range.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
+import type { AnalyzeResult } from "../dataset/analyze/contract.ts";
 import { cat } from "../dataset/cat.ts";
 import type {
   DiffResult,
@@ -24,7 +25,8 @@ import { formatDigest, type Digest } from "../format/digest.ts";
 import type { EventRecord, HistoryRecord } from "../format/record.ts";
 import { parseDatasetName, type DatasetName, type Reference, type Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
-import type { Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
+import { analyzeInput } from "./analyze-input.ts";
+import type { AnalyzeOptions, Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
 import { commitOf, pages, pointerOf, reading, recordOf, resolvedOf } from "./hub/hub-catalog.ts";
 import { HubConnection, type HubTls } from "./hub/hub-connection.ts";
 import { HubIngest } from "./hub/hub-ingest.ts";
@@ -136,6 +138,12 @@ class HubClient implements Client {
   async verify(name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
     const { verifyVersion } = await import("../dataset/verify.ts");
     return await verifyVersion(this.#engine(name), version, options);
+  }
+
+  async analyze(options: AnalyzeOptions): Promise<AnalyzeResult> {
+    const { analyze } = await import("../dataset/analyze/analyze.ts");
+    const { name, input } = await analyzeInput(this, options);
+    return await analyze(this.#engine(name ?? ("" as DatasetName)), input);
   }
 
   async tag(

@@ -1,6 +1,7 @@
 /** A client that works on a store itself. */
 import type { ByteRange } from "../base/byte-range.ts";
 import { openEngine, type LocalEngine, type LocalOptions } from "../daemon/local.ts";
+import type { AnalyzeResult } from "../dataset/analyze/contract.ts";
 import { cat } from "../dataset/cat.ts";
 import type {
   DiffResult,
@@ -22,7 +23,8 @@ import type { Digest } from "../format/digest.ts";
 import type { EventRecord, HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Reference, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
-import type { Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
+import { analyzeInput } from "./analyze-input.ts";
+import type { AnalyzeOptions, Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
 
 /** Opens a store for working on it without a hub. close() lets it go. Errors: those of openEngine. */
 export async function openLocal(options: LocalOptions): Promise<Client> {
@@ -80,6 +82,12 @@ class LocalClient implements Client {
   async verify(_name: DatasetName, version: Digest, options?: OperationOptions): Promise<VerifyResult> {
     const { verifyVersion } = await import("../dataset/verify.ts");
     return await verifyVersion(this.#local.engine, version, options);
+  }
+
+  async analyze(options: AnalyzeOptions): Promise<AnalyzeResult> {
+    const { analyze } = await import("../dataset/analyze/analyze.ts");
+    const { input } = await analyzeInput(this, options);
+    return await analyze(this.#local.engine, input);
   }
 
   tag(

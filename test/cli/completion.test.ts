@@ -23,6 +23,8 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["aetherfs completion ba", ["bash"]],
   ["aetherfs help roll", ["rollback"]],
   ["aetherfs push sou", ["source"]],
+  ["aetherfs analyze sou", ["source"]],
+  ["aetherfs analyze --las", ["--last"]],
 ];
 
 /** Runs `words` in a folder that holds the script and a file `source`. */

@@ -34,7 +34,7 @@ export interface CommandWords {
 
 const HELP: OptionWords = { long: "help", short: "h", help: "show this", value: undefined };
 const PATHS: ReadonlySet<string> = new Set(["DIR", "FILE", "URL"]);
-const TAKES_PATHS: ReadonlySet<string> = new Set(["push", "pull"]);
+const TAKES_PATHS: ReadonlySet<string> = new Set(["push", "pull", "analyze"]);
 
 /** Options of every command. */
 export function globalOptions(): readonly OptionWords[] {

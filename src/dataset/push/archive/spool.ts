@@ -1,4 +1,4 @@
-/** Temporary files of a push, within a limit. They have no names, so that nothing is left of them whatever happens. */
+/** Temporary files of a push or an analysis, within a limit. They have no names, so that nothing is left of them whatever happens. */
 import fs from "node:fs";
 import { open, rm, statfs, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -50,8 +50,8 @@ export class Spool {
     const limit = Math.floor(this.#limitBytes);
     throw new AetherError(
       "LIMIT_EXCEEDED",
-      `unpacked, the archive takes more than ${limit} bytes of temporary space in ${this.#folder}: ` +
-        "if that is what you expect of it, give a larger --spool_limit, or --cache_dir on a larger disk",
+      `more than ${limit} bytes of temporary space are needed in ${this.#folder}: ` +
+        "if that is what you expect, give a larger --spool_limit, or --cache_dir on a larger disk",
       { data: { limit } },
     );
   }
@@ -130,7 +130,7 @@ export function spoolError(cause: unknown, folder: string): AetherError {
   if (cause instanceof AetherError) return cause;
   const errno = errnoOf(cause) ?? String(cause);
   if (errno === "ENOSPC" || errno === "EDQUOT") {
-    const message = `the disk of ${folder} is full: archives are unpacked there; make room, or give another --cache_dir`;
+    const message = `the disk of ${folder} is full, where temporary files lie; make room, or give another --cache_dir`;
     return new AetherError("SPACE_EXHAUSTED", message, { cause });
   }
   const message = `temporary files cannot be made in ${folder} (${errno}): give another --cache_dir`;
