@@ -48,9 +48,9 @@ export class ArrivingDeltas {
         if (run.base === undefined) continue;
         await group.add(async () => {
           const fitting = await fitRun(run, (part, base) => this.#canBase(chunks, part, base, options));
-          for (const { from, to, base } of fitting) {
-            const frame = base && (await this.#delta(frames.slice(from, to), base, options));
-            if (frame !== undefined) deltas.set(from, { to, frame });
+          for (const part of fitting) {
+            const frame = await this.#delta(frames.slice(part.from, part.to), part, options);
+            if (frame !== undefined) deltas.set(part.from, { to: part.to, frame });
           }
         });
       }
@@ -88,9 +88,10 @@ export class ArrivingDeltas {
   /** The run as one delta; undefined when it is not shorter, or cannot be made. */
   async #delta(
     run: readonly IngestFrame[],
-    base: FrameBase,
+    { base, near }: BasedRun,
     options: CallOptions,
   ): Promise<IngestFrame | undefined> {
+    if (base === undefined) return undefined;
     const chunks = run.flatMap((frame) => frame.chunks);
     const runBytes = sumLengths(chunks);
     try {
@@ -98,7 +99,7 @@ export class ArrivingDeltas {
       const bases = bytes.subarray(0, bytes.byteLength - runBytes);
       const dictionary = bases.subarray(base.offset, base.offset + base.bytes);
       const all = { chunks, bytes: bytes.subarray(bases.byteLength) };
-      const [first] = await encodeRun(this.#engine, all, { frame: base, dictionary }, options);
+      const [first] = await encodeRun(this.#engine, all, { frame: base, near, dictionary }, options);
       return first?.base === undefined ? undefined : first;
     } catch (error) {
       if (UNREADABLE.has(codeOf(error))) return undefined;

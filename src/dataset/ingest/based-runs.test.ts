@@ -50,14 +50,12 @@ describe("the bases of a run", () => {
   });
 
   it("are those of its place and what its chunks resemble elsewhere, while one dictionary may hold both", () => {
-    const [run] = chooseBases(chunksOf(3), onPlace(0, 3, 100, 101), like(200, 101, undefined));
-    assert.deepEqual(shapes([run ?? assert.fail()]), [[0, 3, [named(100), named(101), named(200)]]]);
-    const place = onPlace(0, 3, ...Array.from({ length: 15 }, (_, index) => 100 + index));
-    const runs = chooseBases(chunksOf(3), place, like(200, 201, undefined));
-    assert.deepEqual(shapes(runs), [
-      [0, 2, [named(200), named(201)]],
-      [2, 3, undefined],
-    ]);
+    const place = onPlace(0, 3, 100, 101);
+    const [run = assert.fail()] = chooseBases(chunksOf(3), place, like(200, 101, undefined));
+    assert.deepEqual(shapes([run]), [[0, 3, [named(100), named(101), named(200)]]]);
+    assert.deepEqual([run.near, run.halves()], [place.base, [place]]);
+    const wide = onPlace(0, 3, ...Array.from({ length: 15 }, (_, index) => 100 + index));
+    assert.deepEqual(chooseBases(chunksOf(3), wide, like(200, 201, undefined)), [wide]);
   });
 
   it("count the likest of several, unless another of them stood there", () => {

@@ -16,6 +16,8 @@ export interface BasedRun {
   readonly to: number;
   /** Undefined: nothing is known that they resemble. */
   readonly base: FrameBase | undefined;
+  /** The beginning of the base that stood in the run's place, when that is not all: readers most likely have it. */
+  readonly near?: FrameBase | undefined;
   /** The run cut in two, for when it takes too much to decode on its base; of a single chunk nothing. */
   readonly halves: () => readonly BasedRun[];
 }
@@ -46,14 +48,9 @@ export function chooseBases(
     if (likes[0] !== undefined && !likes.some(({ digest }) => near.has(digest))) strays.set(index, likes[0]);
   }
   if (strays.size === 0) return [run];
-  const alone = onSimilar(chunks, run.from, run.to, strays);
-  const base = run.base && extended(run.base, strays.values());
-  if (base === undefined) return alone;
-  const halves = (): readonly BasedRun[] => {
-    const parts = run.halves();
-    return parts.length === 0 ? alone : parts.flatMap((part) => chooseBases(chunks, part, similar));
-  };
-  return [{ from: run.from, to: run.to, base, halves }];
+  if (run.base === undefined) return onSimilar(chunks, run.from, run.to, strays);
+  const base = extended(run.base, strays.values());
+  return base === undefined ? [run] : [{ ...run, base, near: run.base, halves: () => [run] }];
 }
 
 /** The base with more chunks after its own; undefined when that would be too much for one dictionary. */

@@ -97,20 +97,20 @@ export class BaseStage {
   async #work(
     plan: PiecePlan,
     chunks: readonly PlacedChunk[],
-    { from, to, base }: BasedRun,
+    { from, to, base, near }: BasedRun,
     isSimilar: boolean,
   ): Promise<Work> {
     const held = chunks.slice(from, to);
     const dictionary = base && (await this.#read(base, isSimilar));
     const start = must(held[0], "a run has a chunk").start;
     const chunkEnds = held.map((chunk) => chunk.end);
-    const request = { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary };
+    const request = { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary, nearBytes: near?.bytes };
     const hint =
       base === undefined || this.#parts.session.bases !== undefined
         ? undefined
         : { base, frames: held.length };
     const isGuess = dictionary !== undefined && !isSimilar;
-    return { chunks: held, base, request, hint, learn: isGuess ? plan.learn : undefined };
+    return { chunks: held, base, near, request, hint, learn: isGuess ? plan.learn : undefined };
   }
 
   /** Undefined: the session has the bytes, or what is only similar cannot be read, which is no reason to fail. */

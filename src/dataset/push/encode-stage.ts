@@ -4,6 +4,7 @@ import { MiB } from "../../base/limits.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
 import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
 import { sumLengths } from "../ingest/based-runs.ts";
+import { usedBase } from "../ingest/encode-run.ts";
 import { BaseStage, type BaseStageParts } from "./base-stage.ts";
 import type { PiecePlan, PieceResult, Work } from "./segment-push.ts";
 import { sharedBuffer } from "./slots.ts";
@@ -61,7 +62,7 @@ export class EncodeStage {
       const { codec, start, storedBytes } = item;
       const stored = new Uint8Array(this.#memory, start, storedBytes);
       const frame = isDelta(item)
-        ? { codec, chunks: work.chunks, stored, base: work.base }
+        ? { codec, chunks: work.chunks, stored, base: usedBase(item, work.base, work.near) }
         : { codec, chunks: [must(work.chunks[item.chunk], "an item is a chunk's")], stored, base: undefined };
       const hint = item.chunk === 0 && !isDelta(item) ? work.hint : undefined;
       if (item.chunk === 0) work.learn?.(isDelta(item));

@@ -54,6 +54,8 @@ export interface Work {
   readonly chunks: readonly PlacedChunk[];
   /** What the request's dictionary is. */
   readonly base: FrameBase | undefined;
+  /** The beginning of it that stood in the run's place, when that is not all. */
+  readonly near: FrameBase | undefined;
   readonly request: EncodeRequest;
   /** What the session may encode it against, where it makes deltas itself. */
   readonly hint: DeltaHint | undefined;
