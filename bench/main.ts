@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { benchCalls } from "./calls.bench.ts";
 import { benchChunker } from "./chunker.bench.ts";
+import { benchDeltaReads } from "./delta-reads.bench.ts";
 import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
@@ -19,6 +20,7 @@ const ROUNDS_DEFAULT = 3;
 /** Benchmarks of one figure each; those of TREE_BENCHES share their rounds. */
 const BENCHES: Readonly<Record<string, (rounds: number) => BenchResult | Promise<BenchResult>>> = {
   updates: benchUpdates,
+  "delta-reads": benchDeltaReads,
   manifest: benchManifest,
   memory: benchMemory,
   chunker: benchChunker,
