@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { benchCalls } from "./calls.bench.ts";
 import { benchChunker } from "./chunker.bench.ts";
+import { benchDeltaCodec } from "./delta-codec.bench.ts";
 import { benchDeltaReads } from "./delta-reads.bench.ts";
 import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
@@ -21,6 +22,7 @@ const ROUNDS_DEFAULT = 3;
 const BENCHES: Readonly<Record<string, (rounds: number) => BenchResult | Promise<BenchResult>>> = {
   updates: benchUpdates,
   "delta-reads": benchDeltaReads,
+  "delta-codec": benchDeltaCodec,
   manifest: benchManifest,
   memory: benchMemory,
   chunker: benchChunker,
