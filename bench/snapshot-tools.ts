@@ -50,6 +50,12 @@ export function aetherfsCommand(folder: string, ...args: string[]): Command {
   return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
 }
 
+/** The command line as a hub's client, with a cache of its own. */
+export function clientCommand(folder: string, ...args: string[]): Command {
+  const argv = [AETHERFS, "--cache_dir", join(folder, "cache"), "--output", "json", ...args];
+  return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
+}
+
 /** What a command of ours said in JSON: what a push or pull came to. */
 export function reportOf({ stdout }: Run): Partial<Record<string, number>> {
   return JSON.parse(stdout) as Partial<Record<string, number>>;
