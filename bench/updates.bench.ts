@@ -8,12 +8,21 @@ import { withFolder } from "./folders.ts";
 import { folderBytes, measureQuietly, runProgram } from "./measure.ts";
 import { releaseFolder, SERIES, type SeriesName } from "./release-series.ts";
 import { formatTable, medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
-import { reportOf, snapshotTools, TOOLS_COMPARED, type SnapshotTool } from "./snapshot-tools.ts";
+import type { Server } from "./servers.ts";
+import {
+  clientCommand,
+  reportOf,
+  snapshotTools,
+  TOOLS_COMPARED,
+  type SnapshotTool,
+} from "./snapshot-tools.ts";
+import { startHub } from "./web-servers.ts";
 
 const COMPARED =
   "manifest and plan included, the consumer one release behind; patchBytes: zstd -3 --long=27 --patch-from, " +
   "wholeBytes: zstd -3, both on all files' bytes in path order, without names, modes and times; floorBytes: 1.3 x patch " +
-  "or patch + 8 KiB, whichever is more; plainBytes: the new chunks alone at zstd -3, where a push reports them; " +
+  "or patch + 8 KiB, whichever is more; plainBytes: the new chunks alone at zstd -3, where a push reports them; hubSentBytes: by a push to " +
+  "a hub, sentBytes and the rest on a local store; " +
   "aetherfsBytes and those of the others: by how much the folder of the repository grew; figures are the medians of " +
   `the series' updates, ratios to the patch those of the sums, ratios to the floor those of the medians; ${TOOLS_COMPARED}`;
 
@@ -21,7 +30,7 @@ const COMPARED =
 const FLOOR_FACTOR = 1.3;
 const FLOOR_EXTRA_BYTES = 8 * KiB;
 /** Columns that are compared with the floor. */
-const COSTS = ["sent", "stored", "fetched", "plain", "aetherfs", "restic", "borg", "casync"];
+const COSTS = ["hubSent", "sent", "stored", "fetched", "plain", "aetherfs", "restic", "borg", "casync"];
 
 /** The four public series. */
 export async function benchUpdates(): Promise<BenchResult> {
@@ -70,17 +79,33 @@ async function measureSeries(name: SeriesName, folder: string): Promise<Map<stri
   await mkdir(target);
   const tools = await snapshotTools(folder);
   for (const tool of tools) for (const command of tool.setUp) await runProgram(command);
-  let before: string | undefined;
-  for (const [index, version] of SERIES[name].entries()) {
-    const source = await releaseFolder(name, version);
-    const whole = join(folder, version);
-    await concatenate(source, whole);
-    const patch = before === undefined ? undefined : await patchFigures(before, whole);
-    const kept = await keepRelease(tools, source, index + 1, target);
-    if (patch !== undefined) updates.set(version, { ...patch, ...kept });
-    before = whole;
+  const remote = join(folder, "hub");
+  await mkdir(join(remote, "home"), { recursive: true });
+  const hub = await startHub(remote);
+  try {
+    let before: string | undefined;
+    for (const [index, version] of SERIES[name].entries()) {
+      const source = await releaseFolder(name, version);
+      const whole = join(folder, version);
+      await concatenate(source, whole);
+      const patch = before === undefined ? undefined : await patchFigures(before, whole);
+      const kept = await keepRelease(tools, source, index + 1, target);
+      const sent = await sendRelease(hub, remote, source);
+      if (patch !== undefined) updates.set(version, { ...patch, ...sent, ...kept });
+      before = whole;
+    }
+  } finally {
+    await hub.stop();
   }
   return updates;
+}
+
+/** Pushes a release to a hub, which re-bases on its own side: what is sent is not what is stored. */
+async function sendRelease(hub: Server, folder: string, source: string): Promise<Figures> {
+  const reference = `${new URL(hub.url).host}/series:latest`;
+  const push = await measureQuietly(clientCommand(folder, "push", "-t", reference, source));
+  const { sentBytes = NaN } = reportOf(push);
+  return { hubSentBytes: sentBytes };
 }
 
 async function patchFigures(before: string, whole: string): Promise<Figures> {
