@@ -98,23 +98,26 @@ export interface Ingest {
   begin(session: SessionOptions, options?: CallOptions): Promise<IngestSession>;
 }
 
-/** Chunks of the domain that are at hand, as bases for deltas. */
+/** Chunks that are at hand, as bases for deltas. */
 export interface DeltaBases {
   /** For each sketch the chunks that have something of it, those that have most first: few, often none. */
   similar(sketches: readonly Sketch[]): readonly (readonly ChunkItem[])[];
   /**
-   * The dictionary that `base` names, verified. Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID; those of the store.
+   * The dictionary that `base` names, verified; undefined: it is not at hand. Errors of what should be: OBJECT_MISSING,
+   * OBJECT_CORRUPT, OBJECT_INVALID; those of the store.
    */
-  read(base: FrameBase, options?: CallOptions): Promise<Uint8Array>;
+  read(base: FrameBase, options?: CallOptions): Promise<Uint8Array | undefined>;
 }
 
 /** One producer's session. Calls come one after another; put may return before its frames are stored. */
 export interface IngestSession {
-  /**
-   * What the producer makes deltas on. Undefined: the session makes deltas itself, of plain frames with hints: where the
-   * producer would have to fetch the bases' bytes first, plain frames are less to send.
-   */
+  /** What the producer makes deltas on; undefined: nothing is at hand. */
   readonly bases: DeltaBases | undefined;
+  /**
+   * Whether the session makes deltas itself, of plain frames with hints: where the producer would have to fetch the bases'
+   * bytes first, plain frames are less to send.
+   */
+  readonly takesHints: boolean;
   /**
    * Which of the chunks the domain lacks, in order. The session counts on getting those: asked again, a chunk that was
    * missing is not missing any more.

@@ -41,6 +41,8 @@ export interface LocalSessionOptions {
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalSession implements IngestSession {
   readonly bases: StoredBases;
+  /** Its producer has the old bytes as near as the session itself. */
+  readonly takesHints = false;
   readonly #engine: Engine;
   readonly #domain: string;
   readonly #index: ChunkIndex;
@@ -162,8 +164,7 @@ export class LocalSession implements IngestSession {
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     const version = digestOf(publication.root);
     this.#planWriter.add(rootPlan(version, publication));
-    await this.#sealAndSend(options);
-    await this.#settle();
+    await this.keep(options);
     await this.#writePlans(options);
     if (!this.#dryRun) this.#planWriter.checkDone(this.#promised);
     await this.#putManifest(version, publication, options);
@@ -172,6 +173,12 @@ export class LocalSession implements IngestSession {
       : await this.#commit(version, publication, options);
     await this.#end();
     return { version, moved, totals: this.#totals() };
+  }
+
+  /** Stores what was put, and publishes nothing. The session goes on. Errors: those of the store. */
+  async keep(options: CallOptions = {}): Promise<void> {
+    await this.#sealAndSend(options);
+    await this.#settle();
   }
 
   async abort(): Promise<void> {

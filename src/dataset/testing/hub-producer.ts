@@ -34,6 +34,7 @@ function producerSession(use: () => HubSession): IngestSession {
   let pageBodies = 0;
   return {
     bases: undefined,
+    takesHints: true,
     missing: (digests, options = {}) => use().missing(digests, options),
     canBase: (bases, bytes, options = {}) => use().canBase(bases, bytes, options),
     put: async (frames, options = {}) => {

@@ -8,14 +8,22 @@ import type { CallOptions } from "../../store/block-store.ts";
 import { DrySession } from "./dry-session.ts";
 import type { HubConnection } from "./hub-connection.ts";
 import { HubSession } from "./hub-session.ts";
+import type { SentChunks } from "./sent-chunks.ts";
+
+/** Opens what was sent to a hub's store, by its id. */
+type OpenSent = (storeId: string) => Promise<SentChunks | undefined>;
 
 /** Sessions on a hub: with the same contract as those on a store. */
 export class HubIngest implements Ingest {
   readonly folder = undefined;
   readonly #hub: HubConnection;
+  readonly #openSent: OpenSent;
+  #storeId = "";
 
-  constructor(hub: HubConnection) {
+  /** `openSent` opens what was sent to a store before; undefined: nothing is kept of it. */
+  constructor(hub: HubConnection, openSent: OpenSent) {
     this.#hub = hub;
+    this.#openSent = openSent;
   }
 
   async prepare(tags: readonly TagReference[], { signal }: CallOptions = {}): Promise<IngestStart> {
@@ -23,6 +31,7 @@ export class HubIngest implements Ingest {
     const request = { tags: tags.map(({ name, tag }) => ({ name, tag })) };
     const answer = await this.#hub.call(signal, () => this.#hub.ingest.prepare(request, call));
     const { storeId, chunking } = answer;
+    this.#storeId = storeId;
     const predecessors = answer.predecessors.map((bytes) => {
       if (bytes.byteLength === DIGEST_BYTES) return digestFromBytes(bytes);
       throw new AetherError(
@@ -46,6 +55,7 @@ export class HubIngest implements Ingest {
     const answer = await this.#hub.call(signal, () => this.#hub.ingest.begin(request, call));
     const { session: id, ttlSeconds, bodyBytesMax } = answer;
     const begun = { id, ttlSeconds, bodyBytesMax };
-    return dryRun ? new DrySession(this.#hub, begun) : new HubSession(this.#hub, begun);
+    const sent = await this.#openSent(this.#storeId);
+    return dryRun ? new DrySession(this.#hub, begun, sent) : new HubSession(this.#hub, begun, sent);
   }
 }

@@ -1,6 +1,12 @@
 /** A push's session on a hub. docs/protocol.md §4 */
 import { AetherError } from "../../base/errors.ts";
-import type { IngestFrame, IngestSession, Publication, Published } from "../../dataset/ingest/ingest.ts";
+import type {
+  DeltaBases,
+  IngestFrame,
+  IngestSession,
+  Publication,
+  Published,
+} from "../../dataset/ingest/ingest.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -8,6 +14,7 @@ import { answersFor, Batch } from "./batch.ts";
 import { FrameSender } from "./frame-sender.ts";
 import type { HubConnection } from "./hub-connection.ts";
 import { PageSender } from "./page-sender.ts";
+import type { SentChunks } from "./sent-chunks.ts";
 
 /** Digests that one call asks for. */
 const ASKED_MAX = 8192;
@@ -29,8 +36,8 @@ export interface BegunHubSession {
 
 /** One session. Errors of all: HUB_UNAVAILABLE, SESSION_LOST (begin another), those of the hub's store. */
 export class HubSession implements IngestSession {
-  /** The hub makes the deltas. */
-  readonly bases = undefined;
+  readonly takesHints = true;
+  readonly #sent: SentChunks | undefined;
   readonly #hub: HubConnection;
   readonly #id: string;
   readonly #frames: FrameSender;
@@ -39,9 +46,13 @@ export class HubSession implements IngestSession {
   readonly #canBase: Batch<PossibleDelta, boolean>;
   readonly #ended = new AbortController();
 
-  /** Says to the hub now and then that the producer is still there, until the session ends. */
-  constructor(hub: HubConnection, begun: BegunHubSession) {
+  /**
+   * Says to the hub now and then that the producer is still there, until the session ends. `sent`: what was sent to it before,
+   * which the session closes.
+   */
+  constructor(hub: HubConnection, begun: BegunHubSession, sent: SentChunks | undefined) {
     const { id, ttlSeconds, bodyBytesMax } = begun;
+    this.#sent = sent;
     this.#hub = hub;
     this.#id = id;
     this.#frames = new FrameSender(hub, id, bodyBytesMax);
@@ -59,6 +70,10 @@ export class HubSession implements IngestSession {
     void this.#renew(Math.max(1, ttlSeconds / 3) * 1000);
   }
 
+  get bases(): DeltaBases | undefined {
+    return this.#sent;
+  }
+
   async missing(digests: readonly Digest[], { signal }: CallOptions = {}): Promise<readonly boolean[]> {
     const answers: boolean[] = [];
     for (let start = 0; start < digests.length; start += ASKED_MAX) {
@@ -72,7 +87,7 @@ export class HubSession implements IngestSession {
   }
 
   async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
-    await this.#frames.add(frames, options);
+    await Promise.all([this.#frames.add(frames, options), this.#sent?.keep(frames, options)]);
   }
 
   async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
@@ -97,6 +112,7 @@ export class HubSession implements IngestSession {
       this.#hub.ingest.publish(request, callOf(options)),
     );
     this.#ended.abort();
+    await this.#sent?.close();
     const version = digestOf(root);
     if (answer.version.byteLength !== DIGEST_BYTES || digestFromBytes(answer.version) !== version) {
       throw new AetherError(
@@ -113,7 +129,7 @@ export class HubSession implements IngestSession {
 
   async abort(): Promise<void> {
     this.#ended.abort();
-    await this.#frames.cancel();
+    await Promise.all([this.#frames.cancel(), this.#sent?.close()]);
     // No answer is no harm.
     const call = { timeoutMs: ABORT_MS_MAX };
     await this.#hub.ingest.abort({ session: this.#id }, call).catch(() => undefined);
