@@ -187,10 +187,13 @@ export class PlanMaker {
    */
   async rootsOf(digests: readonly Digest[], options: CallOptions): Promise<readonly Digest[]> {
     const roots = new Set<Digest>();
+    // Neighbours lie on much the same chunks: each is looked at once, not once for every way to it.
+    const visited = new Set<Digest>();
     const visit = async (digest: Digest, depthMax: number): Promise<void> => {
+      if (visited.has(digest) || roots.size >= DELTA_BASES_MAX) return;
+      visited.add(digest);
       const location = this.#index.find(digest);
       if (location === undefined || depthMax < 0) throw lacking(digest);
-      if (roots.size >= DELTA_BASES_MAX) return;
       if (location.codec !== CODECS.delta) {
         roots.add(digest);
         return;
