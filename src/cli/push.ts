@@ -52,11 +52,12 @@ function chunkingOf({ config }: Context): { readonly chunking?: ChunkingParamete
 }
 
 async function print({ output }: Context, { tags, dryRun }: PushOptions, result: PushResult): Promise<void> {
-  const { files, bytes, chunks, newChunks, newBytes, sentBytes, storedBytes, manifestBytes, seconds } =
+  const { files, bytes, chunks, newChunks, newBytes, plainBytes, sentBytes, storedBytes, manifestBytes } =
     result;
+  const { seconds } = result;
   const digest = formatDigest(result.digest);
   if (output.isJson) {
-    const sizes = { newChunks, newBytes, sentBytes, storedBytes, manifestBytes, seconds };
+    const sizes = { newChunks, newBytes, plainBytes, sentBytes, storedBytes, manifestBytes, seconds };
     await output.json({ digest, files, bytes, chunks, ...sizes });
     return;
   }
@@ -66,7 +67,11 @@ async function print({ output }: Context, { tags, dryRun }: PushOptions, result:
     `${verb}  ${humanCount(files)} files, ${humanBytes(bytes)} in ${humanCount(chunks)} chunks`,
     `reused     ${humanBytes(reusedBytes)} (${humanShare(reusedBytes, bytes)})`,
     `new        ${humanBytes(newBytes)} in ${humanCount(newChunks)} chunks`,
+    ...(sentBytes === storedBytes ? [] : [`sent       ${humanBytes(sentBytes)}`]),
     `stored     ${humanBytes(storedBytes)}, of which manifest and plan ${humanBytes(manifestBytes)}`,
+    ...(plainBytes <= storedBytes
+      ? []
+      : [`as chunks  ${humanBytes(plainBytes)} would have been stored, had there been no deltas`]),
     `took       ${humanSeconds(seconds)}`,
     `version    ${digest}`,
     ...tags.map(({ name, tag }, index) => {

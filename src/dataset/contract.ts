@@ -74,6 +74,11 @@ export interface PushResult {
   /** Chunks that the store did not have, and their bytes before compression. */
   readonly newChunks: number;
   readonly newBytes: number;
+  /**
+   * What the new chunks would take without deltas, each compressed on its own: of chunks that became deltas, estimated from
+   * one of every run.
+   */
+  readonly plainBytes: number;
   /** Bytes handed to the store, manifest and plan included. */
   readonly sentBytes: number;
   /** Bytes by which the store grew, manifest and plan included. */

@@ -1,7 +1,7 @@
 /** Frames as messages: by gRPC, and as bodies of plain HTTP. docs/protocol.md §4 */
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
-import type { ReceivedFrame } from "../dataset/ingest/sessions.ts";
+import type { ReceivedBase, ReceivedFrame } from "../dataset/ingest/sessions.ts";
 import { CHUNK_BYTES_MAX } from "../format/chunking.ts";
 import { CODECS, type Codec } from "../format/frame.ts";
 
@@ -14,19 +14,31 @@ interface FrameMessage {
   readonly digests: Uint8Array;
   readonly lengths: readonly bigint[];
   readonly stored: Uint8Array;
-  readonly base?:
-    { readonly digests: Uint8Array; readonly offset: bigint; readonly bytes: bigint } | undefined;
+  readonly base?: BaseMessage | undefined;
+  readonly hint?: { readonly base?: BaseMessage | undefined; readonly frames: number } | undefined;
+}
+
+/** A message `aetherfs.hub.v1.FrameBase`. */
+interface BaseMessage {
+  readonly digests: Uint8Array;
+  readonly offset: bigint;
+  readonly bytes: bigint;
 }
 
 /** The frame that a message describes; nothing of it is verified but its codec. Errors: OBJECT_INVALID. */
-export function receivedFrame({ codec, digests, lengths, stored, base }: FrameMessage): ReceivedFrame {
+export function receivedFrame({ codec, digests, lengths, stored, base, hint }: FrameMessage): ReceivedFrame {
   return {
     codec: codecOf(codec),
     digests,
     lengths: lengths.map(Number),
     stored,
-    base: base && { digests: base.digests, offset: Number(base.offset), bytes: Number(base.bytes) },
+    base: base && receivedBase(base),
+    hint: hint?.base && { base: receivedBase(hint.base), frames: hint.frames },
   };
+}
+
+function receivedBase({ digests, offset, bytes }: BaseMessage): ReceivedBase {
+  return { digests, offset: Number(offset), bytes: Number(bytes) };
 }
 
 function codecOf(number: number): Codec {

@@ -10,7 +10,7 @@ import { makePlace, type Kind, type Place } from "./command.ts";
 
 const NAMES = {
   push: [
-    ...["digest", "files", "bytes", "chunks", "newChunks", "newBytes"],
+    ...["digest", "files", "bytes", "chunks", "newChunks", "newBytes", "plainBytes"],
     ...["sentBytes", "storedBytes", "manifestBytes", "seconds"],
   ],
   pull: ["digest", "files", "bytes", "fetchedBytes", "reusedBytes", "manifestBytes", "seconds"],

@@ -1,10 +1,10 @@
 /** Frames as producers send them, held against what they say of themselves. docs/format.md §5.1 */
 import { must } from "../../base/assert.ts";
-import { AetherError } from "../../base/errors.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
-import { checkFrameInfo } from "../../format/block.ts";
+import { checkFrameInfo, type FrameBase, type FrameInfo } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes, formatDigest, type Digest } from "../../format/digest.ts";
-import { CODECS, DELTA_BASES_MAX } from "../../format/frame.ts";
+import { CODECS, DELTA_BASES_MAX, DELTA_BYTES_MAX } from "../../format/frame.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
@@ -14,7 +14,12 @@ import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { IngestFrame } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
-import { BODY_DECODED_BYTES_MAX, BODY_FRAMES_MAX, type ReceivedFrame } from "./sessions.ts";
+import {
+  BODY_DECODED_BYTES_MAX,
+  BODY_FRAMES_MAX,
+  type ReceivedBase,
+  type ReceivedFrame,
+} from "./sessions.ts";
 
 /** What is decoded in one task: little enough that the sessions take turns. */
 const TASK_BYTES = 2 * MiB;
@@ -73,48 +78,55 @@ export class FrameCheck {
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
-  #checkForm({ codec, digests, lengths, stored, base }: ReceivedFrame): IngestFrame {
-    const isDelta = codec === CODECS.delta;
-    const numbers = [...lengths, base?.offset ?? 0, base?.bytes ?? 0];
-    if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) {
-      throw new AetherError("OBJECT_INVALID", "a frame's lengths and offsets are whole numbers");
-    }
-    // Of its own memory: it is written when the block ends, and the frame's memory is used again by then.
-    const withLengths = base && {
-      ...base,
-      digests: new Uint8Array(base.digests),
-      lengths: this.#lengthsOf(base.digests),
-    };
-    checkFrameInfo({
-      codec,
-      storedBytes: stored.byteLength,
-      digests,
-      lengths,
-      base: withLengths,
-      // What these come to is told when the frame is packed.
-      depth: isDelta ? 1 : 0,
-      decodeBytes: isDelta ? sum(lengths) : 0,
-      isPage: false,
-    });
+  #checkForm(received: ReceivedFrame): IngestFrame {
+    const { codec, digests, lengths, stored, base, hint } = received;
+    checkNumbers(lengths);
+    const deltaBase = base && this.#baseOf(base);
+    checkFrame({ codec, storedBytes: stored.byteLength, digests, lengths, base: deltaBase });
     const chunks = lengths.map((length, index) => ({
       digest: digestFromBytes(digests, index * DIGEST_BYTES),
       length,
     }));
-    return { codec, chunks, stored, base: withLengths };
+    if (codec === CODECS.delta || hint === undefined) return { codec, chunks, stored, base: deltaBase };
+    const hintBase = this.#hintBase(hint.base, lengths);
+    return {
+      codec,
+      chunks,
+      stored,
+      base: undefined,
+      hint: hintBase && { base: hintBase, frames: hint.frames },
+    };
   }
 
-  #lengthsOf(digests: Uint8Array): number[] {
-    const count = digests.byteLength / DIGEST_BYTES;
+  /** Of its own memory: it is written when the block ends, and the frame's memory is used again by then. */
+  #baseOf(base: ReceivedBase): FrameBase {
+    checkNumbers([base.offset, base.bytes]);
+    const count = base.digests.byteLength / DIGEST_BYTES;
     if (!Number.isInteger(count) || count === 0 || count > DELTA_BASES_MAX) {
       throw new AetherError("OBJECT_INVALID", `a delta frame has from 1 to ${DELTA_BASES_MAX} bases`);
     }
-    return splitDigests(digests).map((digest) => {
+    const lengths = splitDigests(base.digests).map((digest) => {
       const location = this.#local.find(digest);
       if (location !== undefined) return location.chunkBytes;
       throw new AetherError("OBJECT_MISSING", `a base is not there: ${formatDigest(digest)}`, {
         data: { digest: formatDigest(digest) },
       });
     });
+    return { ...base, digests: new Uint8Array(base.digests), lengths };
+  }
+
+  /** What a plain frame may be encoded against; undefined when that is not there (any more). */
+  #hintBase(base: ReceivedBase, lengths: readonly number[]): FrameBase | undefined {
+    let found: FrameBase;
+    try {
+      found = this.#baseOf(base);
+    } catch (error) {
+      if (codeOf(error) === "OBJECT_MISSING") return undefined;
+      throw error;
+    }
+    const digests = found.digests.subarray(0, DIGEST_BYTES);
+    checkFrame({ codec: CODECS.delta, storedBytes: 1, digests, lengths: [1], base: found });
+    return sum(lengths) > DELTA_BYTES_MAX ? undefined : found;
   }
 
   async #verifyPlain(frames: readonly IngestFrame[], { signal }: CallOptions): Promise<void> {
@@ -167,6 +179,18 @@ export class FrameCheck {
     const input = { frames, chunks, stored, locals: [] };
     await this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal });
   }
+}
+
+function checkNumbers(numbers: readonly number[]): void {
+  if (numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) return;
+  throw new AetherError("OBJECT_INVALID", "a frame's lengths and offsets are whole numbers");
+}
+
+/** What its depth and decoding come to is told when the frame is packed. Errors: OBJECT_INVALID. */
+function checkFrame(frame: Omit<FrameInfo, "depth" | "decodeBytes" | "isPage">): void {
+  const isDelta = frame.codec === CODECS.delta;
+  const decodeBytes = isDelta ? sum(frame.lengths) : 0;
+  checkFrameInfo({ ...frame, depth: isDelta ? 1 : 0, decodeBytes, isPage: false });
 }
 
 /** The frames with their bytes in one shared buffer, where threads see them. */

@@ -7,6 +7,7 @@ import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
+import { ArrivingDeltas } from "./arriving-deltas.ts";
 import { FrameCheck } from "./frame-check.ts";
 import type { Published } from "./ingest.ts";
 import { domainOf } from "./local-ingest.ts";
@@ -37,6 +38,7 @@ export interface ProducerSessionParts {
 interface Work {
   readonly local: LocalSession;
   readonly frames: FrameCheck;
+  readonly deltas: ArrivingDeltas;
   readonly pages: PageCheck;
 }
 
@@ -61,7 +63,12 @@ export class ProducerSession implements HubSession {
     this.#engine = engine;
     this.#predecessors = predecessors;
     this.#onEnd = onEnd;
-    this.#work = { local, frames: new FrameCheck(engine, local), pages: new PageCheck(engine, local) };
+    this.#work = {
+      local,
+      frames: new FrameCheck(engine, local),
+      deltas: new ArrivingDeltas(engine, local),
+      pages: new PageCheck(engine, local),
+    };
   }
 
   /** Whether a call is under way. */
@@ -178,11 +185,12 @@ export class ProducerSession implements HubSession {
   async #takeFrames(
     received: readonly ReceivedFrame[],
     call: CallOptions,
-    { local, frames }: Work,
+    { local, frames, deltas }: Work,
   ): Promise<void> {
     this.#calls++;
     try {
-      await local.put(await frames.check(received, call), call);
+      const checked = await frames.check(received, call);
+      await local.put(await deltas.make(checked, call), call);
     } finally {
       this.#calls--;
     }

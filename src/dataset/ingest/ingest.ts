@@ -15,6 +15,16 @@ export interface IngestFrame {
   readonly stored: Uint8Array;
   /** Of a delta frame: what it was encoded against; all of it must be in the domain already. */
   readonly base: FrameBase | undefined;
+  /** Of a plain frame, where the session makes deltas itself. */
+  readonly hint?: DeltaHint | undefined;
+}
+
+/** What plain frames may be stored as instead: a wish, which is left out where it does not serve. */
+export interface DeltaHint {
+  /** What the delta would be encoded against. */
+  readonly base: FrameBase;
+  /** The run that it would hold: so many frames, of which the first bears the hint. */
+  readonly frames: number;
 }
 
 /** What a version is published with. */
@@ -84,6 +94,11 @@ export interface Ingest {
 
 /** One producer's session. Calls come one after another; put may return before its frames are stored. */
 export interface IngestSession {
+  /**
+   * Whether the session makes deltas of plain frames with hints: where the producer would have to fetch the bases' bytes
+   * first, plain frames are less to send.
+   */
+  readonly makesDeltas: boolean;
   /**
    * Which of the chunks the domain lacks, in order. The session counts on getting those: asked again, a chunk that was
    * missing is not missing any more.

@@ -39,6 +39,8 @@ export interface LocalSessionOptions {
 
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalSession implements IngestSession {
+  /** Its producer has the old bytes as near as the session itself. */
+  readonly makesDeltas = false;
   readonly #engine: Engine;
   readonly #domain: string;
   readonly #index: ChunkIndex;

@@ -2,22 +2,16 @@
  * Re-basing. A delta on chunks that lie in deltas themselves soon reaches the limits of docs/format.md §5.1. Then these
  * chunks are stored once more: as deltas on the plain chunks that they come down to, or plain.
  */
-import { must } from "../../base/assert.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
-import {
-  DECODE_BYTES_MAX,
-  DEFAULT_COMPRESSION_LEVEL,
-  DELTA_BYTES_MAX,
-  DEPTH_MAX,
-} from "../../format/frame.ts";
+import { DECODE_BYTES_MAX, DELTA_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { readPlanned } from "../version/planned-chunks.ts";
-import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
 import { joinDigests } from "./block-packer.ts";
+import { encodeRun } from "./encode-run.ts";
 import type { IngestFrame } from "./ingest.ts";
 import { costOn, type BaseFrame, type DecodeCost, type PlanMaker } from "./plan-maker.ts";
 
@@ -99,18 +93,10 @@ export class ReBase {
       options,
     );
     const bytes = await readPlanned(engine, plan, wanted, options);
-    const chunkEnds = ends(run);
-    const runBytes = must(chunkEnds.at(-1), "there is a chunk");
-    const memory = new SharedArrayBuffer(runBytes);
-    new Uint8Array(memory).set(bytes.subarray(0, runBytes));
-    const dictionary = base && bytes.subarray(runBytes);
-    const input = packRequests(memory, DEFAULT_COMPRESSION_LEVEL, [
-      { start: 0, end: runBytes, chunkEnds, dictionary },
-    ]);
-    for (const item of unpackItems(await engine.pool.run("encodeFrames", input, options))) {
-      const held = isDelta(item) ? run : [must(run[item.chunk], "an item is a chunk's")];
-      const stored = new Uint8Array(memory, item.start, item.storedBytes);
-      const frame = { codec: item.codec, chunks: held, stored, base: isDelta(item) ? base : undefined };
+    const runBytes = sumLengths(run);
+    const content = { chunks: run, bytes: bytes.subarray(0, runBytes) };
+    const runBase = base && { frame: base, dictionary: bytes.subarray(runBytes) };
+    for (const frame of await encodeRun(engine, content, runBase, options)) {
       plans.expect(await pack(frame, options));
     }
   }
@@ -154,9 +140,4 @@ function baseOf(roots: readonly ChunkItem[]): FrameBase {
 
 function sumLengths(chunks: readonly ChunkItem[]): number {
   return chunks.reduce((sum, { length }) => sum + length, 0);
-}
-
-function ends(chunks: readonly ChunkItem[]): number[] {
-  let at = 0;
-  return chunks.map(({ length }) => (at += length));
 }

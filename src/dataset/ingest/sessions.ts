@@ -24,9 +24,17 @@ export interface ReceivedFrame {
   readonly digests: Uint8Array;
   readonly lengths: readonly number[];
   readonly stored: Uint8Array;
-  /** Of a delta frame: it was encoded against `bytes` from `offset` of these chunks' concatenation. */
-  readonly base:
-    { readonly digests: Uint8Array; readonly offset: number; readonly bytes: number } | undefined;
+  /** Of a delta frame: what it was encoded against. */
+  readonly base: ReceivedBase | undefined;
+  /** Of a plain frame: what it may be encoded against, with those that come after it: so many `frames` in all. */
+  readonly hint?: { readonly base: ReceivedBase; readonly frames: number } | undefined;
+}
+
+/** `bytes` from `offset` of these chunks' concatenation. */
+export interface ReceivedBase {
+  readonly digests: Uint8Array;
+  readonly offset: number;
+  readonly bytes: number;
 }
 
 /** What a producer publishes a version with: `base` is a version that the manifest object may be encoded against. */

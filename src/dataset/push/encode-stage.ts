@@ -11,6 +11,13 @@ import { sharedBuffer } from "./slots.ts";
 /** Input bytes of one job: enough to be worth a message, few enough to spread over the threads. */
 const JOB_BYTES = MiB;
 
+/** What became of one piece of work. */
+interface EncodedWork {
+  readonly frames: IngestFrame[];
+  /** What its chunks take as plain frames. */
+  plainBytes: number;
+}
+
 /** Encodes pieces of one slot: small ones of several segments go together. */
 export class EncodeStage {
   readonly #pool: WorkerPool;
@@ -30,25 +37,27 @@ export class EncodeStage {
   async encode(plans: readonly PiecePlan[]): Promise<PieceResult[]> {
     const works = plans.flatMap((plan) => plan.works);
     const jobs = groupWorks(works).map((group) => this.#job(group));
-    const frames = new Map<Work, IngestFrame[]>();
-    for (const done of await Promise.all(jobs)) for (const [work, made] of done) frames.set(work, made);
+    const encoded = new Map<Work, EncodedWork>();
+    for (const done of await Promise.all(jobs)) for (const [work, made] of done) encoded.set(work, made);
     return plans.map((plan) => {
       const missing = plan.chunks.filter((chunk) => chunk.isMissing);
+      const done = plan.works.map((work) => must(encoded.get(work), "each work was done"));
       return {
         chunks: plan.chunks.map(({ digest, length }) => ({ digest, length })),
-        frames: plan.works.flatMap((work) => must(frames.get(work), "each work was done")),
+        frames: done.flatMap(({ frames }) => frames),
         bytes: sumLengths(plan.chunks),
         newChunks: missing.length,
         newBytes: sumLengths(missing),
+        plainBytes: done.reduce((sum, { plainBytes }) => sum + plainBytes, 0),
       };
     });
   }
 
-  async #job(works: readonly Work[]): Promise<Map<Work, IngestFrame[]>> {
+  async #job(works: readonly Work[]): Promise<Map<Work, EncodedWork>> {
     const requests = works.map((work) => work.request);
     const input = packRequests(this.#memory, this.#level, requests);
     const items = unpackItems(await this.#pool.run("encodeFrames", input, { signal: this.#signal }));
-    const made = new Map<Work, IngestFrame[]>(works.map((work) => [work, []]));
+    const made = new Map<Work, EncodedWork>(works.map((work) => [work, { frames: [], plainBytes: 0 }]));
     for (const item of items) {
       const work = must(works[item.request], "an item answers a request");
       const { codec, start, storedBytes } = item;
@@ -56,7 +65,10 @@ export class EncodeStage {
       const frame = isDelta(item)
         ? { codec, chunks: work.chunks, stored, base: work.run.base?.frame }
         : { codec, chunks: [must(work.chunks[item.chunk], "an item is a chunk's")], stored, base: undefined };
-      made.get(work)?.push(frame);
+      const hint = item.chunk === 0 && !isDelta(item) ? work.hint : undefined;
+      const encoded = must(made.get(work), "every work has an entry");
+      encoded.frames.push({ ...frame, hint });
+      encoded.plainBytes += item.plainBytes;
     }
     return made;
   }

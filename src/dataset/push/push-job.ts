@@ -57,7 +57,7 @@ export class PushJob {
   readonly #scan: ScanStage;
   readonly #manifest: ManifestWriter;
   readonly #queue = new Channel<Item>(QUEUE_ENTRIES_MAX, entriesOf);
-  readonly #counts = { chunks: 0, newChunks: 0, newBytes: 0, readBytes: 0, reusedBytes: 0 };
+  readonly #counts = { chunks: 0, newChunks: 0, newBytes: 0, plainBytes: 0, readBytes: 0, reusedBytes: 0 };
   #progressMs = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -228,6 +228,7 @@ export class PushJob {
   #count(piece: PieceResult): void {
     this.#counts.newChunks += piece.newChunks;
     this.#counts.newBytes += piece.newBytes;
+    this.#counts.plainBytes += piece.plainBytes;
     this.#counts.reusedBytes += piece.bytes - piece.newBytes;
   }
 
@@ -239,7 +240,7 @@ export class PushJob {
     const publication = { root: rootBytes, inlinePages, base, tags, publisher, message, labels };
     const { version, moved, totals } = await this.#session.publish(publication, this.#call);
     if (this.#options.dryRun !== true) await this.#source.commit(version);
-    const { chunks, newChunks, newBytes } = this.#counts;
+    const { chunks, newChunks, newBytes, plainBytes } = this.#counts;
     return {
       digest: version,
       files: root.files,
@@ -247,6 +248,7 @@ export class PushJob {
       chunks,
       newChunks,
       newBytes,
+      plainBytes,
       sentBytes: totals.sentBytes,
       storedBytes: totals.storedBytes,
       manifestBytes: totals.manifestBytes,

@@ -4,7 +4,7 @@ import { Channel } from "../../base/channel.ts";
 import { MiB } from "../../base/limits.ts";
 import { DIGEST_BYTES, digestFromBytes } from "../../format/digest.ts";
 import type { ChunkItem } from "../../format/page.ts";
-import type { IngestFrame, IngestSession } from "../ingest/ingest.ts";
+import type { DeltaHint, IngestFrame, IngestSession } from "../ingest/ingest.ts";
 import type { ChunkSpan } from "../version/chunks.ts";
 import type { EncodeRequest } from "../workers/encode-task.ts";
 import { DeltaPlanner, type NewChunk, type Run } from "./delta-planner.ts";
@@ -18,6 +18,8 @@ export interface PieceResult {
   readonly bytes: number;
   readonly newChunks: number;
   readonly newBytes: number;
+  /** What the new chunks take as plain frames: where they became deltas, about. */
+  readonly plainBytes: number;
 }
 
 /** A piece that is being encoded, or the word that the segment begins anew. */
@@ -53,6 +55,8 @@ export interface Work {
   readonly chunks: readonly PlacedChunk[];
   readonly run: Run;
   readonly request: EncodeRequest;
+  /** What the session may encode it against, where it makes deltas itself. */
+  readonly hint: DeltaHint | undefined;
 }
 
 /** What is to be done for a piece. */
@@ -130,10 +134,16 @@ export class SegmentPush {
     const last = must(chunks.at(-1), "a run has a chunk");
     const { reference } = this.#options;
     const dictionary =
-      run.base && (await reference?.read(run.base.chunks as readonly ChunkSpan[], run.base.frame));
+      run.base === undefined || this.#session.makesDeltas
+        ? undefined
+        : await reference?.read(run.base.chunks as readonly ChunkSpan[], run.base.frame);
     const chunkEnds = chunks.map((chunk) => chunk.end);
     const request = { start: first.start, end: last.end, chunkEnds, dictionary };
-    return { chunks, run, request };
+    const hint =
+      run.base === undefined || dictionary !== undefined
+        ? undefined
+        : { base: run.base.frame, frames: chunks.length };
+    return { chunks, run, request, hint };
   }
 
   async #canBase(placed: readonly PlacedChunk[], { from, to, base }: Run): Promise<boolean> {

@@ -31,9 +31,11 @@ export interface EncodedItem {
   /** Where the stored bytes lie in the shared memory, and how many they are. */
   readonly start: number;
   readonly storedBytes: number;
+  /** What its chunks take as plain frames; of a delta that is far shorter, estimated from one of them. */
+  readonly plainBytes: number;
 }
 
-const ITEM_FIELDS = 5;
+const ITEM_FIELDS = 6;
 
 /** The requests as one message. */
 export function packRequests(
@@ -58,12 +60,13 @@ function unpackRequests({ requests, dictionaries }: EncodeInput): EncodeRequest[
 
 function packItems(items: readonly EncodedItem[]): Uint32Array<ArrayBuffer> {
   return Uint32Array.from(
-    items.flatMap(({ codec, request, chunk, start, storedBytes }) => [
+    items.flatMap(({ codec, request, chunk, start, storedBytes, plainBytes }) => [
       codec,
       request,
       chunk,
       start,
       storedBytes,
+      plainBytes,
     ]),
   );
 }
@@ -72,8 +75,11 @@ function packItems(items: readonly EncodedItem[]): Uint32Array<ArrayBuffer> {
 export function unpackItems(packed: Uint32Array): EncodedItem[] {
   const items: EncodedItem[] = [];
   for (let at = 0; at < packed.length; at += ITEM_FIELDS) {
-    const [codec, request = 0, chunk = 0, start = 0, storedBytes = 0] = packed.subarray(at, at + ITEM_FIELDS);
-    items.push({ codec: codec as Codec, request, chunk, start, storedBytes });
+    const [codec, request = 0, chunk = 0, start = 0, storedBytes = 0, plainBytes = 0] = packed.subarray(
+      at,
+      at + ITEM_FIELDS,
+    );
+    items.push({ codec: codec as Codec, request, chunk, start, storedBytes, plainBytes });
   }
   return items;
 }
@@ -100,8 +106,9 @@ export function encodeFrames(input: EncodeInput): TaskResult<Uint32Array<ArrayBu
     if (delta === undefined) items.push(...encodeChunks(memory, wanted, input.level, request));
     else {
       const { start } = wanted;
-      memory.set(delta.stored, start);
-      items.push({ codec: delta.codec, request, chunk: 0, start, storedBytes: delta.stored.byteLength });
+      const { codec, stored, plainBytes } = delta;
+      memory.set(stored, start);
+      items.push({ codec, request, chunk: 0, start, storedBytes: stored.byteLength, plainBytes });
     }
   }
   return { output: packItems(items), transfer: [] };
@@ -112,19 +119,25 @@ function encodeDeltaIfShorter(
   memory: Uint8Array,
   request: EncodeRequest,
   level: number,
-): EncodedFrame | undefined {
+): (EncodedFrame & { readonly plainBytes: number }) | undefined {
   const { dictionary, start, end, chunkEnds } = request;
   if (dictionary === undefined) return undefined;
   const run = memory.subarray(start, end);
   const delta = encodeDelta(run, dictionary, Math.max(level, DELTA_LEVEL_MIN));
-  if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) return delta;
+  const plainBytesOf = (from: number, to: number): number =>
+    encodePlainInto(memory.subarray(from, to), level, scratchFor(to - from)).stored.byteLength;
+  if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) {
+    const sampleEnd = chunkEnds[0] ?? end;
+    const share = plainBytesOf(start, sampleEnd) / (sampleEnd - start);
+    return { ...delta, plainBytes: Math.round(run.byteLength * share) };
+  }
   let plainBytes = 0;
   let from = start;
   for (const to of chunkEnds) {
-    plainBytes += encodePlainInto(memory.subarray(from, to), level, scratchFor(to - from)).stored.byteLength;
+    plainBytes += plainBytesOf(from, to);
     from = to;
   }
-  return delta.stored.byteLength < plainBytes * WORTHWHILE_GAIN ? delta : undefined;
+  return delta.stored.byteLength < plainBytes * WORTHWHILE_GAIN ? { ...delta, plainBytes } : undefined;
 }
 
 function encodeChunks(
@@ -139,7 +152,8 @@ function encodeChunks(
     start = end;
     const frame = encodePlainInto(memory.subarray(from, end), level, scratchFor(end - from));
     if (frame.codec !== CODECS.raw) memory.set(frame.stored, from);
-    return { codec: frame.codec, request, chunk, start: from, storedBytes: frame.stored.byteLength };
+    const storedBytes = frame.stored.byteLength;
+    return { codec: frame.codec, request, chunk, start: from, storedBytes, plainBytes: storedBytes };
   });
 }
 

@@ -9,19 +9,18 @@ import { PutFramesRequestSchema } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import { FrameBody } from "./frame-body.ts";
 
 const digests = fc.uint8Array({ maxLength: 8 }).map(digestOf);
+const bases = fc.record({
+  digests: digests.map(digestBytes),
+  lengths: fc.constant([7]),
+  offset: fc.nat(),
+  bytes: fc.nat(),
+});
 const frames: fc.Arbitrary<IngestFrame> = fc.record({
   codec: fc.constantFrom(...Object.values(CODECS)),
   chunks: fc.array(fc.record({ digest: digests, length: fc.nat() }), { minLength: 1, maxLength: 5 }),
   stored: fc.uint8Array({ maxLength: 300 }),
-  base: fc.option(
-    fc.record({
-      digests: digests.map(digestBytes),
-      lengths: fc.constant([7]),
-      offset: fc.nat(),
-      bytes: fc.nat(),
-    }),
-    { nil: undefined },
-  ),
+  base: fc.option(bases, { nil: undefined }),
+  hint: fc.option(fc.record({ base: bases, frames: fc.nat(1000) }), { nil: undefined }),
 });
 
 describe("a body of frames", () => {
@@ -43,7 +42,7 @@ describe("a body of frames", () => {
         const message = fromBinary(PutFramesRequestSchema, body.bytes());
         assert.deepEqual([message.session, message.sequence], ["session", BigInt(sequence)]);
         assert.equal(message.frames.length, taken.length);
-        for (const [index, { codec, chunks, stored, base }] of taken.entries()) {
+        for (const [index, { codec, chunks, stored, base, hint }] of taken.entries()) {
           const frame = message.frames[index];
           assert.ok(frame !== undefined);
           assert.equal(frame.codec, codec);
@@ -58,6 +57,11 @@ describe("a body of frames", () => {
           assert.deepEqual(Buffer.from(frame.stored), Buffer.from(stored));
           assert.equal(frame.base?.offset, base === undefined ? undefined : BigInt(base.offset));
           assert.equal(frame.base?.bytes, base === undefined ? undefined : BigInt(base.bytes));
+          assert.equal(frame.hint?.frames, hint?.frames);
+          assert.deepEqual(
+            frame.hint?.base && Buffer.from(frame.hint.base.digests),
+            hint && Buffer.from(hint.base.digests),
+          );
         }
       }),
     );

@@ -29,6 +29,7 @@ export interface BegunHubSession {
 
 /** One session. Errors of all: HUB_UNAVAILABLE, SESSION_LOST (begin another), those of the hub's store. */
 export class HubSession implements IngestSession {
+  readonly makesDeltas = true;
   readonly #hub: HubConnection;
   readonly #id: string;
   readonly #frames: FrameSender;
