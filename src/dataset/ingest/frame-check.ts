@@ -4,7 +4,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { checkFrameInfo, type FrameBase, type FrameInfo } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes, formatDigest, type Digest } from "../../format/digest.ts";
-import { CODECS, DELTA_BASES_MAX, DELTA_BYTES_MAX } from "../../format/frame.ts";
+import { CODECS, DECODE_BYTES_MAX, DELTA_BASES_MAX, DELTA_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
@@ -23,6 +23,8 @@ import {
 
 /** What is decoded in one task: little enough that the sessions take turns. */
 const TASK_BYTES = 2 * MiB;
+/** What the bases of one task's frames have in memory, stored and decoded. */
+const BASES_BYTES_MAX = 32 * MiB;
 
 /** Checks frames in the engine's threads. */
 export class FrameCheck {
@@ -43,12 +45,18 @@ export class FrameCheck {
     if (received.length > BODY_FRAMES_MAX) {
       throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${BODY_FRAMES_MAX} frames`);
     }
-    const frames = shared(received).map((frame) => this.#checkForm(frame));
+    const frames: IngestFrame[] = [];
+    for (const frame of shared(received)) {
+      // Looking for hundreds of bases takes a while: others have their turns.
+      if (frame.base !== undefined || frame.hint !== undefined) await new Promise(setImmediate);
+      frames.push(this.#checkForm(frame));
+    }
     const decodedBytes = frames.reduce((sum, frame) => sum + decodedBytesOf(frame), 0);
     if (decodedBytes > BODY_DECODED_BYTES_MAX) {
       const limit = `the frames of one body decode to at most ${BODY_DECODED_BYTES_MAX} bytes`;
       throw new AetherError("LIMIT_EXCEEDED", `${limit}: send fewer`);
     }
+    for (const frame of frames) await this.#checkCost(frame, options);
     const plain = frames.filter((frame) => frame.base === undefined);
     const tasks = [
       ...groups(plain).map((group) => () => this.#verifyPlain(group, options)),
@@ -96,6 +104,14 @@ export class FrameCheck {
       base: undefined,
       hint: hintBase && { base: hintBase, frames: hint.frames },
     };
+  }
+
+  /** Before anything is decoded: what a frame takes to decode is the producer's choice. */
+  async #checkCost(frame: IngestFrame, options: CallOptions): Promise<void> {
+    if (frame.base === undefined) return;
+    const bases = splitDigests(frame.base.digests);
+    if (await this.#local.canBase(bases, decodedBytesOf(frame), options)) return;
+    throw tooMuch("its bases are damaged, or take more");
   }
 
   /** Of its own memory: it is written when the block ends, and the frame's memory is used again by then. */
@@ -154,6 +170,7 @@ export class FrameCheck {
       addPlanned(unit, plan, bases);
       dictionaries.push({ first, end: unit.chunks.length });
     }
+    if (unit.storedBytes + unit.decodedBytes > BASES_BYTES_MAX) return this.#verifyHalves(group, options);
     const fetched = await fetchFrames(this.#engine.store.blocks, unit.frames, options);
     const frames: UnitFrame[] = [...unit.frames];
     const chunks: { digest: Digest; frame: number; offset: number; bytes: number }[] = [];
@@ -179,6 +196,19 @@ export class FrameCheck {
     const input = { frames, chunks, stored, locals: [] };
     await this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal });
   }
+
+  /** Frames of few bytes may lie on many: these are not all in memory at once. */
+  async #verifyHalves(group: readonly IngestFrame[], options: CallOptions): Promise<void> {
+    if (group.length === 1) throw tooMuch("its bases lie in too many frames");
+    const middle = group.length >>> 1;
+    await this.#verifyDeltas(group.slice(0, middle), options);
+    await this.#verifyDeltas(group.slice(middle), options);
+  }
+}
+
+function tooMuch(why: string): AetherError {
+  const limits = `${DEPTH_MAX} steps and ${DECODE_BYTES_MAX} bytes`;
+  return new AetherError("OBJECT_INVALID", `a delta frame decodes within ${limits}, and ${why}`);
 }
 
 function checkNumbers(numbers: readonly number[]): void {
@@ -210,7 +240,7 @@ function shared(frames: readonly ReceivedFrame[]): readonly ReceivedFrame[] {
   });
 }
 
-/** Neighbours that decode to about TASK_BYTES together. */
+/** Neighbours that decode to about TASK_BYTES together, or have as many bytes of bases. */
 function groups(frames: readonly IngestFrame[]): IngestFrame[][] {
   const all: IngestFrame[][] = [];
   let bytes = TASK_BYTES;
@@ -220,7 +250,7 @@ function groups(frames: readonly IngestFrame[]): IngestFrame[][] {
       bytes = 0;
     }
     must(all.at(-1), "a group was begun").push(frame);
-    bytes += decodedBytesOf(frame);
+    bytes += Math.max(decodedBytesOf(frame), sum(frame.base?.lengths ?? []));
   }
   return all;
 }
