@@ -243,6 +243,26 @@ for (const kind of Object.keys(CONTENTS)) {
   });
 }
 
+describe("a store in which the head of a block is damaged", () => {
+  // Where a byte is changed: docs/format.md §3.
+  for (const [what, at] of Object.entries({ magic: 0, version: 5 })) {
+    for (const which of ["the base", "the deltas"] as const) {
+      it(`that of ${which} in its ${what}, takes the same content and new`, () =>
+        withReleases("compresses", 3, async (bed, releases) => {
+          const [first, second, third] = releases as [Release, Release, Release];
+          const file = fileOf(bed, which === "the base" ? first.block : second.block);
+          const bytes = fs.readFileSync(file);
+          bytes[at] = (bytes[at] ?? 0) ^ 0x40;
+          fs.writeFileSync(file, bytes);
+          await pushAgain(bed, third);
+          await assertReadable(bed, third);
+          writeData(bed, contentOf("compresses", 3));
+          await bed.read((await asNewcomer(bed, ({ store }) => bed.push({}, { store }))).digest);
+        }));
+    }
+  }
+});
+
 describe("a store in which chunks lie twice", () => {
   it("and whose first place is lost, is mended with the second", () =>
     withReleases("compresses", 8, async (bed, releases) => {
