@@ -1,5 +1,5 @@
 /** Makes plans from what the chunk index and the blocks' indexes say. docs/format.md §7 */
-import { AetherError, codeOf } from "../../base/errors.ts";
+import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { CODECS, DELTA_BASES_MAX, DEPTH_MAX } from "../../format/frame.ts";
@@ -15,6 +15,13 @@ import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 const NEAR_BYTES = 64 * KiB;
 /** Frames that are remembered as whole. */
 const WHOLE_KEPT_MAX = 1 << 16;
+
+/** What reading says of blocks' indexes that are lost or damaged. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set([
+  "OBJECT_MISSING",
+  "OBJECT_INVALID",
+  "FORMAT_UNSUPPORTED",
+]);
 
 /** What decoding a frame takes. */
 export interface DecodeCost {
@@ -187,10 +194,13 @@ export class PlanMaker {
    */
   async rootsOf(digests: readonly Digest[], options: CallOptions): Promise<readonly Digest[]> {
     const roots = new Set<Digest>();
+    // Neighbours lie on much the same chunks: each is looked at once, not once for every way to it.
+    const visited = new Set<Digest>();
     const visit = async (digest: Digest, depthMax: number): Promise<void> => {
+      if (visited.has(digest) || roots.size >= DELTA_BASES_MAX) return;
+      visited.add(digest);
       const location = this.#index.find(digest);
       if (location === undefined || depthMax < 0) throw lacking(digest);
-      if (roots.size >= DELTA_BASES_MAX) return;
       if (location.codec !== CODECS.delta) {
         roots.add(digest);
         return;
@@ -229,8 +239,7 @@ export class PlanMaker {
         else known.chunks.push(digest);
       }
     } catch (error) {
-      const code = codeOf(error);
-      if (code === "OBJECT_MISSING" || code === "OBJECT_INVALID") return undefined;
+      if (UNREADABLE.has(codeOf(error))) return undefined;
       throw error;
     }
     return needed;
