@@ -13,7 +13,7 @@ import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
 import { chooseBases, fitRun, isOnItself, plainRun, sumLengths, type BasedRun } from "./based-runs.ts";
 import { splitDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
-import type { IngestFrame } from "./ingest.ts";
+import type { IngestFrame, SimilarChunk } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
 
 /** What reading says of bases that are lost or damaged: the frames stay as they came. */
@@ -73,8 +73,8 @@ export class ArrivingDeltas {
   }
 
   /** What each plain frame's chunk resembles. */
-  async #similar(frames: readonly IngestFrame[]): Promise<readonly (readonly ChunkItem[])[]> {
-    const similar: (readonly ChunkItem[])[] = [];
+  async #similar(frames: readonly IngestFrame[]): Promise<readonly (readonly SimilarChunk[])[]> {
+    const similar: (readonly SimilarChunk[])[] = [];
     for (let at = 0; at < frames.length; at += ASKED_AT_ONCE) {
       const sketches = frames
         .slice(at, at + ASKED_AT_ONCE)

@@ -98,10 +98,16 @@ export interface Ingest {
   begin(session: SessionOptions, options?: CallOptions): Promise<IngestSession>;
 }
 
+/** A chunk that another resembles. */
+export interface SimilarChunk extends ChunkItem {
+  /** Mostly the same, not just in part. */
+  readonly isStrong: boolean;
+}
+
 /** Chunks that are at hand, as bases for deltas. */
 export interface DeltaBases {
   /** For each sketch the chunks that have something of it, those that have most first: few, often none. */
-  similar(sketches: readonly Sketch[]): readonly (readonly ChunkItem[])[];
+  similar(sketches: readonly Sketch[]): readonly (readonly SimilarChunk[])[];
   /**
    * The dictionary that `base` names, verified; undefined: it is not at hand. Errors of what should be: OBJECT_MISSING,
    * OBJECT_CORRUPT, OBJECT_INVALID; those of the store.

@@ -138,8 +138,17 @@ export class LocalSession implements IngestSession {
       for (const { digest, sketch } of frame.chunks)
         if (sketch !== undefined) this.bases.expect(digest, sketch);
       const info = await this.#describe(frame, options);
+      if (frame.base !== undefined) this.#noteAgain(info);
       await this.#pack(info, frame.stored, options);
     }
+  }
+
+  /** Chunks that were there before lie in this delta once more. */
+  #noteAgain(info: FrameInfo): void {
+    const isThere = (digest: Digest): boolean =>
+      !this.#promised.has(digest) && this.find(digest) !== undefined;
+    const again = splitDigests(info.digests).filter(isThere);
+    if (again.length > 0) this.#plans.expectAgain(info, new Set(again));
   }
 
   async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
@@ -285,8 +294,8 @@ export class LocalSession implements IngestSession {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
+    this.#plans.settle(sealed);
     for (const frame of sealed.frames) {
-      this.#plans.settle(frame);
       const digests = splitDigests(frame.digests);
       this.bases.settle(digests);
       for (const digest of digests) {

@@ -9,7 +9,7 @@ import type { Plan, PlanCovers, PlanFrame, PlanPlace, PlanSource } from "../../f
 import type { CallOptions } from "../../store/block-store.ts";
 import type { BlockIndexes } from "./block-indexes.ts";
 import { splitDigests } from "./block-packer.ts";
-import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
+import type { ChunkIndex, ChunkLocation, IndexedBlock } from "./chunk-index.ts";
 
 /** How far a change may have moved what stands around it. */
 const NEAR_BYTES = 64 * KiB;
@@ -60,8 +60,11 @@ class PlanDraft {
   }
 
   /** Where a chunk lies, its frame added. Errors: OBJECT_MISSING when the domain lacks it. */
-  async place(digest: Digest, depthMax = DEPTH_MAX): Promise<{ place: PlanPlace; cost: FrameCost }> {
-    const location = this.#index.find(digest);
+  async place(
+    digest: Digest,
+    depthMax = DEPTH_MAX,
+    location = this.#index.find(digest),
+  ): Promise<{ place: PlanPlace; cost: FrameCost }> {
     if (location === undefined) throw lacking(digest);
     const cost = await this.#frame(location, depthMax);
     return { place: { frame: cost.index, offset: location.chunkOffset }, cost };
@@ -126,6 +129,10 @@ export class PlanMaker {
   readonly #whole = new Set<string>();
   /** Frames on their way to the store, by their chunks: where these lie soon. */
   readonly #coming = new Map<Digest, FrameInfo>();
+  /** Frames that hold, besides others, chunks that are there already. */
+  readonly #returning = new Map<FrameInfo, ReadonlySet<Digest>>();
+  /** Where these lie in them. */
+  readonly #returned = new Map<Digest, ChunkLocation>();
   #hasMoved = false;
 
   constructor(index: ChunkIndex, indexes: BlockIndexes) {
@@ -141,7 +148,9 @@ export class PlanMaker {
   ): Promise<{ plan: Plan; blocks: ReadonlySet<Digest> }> {
     const draft = new PlanDraft(this.#index, this.#indexes, options);
     const places: PlanPlace[] = [];
-    for (const digest of digests) places.push((await draft.place(digest)).place);
+    for (const digest of digests) {
+      places.push((await draft.place(digest, DEPTH_MAX, this.#returned.get(digest))).place);
+    }
     return { plan: { covers, frames: draft.frames, places }, blocks: draft.blocks };
   }
 
@@ -156,9 +165,40 @@ export class PlanMaker {
     for (const digest of splitDigests(frame.digests)) this.#coming.set(digest, frame);
   }
 
-  /** Tells that the index knows the frame now. */
-  settle(frame: FrameInfo): void {
-    for (const digest of splitDigests(frame.digests)) this.#coming.delete(digest);
+  /**
+   * Tells of chunks that are there already, and lie in this delta once more: who has the version before has its base, and
+   * fetches less by it. Plans that are made after it is stored say so.
+   */
+  expectAgain(frame: FrameInfo, digests: ReadonlySet<Digest>): void {
+    this.#returning.set(frame, digests);
+  }
+
+  /** Tells that the index knows a block's frames now. */
+  settle(block: IndexedBlock): void {
+    for (const [number, frame] of block.frames.entries()) {
+      for (const digest of splitDigests(frame.digests)) this.#coming.delete(digest);
+      this.#settleAgain(block, number, frame);
+    }
+  }
+
+  #settleAgain(block: IndexedBlock, number: number, info: FrameInfo): void {
+    const again = this.#returning.get(info);
+    if (again === undefined) return;
+    this.#returning.delete(info);
+    const { codec, storedBytes } = info;
+    const frame = {
+      block: block.digest,
+      frame: number,
+      frameOffset: block.offsets[number] ?? 0,
+      storedBytes,
+      codec,
+    };
+    let chunkOffset = 0;
+    for (const [at, digest] of splitDigests(info.digests).entries()) {
+      const chunkBytes = info.lengths[at] ?? 0;
+      if (again.has(digest)) this.#returned.set(digest, { ...frame, chunkOffset, chunkBytes });
+      chunkOffset += chunkBytes;
+    }
   }
 
   /** The frames that hold these chunks, each once; undefined when a chunk, or what decoding it takes, is not there. */

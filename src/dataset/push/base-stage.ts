@@ -105,7 +105,11 @@ export class BaseStage {
     const start = must(held[0], "a run has a chunk").start;
     const chunkEnds = held.map((chunk) => chunk.end);
     const request = { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary, nearBytes: near?.bytes };
-    const isHint = base !== undefined && dictionary === undefined && this.#parts.session.takesHints;
+    const isHint =
+      base !== undefined &&
+      dictionary === undefined &&
+      this.#parts.session.takesHints &&
+      !held.some((chunk) => chunk.isReturning);
     const hint = isHint ? { base, frames: held.length } : undefined;
     const isGuess = dictionary !== undefined && !isSimilar;
     return { chunks: held, base, near, request, hint, learn: isGuess ? plan.learn : undefined };

@@ -65,6 +65,11 @@ export class DeltaPlanner {
     this.#oldEnd = last === undefined ? 0 : last.start + last.length;
   }
 
+  /** Whether a chunk stood in the segment's place. */
+  has(digest: Digest): boolean {
+    return this.#byDigest.has(digest);
+  }
+
   /** Plans the next span of the segment; `isLast`: the segment ends with it. */
   plan(chunks: readonly NewChunk[], isLast: boolean): Run[] {
     const runs: Run[] = [];

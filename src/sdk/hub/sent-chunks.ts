@@ -4,13 +4,12 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import type { ReadEngine } from "../../dataset/engine.ts";
 import { ChunkIndex } from "../../dataset/ingest/chunk-index.ts";
-import type { DeltaBases, IngestFrame } from "../../dataset/ingest/ingest.ts";
+import type { DeltaBases, IngestFrame, SimilarChunk } from "../../dataset/ingest/ingest.ts";
 import { LocalSession } from "../../dataset/ingest/local-session.ts";
 import { syncIndex } from "../../dataset/ingest/sync-index.ts";
 import type { Sketch } from "../../dataset/workers/sketch.ts";
 import { digestOf } from "../../format/digest.ts";
 import type { FrameBase } from "../../format/block.ts";
-import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { openStore } from "../../store/drivers/all.ts";
 import type { PrunableStore } from "../../store/open-objects.ts";
@@ -67,7 +66,7 @@ export class SentChunks implements DeltaBases {
     }
   }
 
-  similar(sketches: readonly Sketch[]): readonly (readonly ChunkItem[])[] {
+  similar(sketches: readonly Sketch[]): readonly (readonly SimilarChunk[])[] {
     return this.#isUsable ? this.#session.bases.similar(sketches) : [];
   }
 
