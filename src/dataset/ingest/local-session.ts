@@ -15,7 +15,7 @@ import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
 import { BlockPacker, joinDigests, splitDigests, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
-import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
+import type { IngestFrame, IngestSession, IngestTotals, PageForm, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
 import { ReBase } from "./re-base.ts";
@@ -87,6 +87,7 @@ export class LocalSession implements IngestSession {
       pack: async (frame, call) => {
         const info = await this.#describe(frame, call);
         await this.#pack(info, frame.stored, call, "last");
+        if (info.isPage) this.#manifestBytes += info.storedBytes;
         return info;
       },
     });
@@ -135,20 +136,11 @@ export class LocalSession implements IngestSession {
     }
   }
 
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
+  async putPage(page: EncodedPage, { frame }: PageForm = {}, options: CallOptions = {}): Promise<void> {
     const isMissing = await this.#promise(page.digest, options);
     if (isMissing || (this.#promised.has(page.digest) && !this.#packed.has(page.digest))) {
-      const { codec, stored } = encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
-      const info = {
-        codec,
-        storedBytes: stored.byteLength,
-        digests: joinDigests([page.digest]),
-        lengths: [page.bytes.byteLength],
-        base: undefined,
-        depth: 0,
-        decodeBytes: 0,
-        isPage: true,
-      };
+      const { stored, ...form } = frame ?? plainPage(page);
+      const info = await this.#describe({ ...form, stored, isPage: true }, options);
       this.#manifestBytes += stored.byteLength;
       await this.#pack(info, stored, options);
     }
@@ -202,7 +194,7 @@ export class LocalSession implements IngestSession {
   }
 
   async #describe(frame: IngestFrame, options: CallOptions): Promise<FrameInfo> {
-    const { codec, chunks, stored, base } = frame;
+    const { codec, chunks, stored, base, isPage = false } = frame;
     const lengths = chunks.map((chunk) => chunk.length);
     const info = {
       codec,
@@ -212,7 +204,7 @@ export class LocalSession implements IngestSession {
       base: undefined,
       depth: 0,
       decodeBytes: 0,
-      isPage: false,
+      isPage,
     };
     if (base === undefined) return info;
     const decodedBytes = lengths.reduce((sum, length) => sum + length, 0);
@@ -360,4 +352,9 @@ export class LocalSession implements IngestSession {
       await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
   }
+}
+
+function plainPage({ digest, bytes }: EncodedPage): IngestFrame {
+  const chunks = [{ digest, length: bytes.byteLength }];
+  return { ...encodePlain(bytes, DEFAULT_COMPRESSION_LEVEL), chunks, base: undefined };
 }

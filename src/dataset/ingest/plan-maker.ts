@@ -181,6 +181,13 @@ export class PlanMaker {
     });
   }
 
+  /** Whether it is a page, as the index of its block says. Errors: OBJECT_MISSING. */
+  async isPage(digest: Digest, options: CallOptions): Promise<boolean> {
+    const location = this.#index.find(digest);
+    if (location === undefined) throw lacking(digest);
+    return (await this.#indexes.get(location.block, options)).frames[location.frame]?.isPage === true;
+  }
+
   /**
    * The chunks in plain frames that these chunks most likely come down to, in order, each once: as many as one delta may
    * name. Errors: OBJECT_MISSING.

@@ -2,6 +2,7 @@
  * Re-basing. A delta on chunks that lie in deltas themselves soon reaches the limits of docs/format.md §5.1. Then these
  * chunks are stored once more: as deltas on the plain chunks that they come down to, or plain.
  */
+import { must } from "../../base/assert.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
@@ -96,8 +97,9 @@ export class ReBase {
     const runBytes = sumLengths(run);
     const content = { chunks: run, bytes: bytes.subarray(0, runBytes) };
     const runBase = base && { frame: base, dictionary: bytes.subarray(runBytes) };
+    const isPage = await plans.isPage(must(chunks[0], "there is a chunk"), options);
     for (const frame of await encodeRun(engine, content, runBase, options)) {
-      plans.expect(await pack(frame, options));
+      plans.expect(await pack({ ...frame, isPage }, options));
     }
   }
 }

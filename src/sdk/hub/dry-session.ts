@@ -1,5 +1,11 @@
 /** A push to a hub that sends nothing: it asks what is missing, and counts what it would send. */
-import type { IngestFrame, IngestSession, Publication, Published } from "../../dataset/ingest/ingest.ts";
+import type {
+  IngestFrame,
+  IngestSession,
+  PageForm,
+  Publication,
+  Published,
+} from "../../dataset/ingest/ingest.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { DEFAULT_COMPRESSION_LEVEL, encodePlain } from "../../format/frame.ts";
 import { encodeManifest } from "../../format/manifest.ts";
@@ -32,10 +38,14 @@ export class DrySession implements IngestSession {
     await Promise.resolve();
   }
 
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    const [isMissing] = await this.#session.missing([page.digest], options);
-    if (isMissing !== true) return;
-    this.#count(encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL).stored.byteLength);
+  async putPage(page: EncodedPage, form: PageForm = {}, options: CallOptions = {}): Promise<void> {
+    if (form.isHeld === true) return;
+    if (form.frame === undefined) {
+      const [isMissing] = await this.#session.missing([page.digest], options);
+      if (isMissing !== true) return;
+    }
+    const { stored } = form.frame ?? encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
+    this.#count(stored.byteLength);
   }
 
   async publish({ root, inlinePages, base, tags }: Publication): Promise<Published> {

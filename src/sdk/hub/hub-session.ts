@@ -1,6 +1,12 @@
 /** A push's session on a hub. docs/protocol.md §4 */
 import { AetherError } from "../../base/errors.ts";
-import type { IngestFrame, IngestSession, Publication, Published } from "../../dataset/ingest/ingest.ts";
+import type {
+  IngestFrame,
+  IngestSession,
+  PageForm,
+  Publication,
+  Published,
+} from "../../dataset/ingest/ingest.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -74,8 +80,8 @@ export class HubSession implements IngestSession {
     await this.#frames.add(frames, options);
   }
 
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    await this.#pages.add(page, options);
+  async putPage(page: EncodedPage, form: PageForm = {}, options: CallOptions = {}): Promise<void> {
+    await this.#pages.add(page, form, options);
   }
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
