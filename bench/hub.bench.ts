@@ -2,21 +2,15 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { must } from "../src/base/assert.ts";
-import { COMPILE_CACHE, withFolder } from "./folders.ts";
-import { AETHERFS, costOf, measure, runProgram, type Command } from "./measure.ts";
+import { withFolder } from "./folders.ts";
+import { costOf, measure, runProgram, type Command } from "./measure.ts";
 import { mixedTree, type MixedTree } from "./mixed-tree.ts";
 import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { freePort, startServer, type Server, type Usage } from "./servers.ts";
-import { aetherfsCommand } from "./snapshot-tools.ts";
+import { aetherfsCommand, clientCommand } from "./snapshot-tools.ts";
 import { startHub } from "./web-servers.ts";
 
 type Rounds = Map<string, Figures[]>;
-
-/** The command line as a hub's client, with a cache of its own. */
-function clientCommand(folder: string, ...args: string[]): Command {
-  const argv = [AETHERFS, "--cache_dir", join(folder, "cache"), "--output", "json", ...args];
-  return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
-}
 
 /** Measures both ways, each round with new stores. */
 export async function benchHub(rounds: number): Promise<BenchResult> {

@@ -3,12 +3,10 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withFolder } from "./folders.ts";
-import { measure } from "./measure.ts";
+import { measure, NODE } from "./measure.ts";
 import { roundTo3, type BenchResult, type Figures } from "./result.ts";
 
 const CHILD = fileURLToPath(new URL("manifest-child.ts", import.meta.url));
-/** As bin/aetherfs gives them. */
-const NODE_FLAGS = ["--max-semi-space-size=4", "--external-memory-accounted-in-global-limit"];
 const LIMIT_MIB = 256;
 const RUNTIME_MIB = 100;
 
@@ -21,7 +19,7 @@ export async function benchManifest(): Promise<BenchResult> {
     const store = join(folder, "store");
     await mkdir(store);
     const { stdout, memoryMiB } = await measure({
-      argv: [process.execPath, ...NODE_FLAGS, CHILD, store, String(LIMIT_MIB)],
+      argv: [...NODE, CHILD, store, String(LIMIT_MIB)],
     });
     const medians = JSON.parse(stdout) as ManifestSteps;
     const compared = "1,000,000 generated files, four to a chunk, no deltas; a store on disk, synced";

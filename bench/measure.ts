@@ -28,6 +28,13 @@ export interface Run {
 /** The command line of the checkout. */
 export const AETHERFS = fileURLToPath(new URL("../bin/aetherfs", import.meta.url));
 
+/** This Node, with the flags that bin/aetherfs gives it: what a program in TypeScript is started with. */
+export const NODE = [
+  process.execPath,
+  "--max-semi-space-size=4",
+  "--external-memory-accounted-in-global-limit",
+] as const;
+
 /** GNU time: rusage as wait4 reports it, which Node gives only for itself. */
 const GNU_TIME = "/usr/bin/time";
 const STDOUT_BYTES_MAX = 64 * 2 ** 20;
@@ -54,6 +61,12 @@ export async function measure(command: Command): Promise<Run> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** As measure, begun with nothing left to write out, so that no program pays for the one before. */
+export async function measureQuietly(command: Command): Promise<Run> {
+  await runProgram({ argv: ["sync"] });
+  return measure(command);
 }
 
 /** Runs a program to its end; its stdout. Throws when it fails, with what it said on stderr. */

@@ -122,7 +122,7 @@ export function formatTable(rows: Readonly<Record<string, Figures>>): string[] {
 
 function formatNumber(value: number): string {
   if (Number.isInteger(value)) return value.toLocaleString("en");
-  return value >= 100 ? value.toFixed(0) : value.toFixed(2);
+  return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(2);
 }
 
 async function currentCommit(): Promise<string> {

@@ -1,6 +1,6 @@
 /** Servers that benchmarks measure: started, found, and ended. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { must } from "../src/base/assert.ts";
 import type { Command } from "./measure.ts";
@@ -12,6 +12,8 @@ export interface Server {
   /** Milliseconds from its start to its first answer. */
   readonly startMs: number;
   readonly usage: () => Usage;
+  /** The peak counts from now on. */
+  readonly resetPeak: () => void;
   /** Ends it, and waits until it has. */
   readonly stop: () => Promise<void>;
 }
@@ -61,7 +63,16 @@ export async function startServer(command: Command, port: number, path: string):
     throw new Error(`${command.argv.join(" ")} does not answer: ${messages}`);
   }
   const startMs = Math.round(performance.now() - begunMs);
-  return { url, startMs, usage: () => usageOf(must(child.pid, "it runs")), stop: () => stop(child) };
+  const pid = must(child.pid, "it runs");
+  return {
+    url,
+    startMs,
+    usage: () => usageOf(pid),
+    resetPeak: () => {
+      resetPeak(pid);
+    },
+    stop: () => stop(child),
+  };
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -81,11 +92,23 @@ async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** Sums over the process and its children, which workers of nginx are. */
+/** proc(5): 5 sets the peak of the resident set to what it is now. */
+const RESET_PEAK = "5";
+
+function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, RESET_PEAK);
+  childrenOf(pid).forEach(resetPeak);
+}
+
+/** Workers of nginx are. */
+function childrenOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+  return children.filter(Boolean).map(Number);
+}
+
+/** Sums over the process and its children. */
 function usageOf(pid: number): Usage {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
-  const own = ownUsage(pid);
-  const all = [own, ...children.map((child) => usageOf(Number(child)))];
+  const all = [ownUsage(pid), ...childrenOf(pid).map(usageOf)];
   const sum = (pick: (usage: Usage) => number): number =>
     all.reduce((total, usage) => total + pick(usage), 0);
   return {

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPILE_CACHE } from "./folders.ts";
-import { AETHERFS, type Command } from "./measure.ts";
+import { AETHERFS, type Command, type Run } from "./measure.ts";
 
 /** A program with a new store of its own. */
 export interface SnapshotTool {
@@ -50,6 +50,17 @@ export function aetherfsCommand(folder: string, ...args: string[]): Command {
   return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
 }
 
+/** The command line as a hub's client, with a cache of its own. */
+export function clientCommand(folder: string, ...args: string[]): Command {
+  const argv = [AETHERFS, "--cache_dir", join(folder, "cache"), "--output", "json", ...args];
+  return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
+}
+
+/** What a command of ours said in JSON: what a push or pull came to. */
+export function reportOf({ stdout }: Run): Partial<Record<string, number>> {
+  return JSON.parse(stdout) as Partial<Record<string, number>>;
+}
+
 function aetherfs(folder: string): SnapshotTool {
   return {
     name: "aetherfs",
@@ -91,16 +102,17 @@ function borg(folder: string): SnapshotTool {
 
 function casync(folder: string): SnapshotTool {
   const store = join(folder, "store");
-  const index = join(folder, "tree.caidx");
+  const chunks = join(store, "chunks.castr");
+  const index = (number: number): string => join(store, `version-${number}.caidx`);
   const env = { HOME: join(folder, "home") };
   return {
     name: "casync",
     store,
-    setUp: [{ argv: ["mkdir", "-p", store], env }],
-    push: (source) => ({
-      argv: ["casync", "make", `--store=${store}`, "--compression=zstd", index, source],
+    setUp: [{ argv: ["mkdir", "-p", chunks], env }],
+    push: (source, number) => ({
+      argv: ["casync", "make", `--store=${chunks}`, "--compression=zstd", index(number), source],
       env,
     }),
-    pull: (target) => ({ argv: ["casync", "extract", `--store=${store}`, index, target], env }),
+    pull: (target) => ({ argv: ["casync", "extract", `--store=${chunks}`, index(1), target], env }),
   };
 }

@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { must } from "../src/base/assert.ts";
 import { withFolder } from "./folders.ts";
-import { costOf, folderBytes, measure, runProgram, type Command } from "./measure.ts";
+import { costOf, folderBytes, measureQuietly, runProgram } from "./measure.ts";
 import { mixedTree, type MixedTree } from "./mixed-tree.ts";
 import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { snapshotTools, TOOLS_COMPARED, type SnapshotTool } from "./snapshot-tools.ts";
@@ -40,19 +40,20 @@ async function measureRound(
   await warm(tree.path);
   for (const tool of tools) {
     for (const command of tool.setUp) await runProgram(command);
-    const cost = await measureQuietly(tool.push(tree.path, 1));
+    const cost = costOf(await measureQuietly(tool.push(tree.path, 1)));
     const stored = { storedMB: roundTo3((await folderBytes(tool.store)) / 1e6) };
     if (wanted.has("first-push")) keep("first-push", tool.name, { ...cost, ...stored });
   }
   if (wanted.has("unchanged-push")) {
-    for (const tool of tools)
-      keep("unchanged-push", tool.name, await measureQuietly(tool.push(tree.path, 2)));
+    for (const tool of tools) {
+      keep("unchanged-push", tool.name, costOf(await measureQuietly(tool.push(tree.path, 2))));
+    }
   }
   if (!wanted.has("pull")) return;
   for (const { name, pull } of [...tools, ...copiers(tree.path)]) {
     const target = join(folder, `pulled-${name.replaceAll(" ", "")}`);
     await mkdir(target);
-    keep("pull", name, await measureQuietly(pull(target)));
+    keep("pull", name, costOf(await measureQuietly(pull(target))));
     await rm(target, { recursive: true });
   }
 }
@@ -63,12 +64,6 @@ function copiers(source: string): Pick<SnapshotTool, "name" | "pull">[] {
     name: ["rsync -a", ...durable].join(" "),
     pull: (target) => ({ argv: ["rsync", "-a", ...durable, `${source}/`, `${target}/`] }),
   }));
-}
-
-/** Begins with nothing left to write out, so that no program pays for the one before. */
-async function measureQuietly(command: Command): Promise<Figures> {
-  await runProgram({ argv: ["sync"] });
-  return costOf(await measure(command));
 }
 
 async function warm(path: string): Promise<void> {

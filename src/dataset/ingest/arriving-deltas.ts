@@ -1,7 +1,7 @@
 /** The deltas that a hub makes of plain frames: the producer that sent them has not the bytes that stood in their place. */
 import { must } from "../../base/assert.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
-import { FRAME_CHUNKS_MAX } from "../../format/block.ts";
+import { FRAME_CHUNKS_MAX, type FrameBase } from "../../format/block.ts";
 import { DELTA_BYTES_MAX } from "../../format/frame.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -10,20 +10,17 @@ import { TaskGroup } from "../task-group.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
 import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
+import { chooseBases, fitRun, isOnItself, plainRun, sumLengths, type BasedRun } from "./based-runs.ts";
 import { splitDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
-import type { DeltaHint, IngestFrame } from "./ingest.ts";
+import type { IngestFrame } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
 
 /** What reading says of bases that are lost or damaged: the frames stay as they came. */
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
-/** Neighbouring plain frames (by index, `to` exclusive) that may become one delta. */
-interface Run {
-  readonly from: number;
-  readonly to: number;
-  readonly base: DeltaHint["base"];
-}
+/** Sketches that are looked for before others have their turn. */
+const ASKED_AT_ONCE = 256;
 
 /** Makes deltas of frames that were verified. */
 export class ArrivingDeltas {
@@ -36,49 +33,73 @@ export class ArrivingDeltas {
     this.#local = local;
   }
 
-  /** The frames, in order, with the runs that hints name as deltas where these are shorter. Errors: those of the store. */
+  /**
+   * The frames, in order, with runs of plain ones as deltas where these are shorter: on what hints name, or on what the
+   * domain has that is like them. Errors: those of the store.
+   */
   async make(frames: readonly IngestFrame[], options: CallOptions): Promise<readonly IngestFrame[]> {
-    const runs = runsOf(frames);
-    const made = new Map<number, IngestFrame>();
+    const chunks = frames.map((frame) => must(frame.chunks[0], "a frame holds a chunk"));
+    const similar = await this.#similar(frames);
+    const runs = runsOf(frames).flatMap((run) => chooseBases(chunks, run, similar));
+    const deltas = new Map<number, { readonly to: number; readonly frame: IngestFrame }>();
     const group = new TaskGroup(this.#engine.pool.threads);
     try {
       for (const run of runs) {
+        if (run.base === undefined) continue;
         await group.add(async () => {
-          const delta = await this.#delta(frames.slice(run.from, run.to), run.base, options);
-          if (delta !== undefined) made.set(run.from, delta);
+          const fitting = await fitRun(run, (part, base) => this.#canBase(chunks, part, base, options));
+          for (const part of fitting) {
+            const frame = await this.#delta(frames.slice(part.from, part.to), part, options);
+            if (frame !== undefined) deltas.set(part.from, { to: part.to, frame });
+          }
         });
       }
       await group.finish();
     } finally {
       await group.settle();
     }
-    const isReplaced = new Set(
-      runs.flatMap(({ from, to }) =>
-        made.has(from) ? Array.from({ length: to - from }, (_, at) => from + at) : [],
-      ),
-    );
-    return frames.flatMap((frame, index) => {
-      const delta = made.get(index);
-      if (delta !== undefined) return [delta];
-      return isReplaced.has(index) ? [] : [frame];
-    });
+    return withDeltas(frames, deltas);
+  }
+
+  async #canBase(
+    chunks: readonly ChunkItem[],
+    run: BasedRun,
+    base: FrameBase,
+    options: CallOptions,
+  ): Promise<boolean> {
+    if (isOnItself(chunks, run, base)) return false;
+    const bytes = sumLengths(chunks.slice(run.from, run.to));
+    return this.#local.canBase(splitDigests(base.digests), bytes, options);
+  }
+
+  /** What each plain frame's chunk resembles. */
+  async #similar(frames: readonly IngestFrame[]): Promise<readonly (readonly ChunkItem[])[]> {
+    const similar: (readonly ChunkItem[])[] = [];
+    for (let at = 0; at < frames.length; at += ASKED_AT_ONCE) {
+      const sketches = frames
+        .slice(at, at + ASKED_AT_ONCE)
+        .map(({ base, chunks }) => (base === undefined ? (chunks[0]?.sketch ?? []) : []));
+      similar.push(...this.#local.bases.similar(sketches));
+      await new Promise(setImmediate);
+    }
+    return similar;
   }
 
   /** The run as one delta; undefined when it is not shorter, or cannot be made. */
   async #delta(
     run: readonly IngestFrame[],
-    base: DeltaHint["base"],
+    { base, near }: BasedRun,
     options: CallOptions,
   ): Promise<IngestFrame | undefined> {
+    if (base === undefined) return undefined;
     const chunks = run.flatMap((frame) => frame.chunks);
     const runBytes = sumLengths(chunks);
-    if (!(await this.#local.canBase(splitDigests(base.digests), runBytes, options))) return undefined;
     try {
       const bytes = await this.#read(run, base, options);
       const bases = bytes.subarray(0, bytes.byteLength - runBytes);
       const dictionary = bases.subarray(base.offset, base.offset + base.bytes);
       const all = { chunks, bytes: bytes.subarray(bases.byteLength) };
-      const [first] = await encodeRun(this.#engine, all, { frame: base, dictionary }, options);
+      const [first] = await encodeRun(this.#engine, all, { frame: base, near, dictionary }, options);
       return first?.base === undefined ? undefined : first;
     } catch (error) {
       if (UNREADABLE.has(codeOf(error))) return undefined;
@@ -87,11 +108,7 @@ export class ArrivingDeltas {
   }
 
   /** The bytes of the base's chunks and then of the run's, decoded together. */
-  async #read(
-    run: readonly IngestFrame[],
-    base: DeltaHint["base"],
-    options: CallOptions,
-  ): Promise<Uint8Array> {
+  async #read(run: readonly IngestFrame[], base: FrameBase, options: CallOptions): Promise<Uint8Array> {
     const { pool, store } = this.#engine;
     const unit = new UnitBuilder<never>(() => undefined);
     const digests = splitDigests(base.digests);
@@ -117,30 +134,41 @@ export class ArrivingDeltas {
   }
 }
 
-/** The runs that hints name, as far as all of their frames came and one delta may hold them. */
-function runsOf(frames: readonly IngestFrame[]): Run[] {
-  const runs: Run[] = [];
+/** The plain frames: as runs that hints name, as far as all of their frames came and one delta may hold them, and others. */
+function runsOf(frames: readonly IngestFrame[]): BasedRun[] {
+  const runs: BasedRun[] = [];
   for (let from = 0; from < frames.length;) {
-    const hint = frames[from]?.hint;
-    const to = hint === undefined ? from + 1 : endOfRun(frames, from, hint);
-    if (hint !== undefined) runs.push({ from, to, base: hint.base });
+    const frame = must(frames[from], "the index is within");
+    const { hint } = frame;
+    const to = frame.base === undefined ? endOfRun(frames, from, hint?.frames ?? Infinity) : from + 1;
+    if (hint !== undefined) runs.push({ ...plainRun(from, to), base: hint.base });
+    else if (frame.base === undefined) runs.push(plainRun(from, to));
     from = to;
   }
   return runs;
 }
 
-function endOfRun(frames: readonly IngestFrame[], from: number, hint: DeltaHint): number {
+function endOfRun(frames: readonly IngestFrame[], from: number, framesMax: number): number {
   let bytes = 0;
   let to = from;
-  for (; to < Math.min(from + Math.min(hint.frames, FRAME_CHUNKS_MAX), frames.length); to++) {
+  for (; to - from < Math.min(framesMax, FRAME_CHUNKS_MAX) && to < frames.length; to++) {
     const frame = frames[to];
     if (frame === undefined || frame.base !== undefined || (to > from && frame.hint !== undefined)) break;
     bytes += sumLengths(frame.chunks);
     if (bytes > DELTA_BYTES_MAX && to > from) break;
   }
-  return to;
+  return Math.max(to, from + 1);
 }
 
-function sumLengths(chunks: readonly ChunkItem[]): number {
-  return chunks.reduce((sum, { length }) => sum + length, 0);
+function withDeltas(
+  frames: readonly IngestFrame[],
+  deltas: ReadonlyMap<number, { readonly to: number; readonly frame: IngestFrame }>,
+): IngestFrame[] {
+  const all: IngestFrame[] = [];
+  for (let at = 0; at < frames.length;) {
+    const delta = deltas.get(at);
+    all.push(delta?.frame ?? must(frames[at], "the index is within"));
+    at = delta?.to ?? at + 1;
+  }
+  return all;
 }

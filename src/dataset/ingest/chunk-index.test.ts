@@ -146,3 +146,20 @@ test("an index whose folder cannot be made lies in memory", () => {
   assert.equal(index.find(named("a"))?.block, named("block"));
   index.close();
 });
+
+test("chunks are found by what they are like, those with most of it first, of equal ones the last", () => {
+  const index = new ChunkIndex(file);
+  index.add(blockOf("block", ["a", "b", "c"]));
+  index.addSketches([
+    [named("a"), [1, 2, 2 ** 48 - 1]],
+    [named("b"), [4, 5, 6]],
+  ]);
+  assert.deepEqual(index.similar([1, 7, 2 ** 48 - 1]), [named("a")]);
+  assert.deepEqual(index.similar([4, 2, 6]), [named("b"), named("a")]);
+  assert.deepEqual(index.similar([7, 8, 9]), []);
+  index.addSketches([[named("c"), [1, 2, 2 ** 48 - 1]]]);
+  assert.deepEqual(index.similar([1, 2, 3]), [named("c")]);
+  index.remove([named("block")]);
+  assert.deepEqual(index.similar([1, 2, 6]), []);
+  index.close();
+});

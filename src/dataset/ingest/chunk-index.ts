@@ -7,6 +7,7 @@ import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { FrameInfo } from "../../format/block.ts";
+import type { Sketch } from "../workers/sketch.ts";
 import { openIndexDatabase, removeDatabase, sqliteFault } from "./index-database.ts";
 
 /** A chunk's place: a frame of a block, and where in the frame's decoded bytes the chunk begins. */
@@ -58,6 +59,8 @@ export class ChunkIndex {
   readonly #db: DatabaseSync;
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
+  readonly #resembling: StatementSync;
+  readonly #insertSketch: StatementSync;
   readonly #byNumber = new Map<number, KnownBlock>();
   readonly #byDigest = new Map<Digest, KnownBlock>();
 
@@ -78,6 +81,10 @@ export class ChunkIndex {
        depth = excluded.depth, chunk_offset = excluded.chunk_offset, length = excluded.length
        WHERE chunk.depth > excluded.depth`,
     );
+    this.#resembling = this.#db.prepare(
+      "SELECT digest FROM sketch WHERE feature IN (SELECT value FROM json_each(?))",
+    );
+    this.#insertSketch = this.#db.prepare("INSERT OR REPLACE INTO sketch VALUES (?, ?)");
     for (const row of this.#db.prepare("SELECT number, digest, bytes FROM block").iterate()) {
       this.#remember(row);
     }
@@ -137,6 +144,7 @@ export class ChunkIndex {
         const among = "IN (SELECT value FROM json_each(?))";
         this.#db.prepare(`DELETE FROM chunk WHERE block ${among}`).run(numbers);
         this.#db.prepare(`DELETE FROM block WHERE number ${among}`).run(numbers);
+        this.#db.exec("DELETE FROM sketch WHERE digest NOT IN (SELECT digest FROM chunk)");
       });
     });
     for (const { number, digest } of known) {
@@ -148,6 +156,29 @@ export class ChunkIndex {
   /** Forgets one chunk, so that the next place that is added stands. */
   forget(digest: Digest): void {
     this.#guard(() => this.#db.prepare("DELETE FROM chunk WHERE digest = ?").run(digestBytes(digest)));
+  }
+
+  /** The newest chunk with each of these features, those with most of them first. Perhaps they are not there any more. */
+  similar(features: Sketch): Digest[] {
+    return this.#guard(() => {
+      const votes = new Map<Digest, number>();
+      for (const row of this.#resembling.iterate(JSON.stringify(features))) {
+        const digest = digestFromBytes(row["digest"] as Uint8Array);
+        votes.set(digest, (votes.get(digest) ?? 0) + 1);
+      }
+      return [...votes].sort((one, other) => other[1] - one[1]).map(([digest]) => digest);
+    });
+  }
+
+  /** Remembers what chunks are like: of those with the same feature the last one. */
+  addSketches(sketches: Iterable<readonly [Digest, Sketch]>): void {
+    this.#guard(() => {
+      this.#transaction(() => {
+        for (const [digest, features] of sketches) {
+          for (const feature of features) this.#insertSketch.run(feature, digestBytes(digest));
+        }
+      });
+    });
   }
 
   close(): void {

@@ -5,12 +5,14 @@ import { DEFAULT_COMPRESSION_LEVEL } from "../../format/frame.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { ReadEngine } from "../engine.ts";
-import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
+import { isDelta, packRequests, unpackItems, type EncodedItem } from "../workers/encode-task.ts";
 import type { IngestFrame } from "./ingest.ts";
 
 /** What a run may be encoded against: what its frame will say, and the bytes. */
 export interface RunBase {
   readonly frame: FrameBase;
+  /** The beginning of it that readers most likely have, when that is not all. */
+  readonly near?: FrameBase | undefined;
   readonly dictionary: Uint8Array;
 }
 
@@ -29,13 +31,29 @@ export async function encodeRun(
   new Uint8Array(memory).set(bytes);
   let at = 0;
   const chunkEnds = chunks.map(({ length }) => (at += length));
-  const request = { start: 0, end: bytes.byteLength, chunkEnds, dictionary: base?.dictionary };
+  const request = {
+    start: 0,
+    end: bytes.byteLength,
+    chunkEnds,
+    dictionary: base?.dictionary,
+    nearBytes: base?.near?.bytes,
+  };
   const input = packRequests(memory, DEFAULT_COMPRESSION_LEVEL, [request]);
   const items = unpackItems(await engine.pool.run("encodeFrames", input, options));
   return items.map((item) => ({
     codec: item.codec,
     chunks: isDelta(item) ? chunks : [must(chunks[item.chunk], "an item is a chunk's")],
     stored: new Uint8Array(memory, item.start, item.storedBytes),
-    base: isDelta(item) ? base?.frame : undefined,
+    base: usedBase(item, base?.frame, base?.near),
   }));
+}
+
+/** What an item was encoded against: the whole base, or the near part of it; undefined of a plain one. */
+export function usedBase(
+  item: EncodedItem,
+  whole: FrameBase | undefined,
+  near: FrameBase | undefined,
+): FrameBase | undefined {
+  if (!isDelta(item)) return undefined;
+  return near !== undefined && item.dictionaryBytes === near.bytes ? near : whole;
 }

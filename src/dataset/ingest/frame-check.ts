@@ -10,6 +10,7 @@ import type { Engine } from "../engine.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
 import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
+import { unpackSketches, type PackedSketches, type Sketch } from "../workers/sketch.ts";
 import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { IngestFrame } from "./ingest.ts";
@@ -49,15 +50,25 @@ export class FrameCheck {
       const limit = `the frames of one body decode to at most ${BODY_DECODED_BYTES_MAX} bytes`;
       throw new AetherError("LIMIT_EXCEEDED", `${limit}: send fewer`);
     }
-    const plain = frames.filter((frame) => frame.base === undefined);
-    const tasks = [
-      ...groups(plain).map((group) => () => this.#verifyPlain(group, options)),
-      ...groups(frames.filter((frame) => frame.base !== undefined)).map(
-        (group) => () => this.#verifyDeltas(group, options),
-      ),
-    ];
-    await this.#runAll(tasks);
-    return frames;
+    const plain = groups(frames.filter((frame) => frame.base === undefined));
+    const deltas = groups(frames.filter((frame) => frame.base !== undefined));
+    const sketches = new Map<IngestFrame, Sketch[]>();
+    const take = (group: readonly IngestFrame[], packed: PackedSketches): void => {
+      const all = unpackSketches(packed);
+      for (const frame of group) sketches.set(frame, all.splice(0, frame.chunks.length));
+    };
+    await this.#runAll([
+      ...plain.map((group) => async () => {
+        take(group, await this.#verifyPlain(group, options));
+      }),
+      ...deltas.map((group) => async () => {
+        take(group, await this.#verifyDeltas(group, options));
+      }),
+    ]);
+    return frames.map((frame) => {
+      const chunks = frame.chunks.map((chunk, at) => ({ ...chunk, sketch: sketches.get(frame)?.[at] }));
+      return { ...frame, chunks };
+    });
   }
 
   /** As many at a time as there are threads. */
@@ -129,7 +140,7 @@ export class FrameCheck {
     return sum(lengths) > DELTA_BYTES_MAX ? undefined : found;
   }
 
-  async #verifyPlain(frames: readonly IngestFrame[], { signal }: CallOptions): Promise<void> {
+  #verifyPlain(frames: readonly IngestFrame[], { signal }: CallOptions): Promise<PackedSketches> {
     const numbers = new Uint32Array(frames.length * PLAIN_FRAME_FIELDS);
     const digests = new Uint8Array(frames.length * DIGEST_BYTES);
     for (const [index, { codec, stored, chunks }] of frames.entries()) {
@@ -139,11 +150,12 @@ export class FrameCheck {
     }
     const memory = must(frames[0], "a group has a frame").stored.buffer;
     const transfer = [numbers.buffer, digests.buffer];
-    await this.#engine.pool.run("verifyPlain", { memory, frames: numbers, digests }, { transfer, signal });
+    const input = { memory, frames: numbers, digests };
+    return this.#engine.pool.run("verifyPlain", input, { transfer, signal });
   }
 
   /** Bases are fetched as a reader would; each delta frame is decoded after them. */
-  async #verifyDeltas(group: readonly IngestFrame[], options: CallOptions): Promise<void> {
+  async #verifyDeltas(group: readonly IngestFrame[], options: CallOptions): Promise<PackedSketches> {
     const unit = new UnitBuilder<never>(() => undefined);
     const dictionaries: { first: number; end: number }[] = [];
     for (const { base } of group) {
@@ -176,8 +188,8 @@ export class FrameCheck {
     }
     const stored = [...fetched.stored, ...group.map((frame) => frame.stored)];
     const transfer = fetched.ranges.map((range) => range.buffer);
-    const input = { frames, chunks, stored, locals: [] };
-    await this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal });
+    const input = { frames, chunks, stored, locals: [], sketched: chunks.length - unit.chunks.length };
+    return this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal });
   }
 }
 

@@ -3,15 +3,21 @@ import type { Digest } from "../../format/digest.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import type { ManifestBase } from "../../format/manifest.ts";
-import type { EncodedPage } from "../../format/page.ts";
+import type { ChunkItem, EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
+import type { Sketch } from "../workers/sketch.ts";
+
+/** A chunk, and what it is like where that is known: later ones find it by that. */
+export interface SketchedChunk extends ChunkItem {
+  readonly sketch?: Sketch | undefined;
+}
 
 /** A frame on its way in: what its index entry will say, and its bytes. */
 export interface IngestFrame {
   readonly codec: FrameInfo["codec"];
   /** The chunks it holds, in order. */
-  readonly chunks: readonly { readonly digest: Digest; readonly length: number }[];
+  readonly chunks: readonly SketchedChunk[];
   readonly stored: Uint8Array;
   /** Of a delta frame: what it was encoded against; all of it must be in the domain already. */
   readonly base: FrameBase | undefined;
@@ -102,13 +108,23 @@ export interface Ingest {
   begin(session: SessionOptions, options?: CallOptions): Promise<IngestSession>;
 }
 
+/** Chunks of the domain that are at hand, as bases for deltas. */
+export interface DeltaBases {
+  /** For each sketch the chunks that have something of it, those that have most first: few, often none. */
+  similar(sketches: readonly Sketch[]): readonly (readonly ChunkItem[])[];
+  /**
+   * The dictionary that `base` names, verified. Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID; those of the store.
+   */
+  read(base: FrameBase, options?: CallOptions): Promise<Uint8Array>;
+}
+
 /** One producer's session. Calls come one after another; put may return before its frames are stored. */
 export interface IngestSession {
   /**
-   * Whether the session makes deltas of plain frames with hints: where the producer would have to fetch the bases' bytes
-   * first, plain frames are less to send.
+   * What the producer makes deltas on. Undefined: the session makes deltas itself, of plain frames with hints: where the
+   * producer would have to fetch the bases' bytes first, plain frames are less to send.
    */
-  readonly makesDeltas: boolean;
+  readonly bases: DeltaBases | undefined;
   /**
    * Which of the chunks the domain lacks, in order. The session counts on getting those: asked again, a chunk that was
    * missing is not missing any more.

@@ -15,6 +15,7 @@ import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
 import { BlockPacker, joinDigests, splitDigests, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
+import { StoredBases } from "./delta-bases.ts";
 import type { IngestFrame, IngestSession, IngestTotals, PageForm, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
@@ -39,8 +40,7 @@ export interface LocalSessionOptions {
 
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalSession implements IngestSession {
-  /** Its producer has the old bytes as near as the session itself. */
-  readonly makesDeltas = false;
+  readonly bases: StoredBases;
   readonly #engine: Engine;
   readonly #domain: string;
   readonly #index: ChunkIndex;
@@ -67,6 +67,7 @@ export class LocalSession implements IngestSession {
     this.#domain = options.domain;
     this.#index = index;
     this.#plans = new PlanMaker(index, new BlockIndexes(store.blocks));
+    this.bases = new StoredBases(engine, index, this.#plans);
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
     this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
     this.#dryRun = options.dryRun === true;
@@ -131,6 +132,8 @@ export class LocalSession implements IngestSession {
 
   async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
     for (const frame of frames) {
+      for (const { digest, sketch } of frame.chunks)
+        if (sketch !== undefined) this.bases.expect(digest, sketch);
       const info = await this.#describe(frame, options);
       await this.#pack(info, frame.stored, options);
     }
@@ -267,7 +270,9 @@ export class LocalSession implements IngestSession {
     this.#index.add(sealed);
     for (const frame of sealed.frames) {
       this.#plans.settle(frame);
-      for (const digest of splitDigests(frame.digests)) {
+      const digests = splitDigests(frame.digests);
+      this.bases.settle(digests);
+      for (const digest of digests) {
         this.#promised.delete(digest);
         this.#packed.delete(digest);
       }

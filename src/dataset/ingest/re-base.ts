@@ -11,6 +11,7 @@ import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { readPlanned } from "../version/planned-chunks.ts";
+import { sumLengths } from "./based-runs.ts";
 import { joinDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
 import type { IngestFrame } from "./ingest.ts";
@@ -138,8 +139,4 @@ function middleOf(roots: readonly ChunkItem[]): readonly ChunkItem[] {
 function baseOf(roots: readonly ChunkItem[]): FrameBase {
   const digests = joinDigests(roots.map(({ digest }) => digest));
   return { digests, lengths: roots.map(({ length }) => length), offset: 0, bytes: sumLengths(roots) };
-}
-
-function sumLengths(chunks: readonly ChunkItem[]): number {
-  return chunks.reduce((sum, { length }) => sum + length, 0);
 }

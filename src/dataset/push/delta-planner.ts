@@ -4,6 +4,7 @@ import { KiB } from "../../base/limits.ts";
 import { FRAME_CHUNKS_MAX, type FrameBase } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
 import { DELTA_BASES_MAX, DELTA_BYTES_MAX } from "../../format/frame.ts";
+import { RUN_BYTES_MAX, sumLengths } from "../ingest/based-runs.ts";
 import { joinDigests } from "../ingest/block-packer.ts";
 
 /** A chunk of the old version, at its place in the old stream. */
@@ -25,7 +26,7 @@ export interface Run {
   readonly from: number;
   readonly to: number;
   /** Undefined: nothing stood in their place. */
-  readonly base: { readonly frame: FrameBase; readonly chunks: readonly OldChunk[] } | undefined;
+  readonly base: FrameBase | undefined;
   readonly gap: Gap;
 }
 
@@ -37,8 +38,6 @@ interface Gap {
   readonly bytes: number;
 }
 
-/** Runs are cut to this: with their bases they then stay within what decoding may take, also on deltas. */
-const RUN_BYTES_MAX = 512 * KiB;
 /** What stood in a place may have been longer by this, where no unchanged neighbours say how long it was. */
 const SLACK_BYTES = 64 * KiB;
 
@@ -85,11 +84,11 @@ export class DeltaPlanner {
     return runs;
   }
 
-  /** The first old chunk of this digest at or after the cursor. */
+  /** The first old chunk of this digest at or after the cursor, else the first of all: what stood there was moved. */
   #find(digest: Digest): OldChunk | undefined {
     const places = this.#byDigest.get(digest) ?? [];
     const first = lowerBound(places.length, (at) => this.#at(places[at] ?? 0).start >= this.#cursor);
-    const index = places[first];
+    const index = places[first] ?? places[0];
     return index === undefined ? undefined : this.#at(index);
   }
 
@@ -98,13 +97,14 @@ export class DeltaPlanner {
   }
 
   #runs(chunks: readonly NewChunk[], from: number, to: number, isLast: boolean): Run[] {
-    const bytes = sumLengths(chunks, from, to);
+    const bytes = sumLengths(chunks.slice(from, to));
     const next = chunks[to];
     const anchor = next === undefined ? undefined : this.#find(next.digest);
     const gapStart = this.#cursor;
     const endsSegment = next === undefined && isLast;
     const guess = Math.min(gapStart + bytes + SLACK_BYTES, this.#oldEnd);
-    const gapEnd = anchor?.start ?? (endsSegment ? this.#oldEnd : guess);
+    const isAhead = anchor !== undefined && anchor.start >= gapStart;
+    const gapEnd = isAhead ? anchor.start : endsSegment ? this.#oldEnd : guess;
     this.#cursor = anchor?.start ?? Math.min(gapStart + bytes, this.#oldEnd);
     const gap = { start: gapStart, end: gapEnd, from, bytes };
     return [...pieces(chunks, from, to)].map(([first, end]) => this.#run(chunks, first, end, gap));
@@ -118,8 +118,8 @@ export class DeltaPlanner {
   }
 
   #run(chunks: readonly NewChunk[], from: number, to: number, gap: Gap): Run {
-    const bytes = sumLengths(chunks, from, to);
-    const before = sumLengths(chunks, gap.from, from);
+    const bytes = sumLengths(chunks.slice(from, to));
+    const before = sumLengths(chunks.slice(gap.from, from));
     const nearBytes = Math.min(bytes + 2 * SLACK_BYTES, DELTA_BYTES_MAX);
     const window = windowFor(
       gap,
@@ -139,13 +139,12 @@ export class DeltaPlanner {
     }
     const first = chunks[0];
     if (first === undefined || chunks.length > DELTA_BASES_MAX) return undefined;
-    const frame = {
+    return {
       digests: joinDigests(chunks.map((chunk) => chunk.digest)),
       lengths: chunks.map((chunk) => chunk.length),
       offset: window.start - first.start,
       bytes: window.end - window.start,
     };
-    return { frame, chunks };
   }
 
   /** Index of the old chunk that holds this offset. */
@@ -192,10 +191,4 @@ function* pieces(
     bytes += length;
   }
   yield [start, to];
-}
-
-function sumLengths(chunks: readonly NewChunk[], from: number, to: number): number {
-  let sum = 0;
-  for (let index = from; index < to; index++) sum += chunks[index]?.length ?? 0;
-  return sum;
 }

@@ -1,11 +1,12 @@
 /** Has the pool's threads encode what is new in a slot. */
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
-import type { ChunkerMemory } from "../../format/chunker.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
 import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
-import type { WorkerPool } from "../workers/pool.ts";
-import { sumLengths, type PiecePlan, type PieceResult, type Work } from "./segment-push.ts";
+import { sumLengths } from "../ingest/based-runs.ts";
+import { usedBase } from "../ingest/encode-run.ts";
+import { BaseStage, type BaseStageParts } from "./base-stage.ts";
+import type { PiecePlan, PieceResult, Work } from "./segment-push.ts";
 import { sharedBuffer } from "./slots.ts";
 
 /** Input bytes of one job: enough to be worth a message, few enough to spread over the threads. */
@@ -20,28 +21,25 @@ interface EncodedWork {
 
 /** Encodes pieces of one slot: small ones of several segments go together. */
 export class EncodeStage {
-  readonly #pool: WorkerPool;
+  readonly #parts: BaseStageParts;
+  readonly #bases: BaseStage;
   readonly #memory: SharedArrayBuffer;
-  readonly #level: number;
-  readonly #signal: AbortSignal | undefined;
 
-  /** `level` is zstd's. */
-  constructor(pool: WorkerPool, memory: ChunkerMemory, level: number, signal: AbortSignal | undefined) {
-    this.#pool = pool;
-    this.#memory = sharedBuffer(memory);
-    this.#level = level;
-    this.#signal = signal;
+  constructor(parts: BaseStageParts) {
+    this.#parts = parts;
+    this.#bases = new BaseStage(parts);
+    this.#memory = sharedBuffer(parts.memory);
   }
 
   /** The pieces with their frames, in order. These lie in the slot, in place of what they were made of. */
   async encode(plans: readonly PiecePlan[]): Promise<PieceResult[]> {
-    const works = plans.flatMap((plan) => plan.works);
-    const jobs = groupWorks(works).map((group) => this.#job(group));
+    const works = await this.#bases.works(plans);
+    const jobs = groupWorks(works.flat()).map((group) => this.#job(group));
     const encoded = new Map<Work, EncodedWork>();
     for (const done of await Promise.all(jobs)) for (const [work, made] of done) encoded.set(work, made);
-    return plans.map((plan) => {
+    return plans.map((plan, index) => {
       const missing = plan.chunks.filter((chunk) => chunk.isMissing);
-      const done = plan.works.map((work) => must(encoded.get(work), "each work was done"));
+      const done = (works[index] ?? []).map((work) => must(encoded.get(work), "each work was done"));
       return {
         chunks: plan.chunks.map(({ digest, length }) => ({ digest, length })),
         frames: done.flatMap(({ frames }) => frames),
@@ -55,17 +53,19 @@ export class EncodeStage {
 
   async #job(works: readonly Work[]): Promise<Map<Work, EncodedWork>> {
     const requests = works.map((work) => work.request);
-    const input = packRequests(this.#memory, this.#level, requests);
-    const items = unpackItems(await this.#pool.run("encodeFrames", input, { signal: this.#signal }));
+    const { pool, level, signal } = this.#parts;
+    const input = packRequests(this.#memory, level, requests);
+    const items = unpackItems(await pool.run("encodeFrames", input, { signal }));
     const made = new Map<Work, EncodedWork>(works.map((work) => [work, { frames: [], plainBytes: 0 }]));
     for (const item of items) {
       const work = must(works[item.request], "an item answers a request");
       const { codec, start, storedBytes } = item;
       const stored = new Uint8Array(this.#memory, start, storedBytes);
       const frame = isDelta(item)
-        ? { codec, chunks: work.chunks, stored, base: work.run.base?.frame }
+        ? { codec, chunks: work.chunks, stored, base: usedBase(item, work.base, work.near) }
         : { codec, chunks: [must(work.chunks[item.chunk], "an item is a chunk's")], stored, base: undefined };
       const hint = item.chunk === 0 && !isDelta(item) ? work.hint : undefined;
+      if (item.chunk === 0) work.learn?.(isDelta(item));
       const encoded = must(made.get(work), "every work has an entry");
       encoded.frames.push({ ...frame, hint });
       encoded.plainBytes += item.plainBytes;

@@ -84,7 +84,9 @@ export class PushJob {
       },
     });
     this.#walk = new WalkAhead(this.#source);
-    const encode = new EncodeStage(engine.pool, slots.memory, this.#level, signal);
+    const { pool } = engine;
+    const { memory } = slots;
+    const encode = new EncodeStage({ session, pool, memory, level: this.#level, signal });
     this.#scan = new ScanStage(this.#source, slots, encode, (bytes) => {
       this.#counts.readBytes += bytes;
       this.#report("read");

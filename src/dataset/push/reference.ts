@@ -6,10 +6,8 @@ import { decodeManifestObject } from "../../format/manifest.ts";
 import { Segmenter } from "../../format/segment.ts";
 import type { ReadEngine } from "../engine.ts";
 import { chunks, type ChunkSpan } from "../version/chunks.ts";
-import { ChunkReader } from "../version/chunk-reader.ts";
 import { entries } from "../version/entries.ts";
 import type { Version } from "../version/version.ts";
-import type { FrameBase } from "../../format/block.ts";
 
 /** A segment of the old version: its files, and where its bytes lie in the old stream. */
 export interface OldSegment {
@@ -29,7 +27,6 @@ export class Reference {
   /** Whether the stat cache speaks of this version. */
   readonly isStatCacheValid: boolean;
   readonly #engine: ReadEngine;
-  readonly #reader: ChunkReader;
   readonly #segments: AsyncGenerator<OldSegment>;
   /** Segments that may still overlap what comes. */
   #window: OldSegment[] = [];
@@ -39,7 +36,6 @@ export class Reference {
     this.version = version;
     this.isStatCacheValid = options.isStatCacheValid;
     this.#engine = engine;
-    this.#reader = new ChunkReader(engine, version);
     this.#segments = segmentsOf(version);
   }
 
@@ -70,12 +66,6 @@ export class Reference {
   /** Chunks of the old stream's bytes, batch by batch. */
   chunkBatches(start: number, end: number): AsyncGenerator<ChunkSpan[]> {
     return chunks(this.version, start, end);
-  }
-
-  /** The dictionary that `base` names; its chunks are `spans`. */
-  async read(spans: readonly ChunkSpan[], base: FrameBase): Promise<Uint8Array> {
-    const bytes = await this.#reader.read(spans);
-    return bytes.subarray(base.offset, base.offset + base.bytes);
   }
 
   /** The version as a base for the next manifest object. */

@@ -1,11 +1,10 @@
 /** One segment on its way: what of it is new, and on what it may be a delta. */
-import { must } from "../../base/assert.ts";
 import { Channel } from "../../base/channel.ts";
-import { MiB } from "../../base/limits.ts";
+import type { FrameBase } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes } from "../../format/digest.ts";
 import type { ChunkItem } from "../../format/page.ts";
-import type { DeltaHint, IngestFrame, IngestSession } from "../ingest/ingest.ts";
-import type { ChunkSpan } from "../version/chunks.ts";
+import { plainRun, type BasedRun } from "../ingest/based-runs.ts";
+import type { DeltaHint, IngestFrame, IngestSession, SketchedChunk } from "../ingest/ingest.ts";
 import type { EncodeRequest } from "../workers/encode-task.ts";
 import { DeltaPlanner, type NewChunk, type Run } from "./delta-planner.ts";
 import type { OldSegment, Reference } from "./reference.ts";
@@ -45,7 +44,7 @@ export interface SegmentPushOptions {
 }
 
 /** A chunk and where it lies in the shared memory. */
-export interface PlacedChunk extends NewChunk {
+export interface PlacedChunk extends NewChunk, SketchedChunk {
   readonly start: number;
   readonly end: number;
 }
@@ -53,20 +52,28 @@ export interface PlacedChunk extends NewChunk {
 /** A run of missing chunks, and what a thread is asked to make of it. */
 export interface Work {
   readonly chunks: readonly PlacedChunk[];
-  readonly run: Run;
+  /** What the request's dictionary is. */
+  readonly base: FrameBase | undefined;
+  /** The beginning of it that stood in the run's place, when that is not all. */
+  readonly near: FrameBase | undefined;
   readonly request: EncodeRequest;
   /** What the session may encode it against, where it makes deltas itself. */
   readonly hint: DeltaHint | undefined;
+  /** To be told whether it became a delta. */
+  readonly learn: PiecePlan["learn"] | undefined;
 }
 
 /** What is to be done for a piece. */
 export interface PiecePlan {
   readonly chunks: readonly PlacedChunk[];
-  readonly works: readonly Work[];
+  /** All missing chunks, on what stood in their place. */
+  readonly runs: readonly BasedRun[];
+  /** To be told whether a run became a delta. */
+  readonly learn: (isDelta: boolean) => void;
 }
 
-/** Dictionaries of one piece together: pieces are many, and each of their runs may want one. */
-const DICTIONARIES_BYTES_MAX = 8 * MiB;
+/** After so many runs of a segment in a row that are no shorter as deltas, its old bytes are tried for one run of so many. */
+const VAIN_MAX = 16;
 /** Pieces of one segment that wait to be stored: the slots bound them before this does. */
 const EVENTS_MAX = 1024;
 
@@ -80,6 +87,12 @@ export class SegmentPush {
   #planner: DeltaPlanner | undefined;
   /** Pieces are looked up and planned one after another, also while others are encoded. */
   #planned: Promise<unknown> = Promise.resolve();
+  /** Runs in a row that did not become deltas. */
+  #vain = 0;
+  #tried = 0;
+  readonly #learn = (isDelta: boolean): void => {
+    this.#vain = isDelta ? 0 : this.#vain + 1;
+  };
 
   constructor(session: IngestSession, options: SegmentPushOptions) {
     this.id = options.id;
@@ -107,17 +120,23 @@ export class SegmentPush {
     const digests = chunks.map((chunk) => chunk.digest);
     const answers = await this.#session.missing(digests, signal === undefined ? {} : { signal });
     const placed = chunks.map((chunk, index) => ({ ...chunk, isMissing: answers[index] === true }));
-    const runs = withinBudget(planner.plan(placed, isLast));
-    const works = await Promise.all(runs.map((run) => this.#works(planner, placed, run)));
-    return { chunks: placed, works: works.flat() };
+    const runs = planner.plan(placed, isLast).map((run) => this.#based(planner, placed, run));
+    return { chunks: placed, runs, learn: this.#learn };
   }
 
-  /** A run as one piece of work; where its base does not serve for all of it at once, as several. */
-  async #works(planner: DeltaPlanner, placed: readonly PlacedChunk[], run: Run): Promise<Work[]> {
-    if (run.base === undefined || (await this.#canBase(placed, run))) return [await this.#work(placed, run)];
-    const halves = planner.halves(placed, run);
-    if (halves.length === 1) return [await this.#work(placed, { ...run, base: undefined })];
-    return (await Promise.all(halves.map((half) => this.#works(planner, placed, half)))).flat();
+  #based(planner: DeltaPlanner, placed: readonly PlacedChunk[], run: Run): BasedRun {
+    const { from, to, base } = run;
+    if (base === undefined || !this.#isWorthTrying()) return plainRun(from, to);
+    const halves = (): BasedRun[] => {
+      const parts = planner.halves(placed, run);
+      return parts.length < 2 ? [] : parts.map((part) => this.#based(planner, placed, part));
+    };
+    return { from, to, base, halves };
+  }
+
+  /** Old bytes that the new ones are nothing like cost as much to try as others. */
+  #isWorthTrying(): boolean {
+    return this.#vain < VAIN_MAX || this.#tried++ % VAIN_MAX === 0;
   }
 
   async #open(): Promise<DeltaPlanner> {
@@ -127,40 +146,6 @@ export class SegmentPush {
     const isOfUse = reference !== undefined && level > 0 && start < end;
     return new DeltaPlanner(isOfUse ? await reference.chunks(start, end) : []);
   }
-
-  async #work(placed: readonly PlacedChunk[], run: Run): Promise<Work> {
-    const chunks = placed.slice(run.from, run.to);
-    const first = must(chunks[0], "a run has a chunk");
-    const last = must(chunks.at(-1), "a run has a chunk");
-    const { reference } = this.#options;
-    const dictionary =
-      run.base === undefined || this.#session.makesDeltas
-        ? undefined
-        : await reference?.read(run.base.chunks as readonly ChunkSpan[], run.base.frame);
-    const chunkEnds = chunks.map((chunk) => chunk.end);
-    const request = { start: first.start, end: last.end, chunkEnds, dictionary };
-    const hint =
-      run.base === undefined || dictionary !== undefined
-        ? undefined
-        : { base: run.base.frame, frames: chunks.length };
-    return { chunks, run, request, hint };
-  }
-
-  async #canBase(placed: readonly PlacedChunk[], { from, to, base }: Run): Promise<boolean> {
-    const digests = base?.chunks.map((chunk) => chunk.digest) ?? [];
-    const { signal } = this.#options;
-    const call = signal === undefined ? {} : { signal };
-    return this.#session.canBase(digests, sumLengths(placed.slice(from, to)), call);
-  }
-}
-
-/** The runs, the last ones without their bases if these would be too much together. */
-function withinBudget(runs: readonly Run[]): Run[] {
-  let bytes = 0;
-  return runs.map((run) => {
-    bytes += run.base?.frame.bytes ?? 0;
-    return bytes > DICTIONARIES_BYTES_MAX ? { ...run, base: undefined } : run;
-  });
 }
 
 function placedChunks(piece: ScannedPiece): PlacedChunk[] {
@@ -171,11 +156,4 @@ function placedChunks(piece: ScannedPiece): PlacedChunk[] {
     from = end;
     return chunk;
   });
-}
-
-/** Bytes of the chunks together. */
-export function sumLengths(chunks: readonly { readonly length: number }[]): number {
-  let sum = 0;
-  for (const chunk of chunks) sum += chunk.length;
-  return sum;
 }

@@ -41,7 +41,7 @@ function producerSession(use: () => HubSession): IngestSession {
   let frameBodies = 0;
   let pageBodies = 0;
   return {
-    makesDeltas: true,
+    bases: undefined,
     missing: (digests, options = {}) => use().missing(digests, options),
     canBase: (bases, bytes, options = {}) => use().canBase(bases, bytes, options),
     put: async (frames, options = {}) => {

@@ -10,13 +10,15 @@ export interface EncodeRequest {
   /** Cut points within [start,end) when it is a run of several chunks: the ends of its chunks. */
   readonly chunkEnds: readonly number[];
   readonly dictionary: Uint8Array | undefined;
+  /** So many bytes of the dictionary are what readers most likely have: the rest is used where that makes a great difference. */
+  readonly nearBytes?: number | undefined;
 }
 
 /** Requests as they go to a thread: numbers in one array, since a message of many small objects costs more than its work. */
 export interface EncodeInput {
   readonly memory: SharedArrayBuffer;
   readonly level: number;
-  /** Of each request: its start, how many chunks it has, and their ends. */
+  /** Of each request: its start, the dictionary's near bytes, how many chunks it has, and their ends. */
   readonly requests: Uint32Array<ArrayBuffer>;
   /** Of each request. */
   readonly dictionaries: readonly (Uint8Array | undefined)[];
@@ -33,9 +35,11 @@ export interface EncodedItem {
   readonly storedBytes: number;
   /** What its chunks take as plain frames; of a delta that is far shorter, estimated from one of them. */
   readonly plainBytes: number;
+  /** Of a delta: how much of the dictionary it was made with, either the near bytes or all; else 0. */
+  readonly dictionaryBytes: number;
 }
 
-const ITEM_FIELDS = 6;
+const ITEM_FIELDS = 7;
 
 /** The requests as one message. */
 export function packRequests(
@@ -43,7 +47,12 @@ export function packRequests(
   level: number,
   requests: readonly EncodeRequest[],
 ): EncodeInput {
-  const numbers = requests.flatMap(({ start, chunkEnds }) => [start, chunkEnds.length, ...chunkEnds]);
+  const numbers = requests.flatMap(({ start, chunkEnds, nearBytes = 0 }) => [
+    start,
+    nearBytes,
+    chunkEnds.length,
+    ...chunkEnds,
+  ]);
   const dictionaries = requests.map((request) => request.dictionary);
   return { memory, level, requests: Uint32Array.from(numbers), dictionaries };
 }
@@ -51,22 +60,23 @@ export function packRequests(
 function unpackRequests({ requests, dictionaries }: EncodeInput): EncodeRequest[] {
   let at = 0;
   return dictionaries.map((dictionary) => {
-    const [start = 0, count = 0] = requests.subarray(at, at + 2);
-    const chunkEnds = [...requests.subarray(at + 2, at + 2 + count)];
-    at += 2 + count;
-    return { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary };
+    const [start = 0, nearBytes = 0, count = 0] = requests.subarray(at, at + 3);
+    const chunkEnds = [...requests.subarray(at + 3, at + 3 + count)];
+    at += 3 + count;
+    return { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary, nearBytes };
   });
 }
 
 function packItems(items: readonly EncodedItem[]): Uint32Array<ArrayBuffer> {
   return Uint32Array.from(
-    items.flatMap(({ codec, request, chunk, start, storedBytes, plainBytes }) => [
+    items.flatMap(({ codec, request, chunk, start, storedBytes, plainBytes, dictionaryBytes }) => [
       codec,
       request,
       chunk,
       start,
       storedBytes,
       plainBytes,
+      dictionaryBytes,
     ]),
   );
 }
@@ -75,11 +85,9 @@ function packItems(items: readonly EncodedItem[]): Uint32Array<ArrayBuffer> {
 export function unpackItems(packed: Uint32Array): EncodedItem[] {
   const items: EncodedItem[] = [];
   for (let at = 0; at < packed.length; at += ITEM_FIELDS) {
-    const [codec, request = 0, chunk = 0, start = 0, storedBytes = 0, plainBytes = 0] = packed.subarray(
-      at,
-      at + ITEM_FIELDS,
-    );
-    items.push({ codec: codec as Codec, request, chunk, start, storedBytes, plainBytes });
+    const [codec, request = 0, chunk = 0, start = 0, ...sizes] = packed.subarray(at, at + ITEM_FIELDS);
+    const [storedBytes = 0, plainBytes = 0, dictionaryBytes = 0] = sizes;
+    items.push({ codec: codec as Codec, request, chunk, start, storedBytes, plainBytes, dictionaryBytes });
   }
   return items;
 }
@@ -106,12 +114,29 @@ export function encodeFrames(input: EncodeInput): TaskResult<Uint32Array<ArrayBu
     if (delta === undefined) items.push(...encodeChunks(memory, wanted, input.level, request));
     else {
       const { start } = wanted;
-      const { codec, stored, plainBytes } = delta;
+      const { stored, ...made } = delta;
       memory.set(stored, start);
-      items.push({ codec, request, chunk: 0, start, storedBytes: stored.byteLength, plainBytes });
+      items.push({ ...made, request, chunk: 0, start, storedBytes: stored.byteLength });
     }
   }
   return { output: packItems(items), transfer: [] };
+}
+
+/** A delta, as it is made. */
+interface MadeDelta extends EncodedFrame {
+  readonly dictionaryBytes: number;
+}
+
+/** The run as a delta, on the near bytes where the whole dictionary does not make it much shorter. */
+function makeDelta(run: Uint8Array, dictionary: Uint8Array, nearBytes: number, level: number): MadeDelta {
+  const make = (bytes: number): MadeDelta => ({
+    ...encodeDelta(run, dictionary.subarray(0, bytes), Math.max(level, DELTA_LEVEL_MIN)),
+    dictionaryBytes: bytes,
+  });
+  const all = make(dictionary.byteLength);
+  if (nearBytes === 0 || nearBytes === dictionary.byteLength) return all;
+  const near = make(nearBytes);
+  return all.stored.byteLength < near.stored.byteLength * WORTHWHILE_GAIN ? all : near;
 }
 
 /** The run as a delta, unless its chunks are shorter on their own. */
@@ -119,11 +144,11 @@ function encodeDeltaIfShorter(
   memory: Uint8Array,
   request: EncodeRequest,
   level: number,
-): (EncodedFrame & { readonly plainBytes: number }) | undefined {
-  const { dictionary, start, end, chunkEnds } = request;
+): (MadeDelta & { readonly plainBytes: number }) | undefined {
+  const { dictionary, start, end, chunkEnds, nearBytes = 0 } = request;
   if (dictionary === undefined) return undefined;
   const run = memory.subarray(start, end);
-  const delta = encodeDelta(run, dictionary, Math.max(level, DELTA_LEVEL_MIN));
+  const delta = makeDelta(run, dictionary, nearBytes, level);
   const plainBytesOf = (from: number, to: number): number =>
     encodePlainInto(memory.subarray(from, to), level, scratchFor(to - from)).stored.byteLength;
   if (delta.stored.byteLength < run.byteLength * CLEAR_GAIN) {
@@ -153,7 +178,8 @@ function encodeChunks(
     const frame = encodePlainInto(memory.subarray(from, end), level, scratchFor(end - from));
     if (frame.codec !== CODECS.raw) memory.set(frame.stored, from);
     const storedBytes = frame.stored.byteLength;
-    return { codec: frame.codec, request, chunk, start: from, storedBytes, plainBytes: storedBytes };
+    const sizes = { storedBytes, plainBytes: storedBytes, dictionaryBytes: 0 };
+    return { codec: frame.codec, request, chunk, start: from, ...sizes };
   });
 }
 

@@ -6,6 +6,7 @@ import { decodePlain } from "./decode-plain-task.ts";
 import { decodeUnit } from "./decode-task.ts";
 import { inspectPaths } from "./inspect-task.ts";
 import { finishPaths, listStrangers, placePaths, removePaths } from "./place-task.ts";
+import { sketchChunks } from "./sketch-task.ts";
 import { verifyPlain, verifyUnit } from "./verify-task.ts";
 import { finishFile, writeFiles } from "./write-task.ts";
 
@@ -18,6 +19,7 @@ export interface TaskResult<T> {
 /** Name → task. */
 export const TASKS = {
   encodeFrames,
+  sketchChunks,
   decodePlain,
   decodeUnit,
   verifyPlain,

@@ -1,8 +1,9 @@
-/** Verifying frames in a thread: nothing of them comes back. */
+/** Verifying frames in a thread: nothing of them comes back but what they are like. */
 import { CODECS, decodeFrame, type Codec } from "../../format/frame.ts";
 import { DIGEST_BYTES, digestFromBytes } from "../../format/digest.ts";
 import { decodeUnit, verifyBytes, type FetchedUnit } from "../version/unit-decode.ts";
 import { beginArena, takeRoom } from "./arena.ts";
+import { packSketches, sketchOf, type PackedSketches, type Sketch } from "./sketch.ts";
 import type { TaskResult } from "./tasks.ts";
 
 /** Plain frames of one chunk each, as they go to a thread: numbers in one array. */
@@ -18,8 +19,9 @@ export interface PlainFrames {
 /** Numbers that PlainFrames has of each frame. */
 export const PLAIN_FRAME_FIELDS = 4;
 
-/** Decodes each frame and compares its chunk with its digest. Errors: OBJECT_CORRUPT. */
-export function verifyPlain({ memory, frames, digests }: PlainFrames): TaskResult<undefined> {
+/** Decodes each frame and compares its chunk with its digest; gives the chunks' sketches. Errors: OBJECT_CORRUPT. */
+export function verifyPlain({ memory, frames, digests }: PlainFrames): TaskResult<PackedSketches> {
+  const sketches: Sketch[] = [];
   for (let frame = 0; frame * PLAIN_FRAME_FIELDS < frames.length; frame++) {
     beginArena();
     const at = frame * PLAIN_FRAME_FIELDS;
@@ -30,14 +32,22 @@ export function verifyPlain({ memory, frames, digests }: PlainFrames): TaskResul
     const stored = new Uint8Array(memory, start, storedBytes);
     const room = codec === CODECS.zstd ? takeRoom(decodedBytes) : undefined;
     const chunk = decodeFrame(codec as Codec, stored, decodedBytes, undefined, room);
-    verifyBytes(chunk, digestFromBytes(digests, frame * DIGEST_BYTES));
+    sketches.push(sketchOf(verifyBytes(chunk, digestFromBytes(digests, frame * DIGEST_BYTES))));
   }
-  return { output: undefined, transfer: [] };
+  const output = packSketches(sketches);
+  return { output, transfer: [output.buffer] };
 }
 
-/** As decodeUnit, but keeps what it decoded to itself. Errors: OBJECT_CORRUPT. */
-export function verifyUnit(unit: FetchedUnit): TaskResult<undefined> {
+/** A unit of which the last chunks are sketched. */
+export interface SketchedUnit extends FetchedUnit {
+  /** How many of them. */
+  readonly sketched: number;
+}
+
+/** As decodeUnit, but keeps what it decoded to itself: gives the last chunks' sketches. Errors: OBJECT_CORRUPT. */
+export function verifyUnit(unit: SketchedUnit): TaskResult<PackedSketches> {
   beginArena();
-  decodeUnit(unit, takeRoom);
-  return { output: undefined, transfer: [] };
+  const chunks = decodeUnit(unit, takeRoom);
+  const output = packSketches(chunks.slice(chunks.length - unit.sketched).map(sketchOf));
+  return { output, transfer: [output.buffer] };
 }

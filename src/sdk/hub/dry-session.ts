@@ -16,7 +16,8 @@ import { HubSession, type BegunHubSession } from "./hub-session.ts";
 
 /** A session of the hub that only answers questions. What blocks and plans add to the bytes is not counted. */
 export class DrySession implements IngestSession {
-  readonly makesDeltas = true;
+  /** The hub makes the deltas. */
+  readonly bases = undefined;
   readonly #session: HubSession;
   #storedBytes = 0;
   #manifestBytes = 0;

@@ -35,7 +35,8 @@ export interface BegunHubSession {
 
 /** One session. Errors of all: HUB_UNAVAILABLE, SESSION_LOST (begin another), those of the hub's store. */
 export class HubSession implements IngestSession {
-  readonly makesDeltas = true;
+  /** The hub makes the deltas. */
+  readonly bases = undefined;
   readonly #hub: HubConnection;
   readonly #id: string;
   readonly #frames: FrameSender;

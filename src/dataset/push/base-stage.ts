@@ -1,0 +1,135 @@
+/** Finds what each run of new chunks is encoded against: the old bytes of its place, or similar ones. */
+import { must } from "../../base/assert.ts";
+import { codeOf, type ErrorCode } from "../../base/errors.ts";
+import { KiB, MiB } from "../../base/limits.ts";
+import type { FrameBase } from "../../format/block.ts";
+import type { ChunkerMemory } from "../../format/chunker.ts";
+import { chooseBases, fitRun, plainRun, sumLengths, type BasedRun } from "../ingest/based-runs.ts";
+import { splitDigests } from "../ingest/block-packer.ts";
+import type { IngestSession } from "../ingest/ingest.ts";
+import { unpackSketches, type Sketch } from "../workers/sketch.ts";
+import type { WorkerPool } from "../workers/pool.ts";
+import type { PiecePlan, PlacedChunk, Work } from "./segment-push.ts";
+import { sharedBuffer } from "./slots.ts";
+
+/** Chunks of one sketching job, in bytes of them that are looked at: enough to be worth a message. */
+const JOB_BYTES = MiB;
+/** Of each chunk, about. */
+const SKETCHED_BYTES = 32 * KiB;
+/** Dictionaries of one piece together: pieces are many, and each of their runs may want one. */
+const DICTIONARIES_BYTES_MAX = 8 * MiB;
+/** What reading says of chunks that are lost or damaged. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
+
+/** What the stage works with. */
+export interface BaseStageParts {
+  readonly session: IngestSession;
+  readonly pool: WorkerPool;
+  readonly memory: ChunkerMemory;
+  /** zstd's; 0: nothing is compressed, and so no delta is made. */
+  readonly level: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Between planning and encoding. */
+export class BaseStage {
+  readonly #parts: BaseStageParts;
+  readonly #memory: SharedArrayBuffer;
+
+  constructor(parts: BaseStageParts) {
+    this.#parts = parts;
+    this.#memory = sharedBuffer(parts.memory);
+  }
+
+  /** What is to be encoded of each piece, with the dictionaries. Errors: those of the session. */
+  async works(plans: readonly PiecePlan[]): Promise<Work[][]> {
+    const sketched = await this.#sketch(plans);
+    return Promise.all(plans.map((plan, index) => this.#worksOf(plan, sketched[index] ?? plan.chunks)));
+  }
+
+  /** The pieces' chunks, the missing ones with their sketches where these are of use. */
+  async #sketch(plans: readonly PiecePlan[]): Promise<readonly (readonly PlacedChunk[])[]> {
+    const { session, level } = this.#parts;
+    if (session.bases === undefined || level === 0) return plans.map(({ chunks }) => chunks);
+    const missing = plans.flatMap(({ chunks }) => chunks.filter((chunk) => chunk.isMissing));
+    const perJob = Math.max(1, Math.floor(JOB_BYTES / SKETCHED_BYTES));
+    const jobs: Promise<Sketch[]>[] = [];
+    for (let at = 0; at < missing.length; at += perJob) {
+      jobs.push(this.#sketchJob(missing.slice(at, at + perJob)));
+    }
+    const sketches = new Map<PlacedChunk, Sketch>();
+    for (const [index, sketch] of (await Promise.all(jobs)).flat().entries()) {
+      const chunk = missing[index];
+      if (chunk !== undefined) sketches.set(chunk, sketch);
+    }
+    return plans.map(({ chunks }) =>
+      chunks.map((chunk) => (chunk.isMissing ? { ...chunk, sketch: sketches.get(chunk) } : chunk)),
+    );
+  }
+
+  async #sketchJob(chunks: readonly PlacedChunk[]): Promise<Sketch[]> {
+    const ranges = Uint32Array.from(chunks.flatMap(({ start, end }) => [start, end]));
+    const { pool, signal } = this.#parts;
+    const input = { memory: this.#memory, ranges };
+    return unpackSketches(await pool.run("sketchChunks", input, { transfer: [ranges.buffer], signal }));
+  }
+
+  async #worksOf(plan: PiecePlan, chunks: readonly PlacedChunk[]): Promise<Work[]> {
+    const similar = this.#parts.session.bases?.similar(chunks.map(({ sketch }) => sketch ?? [])) ?? [];
+    const chosen = plan.runs.flatMap((run) =>
+      chooseBases(chunks, run, similar).map((each) => ({ run: each, isSimilar: each !== run })),
+    );
+    const works = await Promise.all(
+      withinBudget(chosen).map(async ({ run, isSimilar }) => {
+        const parts = await fitRun(run, (part, base) => this.#canBase(chunks, part, base));
+        return Promise.all(parts.map((part) => this.#work(plan, chunks, part, isSimilar)));
+      }),
+    );
+    return works.flat();
+  }
+
+  #canBase(chunks: readonly PlacedChunk[], { from, to }: BasedRun, base: FrameBase): Promise<boolean> {
+    const { session, signal } = this.#parts;
+    const call = signal === undefined ? {} : { signal };
+    return session.canBase(splitDigests(base.digests), sumLengths(chunks.slice(from, to)), call);
+  }
+
+  async #work(
+    plan: PiecePlan,
+    chunks: readonly PlacedChunk[],
+    { from, to, base, near }: BasedRun,
+    isSimilar: boolean,
+  ): Promise<Work> {
+    const held = chunks.slice(from, to);
+    const dictionary = base && (await this.#read(base, isSimilar));
+    const start = must(held[0], "a run has a chunk").start;
+    const chunkEnds = held.map((chunk) => chunk.end);
+    const request = { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary, nearBytes: near?.bytes };
+    const hint =
+      base === undefined || this.#parts.session.bases !== undefined
+        ? undefined
+        : { base, frames: held.length };
+    const isGuess = dictionary !== undefined && !isSimilar;
+    return { chunks: held, base, near, request, hint, learn: isGuess ? plan.learn : undefined };
+  }
+
+  /** Undefined: the session has the bytes, or what is only similar cannot be read, which is no reason to fail. */
+  async #read(base: FrameBase, isSimilar: boolean): Promise<Uint8Array | undefined> {
+    const { session, signal } = this.#parts;
+    try {
+      return await session.bases?.read(base, signal === undefined ? {} : { signal });
+    } catch (error) {
+      if (isSimilar && UNREADABLE.has(codeOf(error))) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** The runs, the last ones without their bases if these would be too much together. */
+function withinBudget<T extends { readonly run: BasedRun }>(runs: readonly T[]): T[] {
+  let bytes = 0;
+  return runs.map((each) => {
+    bytes += each.run.base?.bytes ?? 0;
+    return bytes > DICTIONARIES_BYTES_MAX ? { ...each, run: plainRun(each.run.from, each.run.to) } : each;
+  });
+}
