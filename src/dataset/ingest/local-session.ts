@@ -148,7 +148,9 @@ export class LocalSession implements IngestSession {
       await this.#pack(info, stored, options);
     }
     const items = itemsOf(page);
-    if (items.length > 0 && !this.#dryRun) this.#planWriter.add({ key: page.digest, covers: "items", items });
+    const bases = frame?.base && splitDigests(frame.base.digests);
+    if (items.length > 0 && !this.#dryRun)
+      this.#planWriter.add({ key: page.digest, covers: "items", items, bases });
   }
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {

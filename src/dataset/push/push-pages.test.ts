@@ -89,6 +89,32 @@ describe("releases of many files", () => {
     }),
   );
 
+  it("cost a consumer what changed, wherever the change before was", async () => {
+    const bed = await openPushBed(pool);
+    try {
+      writeAll(bed);
+      const target = path.join(bed.cacheDir, "target");
+      const big = Array.from({ length: 5 }, (_, file) => Buffer.from(noise(file, 700 * KiB)));
+      const fetched: number[] = [];
+      let planBytes = 0;
+      for (const changed of [0, 1, 4, 2, 1, 3]) {
+        big[changed]?.write(`changed ${fetched.length}`, 100 * KiB * (1 + fetched.length));
+        for (const [file, bytes] of big.entries()) bed.write(`big-${file}.bin`, bytes);
+        const before = bed.files("plans");
+        const { digest } = await bed.push();
+        for (const [file, bytes] of bed.files("plans"))
+          if (fetched.length > 0 && !before.has(file)) planBytes += bytes;
+        const result = await pull(bed.engine, { name: BED_TAG.name, version: digest, target });
+        fetched.push(result.fetchedBytes);
+        assert.deepEqual(readFolder(target), readFolder(bed.source));
+      }
+      assert.ok(Math.max(...fetched.slice(1)) < 5 * KiB, `updates fetched ${fetched.join(", ")} bytes`);
+      assert.ok(planBytes < 10 * KiB, `five updates stored plans of ${planBytes} bytes`);
+    } finally {
+      await bed.close();
+    }
+  });
+
   it("with files added, removed and moved in between, can each be read", async () => {
     const bed = await openPushBed(pool);
     try {

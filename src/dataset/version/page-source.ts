@@ -4,12 +4,13 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodePage, type ChildItem, type Page, type TreeKind } from "../../format/page.ts";
+import type { Plan } from "../../format/plan.ts";
 import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 import { fetchFrames } from "./block-ranges.ts";
 import { LoadingCache } from "./loading-cache.ts";
 import type { PlanSource } from "./plan-source.ts";
 import type { Traffic } from "./traffic.ts";
-import { UnitBuilder } from "./unit.ts";
+import { UnitBuilder, type PlacedChunk } from "./unit.ts";
 import { decodeUnit, verifyBytes } from "./unit-decode.ts";
 
 /** Encoded bytes of the pages kept, which are kept decoded too; as objects they take some five times as much. */
@@ -121,13 +122,11 @@ export class PageSource {
   async #fetchOnce(refs: readonly PageRef[]): Promise<Map<Digest, Uint8Array>> {
     const { blocks, plans, traffic, keeper } = this.#options;
     const unit = new UnitBuilder<Uint8Array>((digest) => this.#atHand(digest));
-    for (const ref of refs) {
-      const plan = await plans.get(ref.planKey);
-      const place = plan.covers === "items" ? plan.places[ref.planIndex] : undefined;
-      if (place === undefined) {
-        throw new AetherError("OBJECT_INVALID", `no plan says where page ${formatDigest(ref.digest)} lies`);
-      }
-      unit.add({ digest: ref.digest, bytes: undefined, plan, place });
+    // Asked for together: a store may answer them so.
+    const short = await Promise.all(refs.map((ref) => plans.getShort(ref.planKey)));
+    for (const [index, ref] of refs.entries()) {
+      const placed = placedPage(ref, must(short[index], "a plan for each"));
+      unit.add(unit.canAdd(placed) ? placed : placedPage(ref, await plans.get(ref.planKey)));
     }
     const { stored, fetchedBytes } = await fetchFrames(blocks, unit.frames, this.#options);
     traffic.manifestBytes += fetchedBytes;
@@ -141,6 +140,12 @@ export class PageSource {
     }
     return found;
   }
+}
+
+function placedPage({ digest, planIndex }: PageRef, plan: Plan): PlacedChunk {
+  const place = plan.covers === "items" ? plan.places[planIndex] : undefined;
+  if (place !== undefined) return { digest, bytes: undefined, plan, place };
+  throw new AetherError("OBJECT_INVALID", `no plan says where page ${formatDigest(digest)} lies`);
 }
 
 function decode(bytes: Uint8Array, ref: PageRef): Loaded {
