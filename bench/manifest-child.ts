@@ -12,6 +12,7 @@ import type { Engine } from "../src/dataset/engine.ts";
 import { ChunkIndex } from "../src/dataset/ingest/chunk-index.ts";
 import { LocalSession } from "../src/dataset/ingest/local-session.ts";
 import { ManifestWriter } from "../src/dataset/push/manifest-writer.ts";
+import { PageStage } from "../src/dataset/push/page-stage.ts";
 import { entries, findEntry, listFolder } from "../src/dataset/version/entries.ts";
 import { openVersion } from "../src/dataset/version/version.ts";
 import { WorkerPool } from "../src/dataset/workers/pool.ts";
@@ -34,6 +35,8 @@ const TIME = { seconds: 1_700_000_000, nanos: 0 };
 interface Edition {
   readonly tag: string;
   readonly changedEvery: number | undefined;
+  /** The version before. */
+  readonly reference?: Digest;
 }
 
 const [address, memoryMiB] = process.argv.slice(2);
@@ -67,7 +70,7 @@ async function runSteps(engine: Engine): Promise<Record<string, Figures>> {
   );
   const second = await step(
     "a thousandth changed",
-    () => build(engine, { tag: "two", changedEvery: 1000 }),
+    () => build(engine, { tag: "two", changedEvery: 1000, reference: first.version }),
     stored,
   );
   await step(
@@ -98,9 +101,11 @@ async function build(
   edition: Edition,
 ): Promise<{ readonly version: Digest; readonly manifestBytes: number }> {
   const index = new ChunkIndex(join(must(engine.cacheDir, "there is a cache"), "index.db"));
-  const session = new LocalSession(engine, index, { domain: "", publisher: "bench" });
+  const { reference } = edition;
+  const session = new LocalSession(engine, index, { domain: "", publisher: "bench", reference });
   await session.begin({});
-  const writer = new ManifestWriter(DEFAULT_CHUNKING, session);
+  const old = reference === undefined ? undefined : await openVersion(engine, reference);
+  const writer = new ManifestWriter(DEFAULT_CHUNKING, new PageStage(engine, session, old));
   for (let folder = 0; folder < FOLDERS; folder++) await addFolder(session, writer, folder, edition);
   const { rootBytes, inlinePages } = await writer.finish({});
   const { version, totals } = await session.publish({

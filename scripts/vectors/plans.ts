@@ -92,7 +92,7 @@ const ON_BASE: Plan = {
     { frame: ELSEWHERE, offset: 0 },
     { frame: 1, offset: 400 },
   ],
-  base: { version: digest(9), height: 2 },
+  base: { kind: "version", key: digest(9), height: 2 },
 };
 
 /** Runs: the first chunk; behind two others the last two (2 further on); right behind, the first (5 back). */
@@ -108,6 +108,11 @@ const ON_BASE_FIELDS: RawFields = {
   9: [0, 0, 400],
   10: [0, 0, 1, 2, 4, 2, 0, 9, 1],
 };
+
+/** The same in terms of a page's plan: the sources say what they are. */
+const ON_PAGE: Plan = { ...ON_BASE, covers: "items", base: { kind: "page", key: digest(9), height: 2 } };
+const ON_PAGE_DELTA: RawFields = { 1: 900, 2: 2, 3: raw(11, 12), 4: [200, 300], 7: 50, 8: 450, 9: 1, 10: 2 };
+const ON_PAGE_FIELDS: RawFields = { ...ON_BASE_FIELDS, 1: 1, 7: rawMessage(ON_PAGE_DELTA) };
 
 function objectOnBase(
   body: Uint8Array,
@@ -186,6 +191,8 @@ export function planCases(pinned: Pinned): VectorCase[] {
     ...deltaCases(of),
     valid("base", "in terms of another version's", ON_BASE, rawMessage(ON_BASE_FIELDS), BASE_CHUNKS),
     ...baseCases(pinned),
+    valid("page", "in terms of another page's", ON_PAGE, rawMessage(ON_PAGE_FIELDS)),
+    ...pageCases(pinned),
     refusedObject("plan-bytes-huge", "a plan of more than 16 MiB", () => object(body, 2 ** 24 + 1)),
     refusedObject(
       "plan-bytes-wrong",
@@ -243,6 +250,30 @@ function baseCases(pinned: Pinned): VectorCase[] {
     of("sources-first-alone", "a first source without a number of them", delta({ 10: undefined })),
     of("range-past-end", "a range past the end of the sources", delta({ 8: 451 })),
     of("depth-none", "a delta of depth 0", delta({ 2: undefined })),
+    of("page", "a page's plan in terms of a version's", { 1: 1 }),
+    of("sources-named", "sources in the base that say what they are", { 7: rawMessage(ON_PAGE_DELTA) }),
+  ];
+}
+
+/** Plans in terms of another page's, with one fault each. */
+function pageCases(pinned: Pinned): VectorCase[] {
+  const of = (name: string, description: string, changes: RawFields, features?: number): VectorCase => {
+    const path = `plan/page-${name}.json`;
+    const body = rawMessage({ ...ON_PAGE_FIELDS, ...changes });
+    const make = (): Buffer => objectOnBase(body, {}, features ?? FEATURES.planOnPage);
+    return refused(path, description, pinned(path) ?? make(), "OBJECT_INVALID");
+  };
+  const delta = (changes: RawFields): RawFields => ({ 7: rawMessage({ ...ON_PAGE_DELTA, ...changes }) });
+  return [
+    of("version", "a version's plan in terms of a page's", { 1: 2 }),
+    of("features-both", "both features", {}, FEATURES.planBase | FEATURES.planOnPage),
+    of("run-past-end", "a run past the last item that a page may have", { 10: [0, 0, 8193] }),
+    of("sources-unnamed", "sources that do not say what they are", delta({ 3: undefined, 4: undefined })),
+    of("sources-short", "a source without a length", delta({ 4: [200] })),
+    of("sources-empty", "a source of no bytes", delta({ 4: [200, 0] })),
+    of("sources-more", "more sources than it says", delta({ 10: 1 })),
+    of("sources-of-two-kinds", "sources in the base and in frames", delta({ 5: [0, 0], 6: [0, 0] })),
+    of("range-past-end", "a range past the end of the sources", delta({ 8: 451 })),
   ];
 }
 

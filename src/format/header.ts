@@ -13,12 +13,12 @@ export type ObjectKind = keyof typeof OBJECT_KINDS;
 const MAGIC = 0x53464541; // "AEFS", little-endian
 const VERSION = 1;
 /** What an object may require of its reader: bits. docs/format.md §3 */
-export const FEATURES = { planBase: 2 } as const;
+export const FEATURES = { planBase: 2, planOnPage: 4 } as const;
 /** The bits that this reader knows of each kind. */
 const FEATURES_KNOWN: Readonly<Record<ObjectKind, number>> = {
   block: 0,
   manifest: 0,
-  plan: FEATURES.planBase,
+  plan: FEATURES.planBase | FEATURES.planOnPage,
 };
 
 /** The header of a plain object of this kind, which requires these features. */

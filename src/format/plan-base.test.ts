@@ -4,11 +4,25 @@ import fc from "fast-check";
 import { codeOf } from "../base/errors.ts";
 import { digestOf, type Digest } from "./digest.ts";
 import type { ChunkItem } from "./page.ts";
-import { completePlan, shortenPlan, type PlacedVersion } from "./plan-base.ts";
-import { ELSEWHERE, decodePlan, encodePlan, planBaseOf, type Plan, type PlanFrame } from "./plan.ts";
+import { completePlan, shortenPlan } from "./plan-base.ts";
+import {
+  ELSEWHERE,
+  decodePlan,
+  encodePlan,
+  planBaseOf,
+  type Plan,
+  type PlanBase,
+  type PlanFrame,
+} from "./plan.ts";
 
 const named = (name: string | number): Digest => digestOf(Buffer.from(String(name)));
-const BASE = { version: named("the version before"), height: 1 };
+const BASE: PlanBase = { kind: "version", key: named("the version before"), height: 1 };
+
+/** A version, and where its chunks lie. */
+interface PlacedVersion {
+  readonly chunks: readonly ChunkItem[];
+  readonly plan: Plan;
+}
 
 /** Chunks of 100 bytes by number, and the frames that hold them: one each, on the chunks that `bases` names. */
 class Store {
@@ -62,10 +76,6 @@ function items(chunks: readonly number[]): ChunkItem[] {
   return chunks.map((chunk) => ({ digest: named(chunk), length: 100 }));
 }
 
-function digests(chunks: readonly number[]): Digest[] {
-  return chunks.map(named);
-}
-
 /** What a plan says of each place: the frame, and those of its bases, whatever their numbers. */
 function meaning(plan: Plan): unknown {
   const tell = (number: number): unknown => {
@@ -86,7 +96,7 @@ describe("a plan in terms of another version's", () => {
   const whole = store.plan(after);
 
   it("names only what is new, and is completed to the same", () => {
-    const short = shortenPlan(whole, digests(after), BASE, base);
+    const short = shortenPlan(whole, BASE, base.plan);
     assert.equal(short.frames.length, 1);
     assert.deepEqual(
       short.frames[0]?.delta?.sources.map(({ frame, offset }) => [frame, offset]),
@@ -100,7 +110,7 @@ describe("a plan in terms of another version's", () => {
     assert.deepEqual(planBaseOf(bytes), BASE);
     const read = decodePlan(bytes, base.chunks);
     assert.deepEqual(read, short);
-    assert.deepEqual(meaning(completePlan(read, base)), meaning(whole));
+    assert.deepEqual(meaning(completePlan(read, base.plan)), meaning(whole));
   });
 
   it("says itself where a chunk lies that the base's plan has elsewhere", () => {
@@ -111,9 +121,9 @@ describe("a plan in terms of another version's", () => {
       frame.delta === undefined ? frame : { ...frame, offset: frame.offset + 7 },
     );
     const elsewhere = { ...other, plan: { ...other.plan, frames } };
-    const short = shortenPlan(whole, digests(after), BASE, elsewhere);
+    const short = shortenPlan(whole, BASE, elsewhere.plan);
     assert.equal(short.frames.length, 3);
-    assert.deepEqual(meaning(completePlan(short, elsewhere)), meaning(whole));
+    assert.deepEqual(meaning(completePlan(short, elsewhere.plan)), meaning(whole));
   });
 
   it("of any versions, is completed to the same", () => {
@@ -133,21 +143,21 @@ describe("a plan in terms of another version's", () => {
           }
           const placed = any.placed(old);
           const plan = any.plan(fresh);
-          const short = shortenPlan(plan, digests(fresh), BASE, placed);
+          const short = shortenPlan(plan, BASE, placed.plan);
           const read = decodePlan(encodePlan(short), placed.chunks);
-          assert.deepEqual(meaning(completePlan(read, placed)), meaning(plan));
+          assert.deepEqual(meaning(completePlan(read, placed.plan)), meaning(plan));
         },
       ),
     );
   });
 
   it("whose base has fewer chunks, or deeper frames, than it says, is refused", () => {
-    const short = shortenPlan(whole, digests(after), BASE, base);
+    const short = shortenPlan(whole, BASE, base.plan);
     const fewer = store.placed(before.slice(0, 60));
     assert.throws(() => decodePlan(encodePlan(short), fewer.chunks), { code: "OBJECT_INVALID" });
     const refusal = (placed: PlacedVersion): unknown => {
       try {
-        return completePlan(short, placed);
+        return completePlan(short, placed.plan);
       } catch (error) {
         return codeOf(error);
       }
@@ -156,5 +166,35 @@ describe("a plan in terms of another version's", () => {
     const deep = new Store();
     for (let number = 0; number < 100; number++) deep.put(number, number === 50 ? [49] : []);
     assert.equal(refusal(deep.placed(before)), "OBJECT_INVALID");
+  });
+});
+
+describe("a plan in terms of another page's", () => {
+  const ON_PAGE: PlanBase = { kind: "page", key: named("the page before"), height: 1 };
+  const store = new Store();
+  for (let chunk = 0; chunk < 100; chunk++) store.put(chunk);
+  store.put(100, [50, 51]);
+  const before = Array.from({ length: 100 }, (_, index) => index);
+  const pageOf = (chunks: readonly number[]): Plan => ({ ...store.plan(chunks), covers: "items" });
+  const whole = pageOf([...before.slice(0, 50), 100, ...before.slice(52)]);
+  const base = pageOf(before);
+
+  it("names what is new and what it lies on, is read without the page, and is completed to the same", () => {
+    const short = shortenPlan(whole, ON_PAGE, base);
+    const bytes = encodePlan(short);
+    assert.ok(bytes.byteLength < 270, `${bytes.byteLength} bytes`);
+    assert.deepEqual(planBaseOf(bytes), ON_PAGE);
+    const read = decodePlan(bytes);
+    assert.deepEqual(read, short);
+    assert.deepEqual(
+      read.frames[0]?.delta?.sources.map(({ digest, bytes: length }) => [digest, length]),
+      [50, 51].map((chunk) => [named(chunk), 100]),
+    );
+    assert.deepEqual(meaning(completePlan(read, base)), meaning(whole));
+  });
+
+  it("whose base has fewer items than it says, is refused", () => {
+    const short = shortenPlan(whole, ON_PAGE, base);
+    assert.throws(() => completePlan(short, pageOf(before.slice(0, 60))), { code: "OBJECT_INVALID" });
   });
 });

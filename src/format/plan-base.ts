@@ -1,7 +1,5 @@
-/** Plans in terms of another version's: short ones, and how they are completed. docs/format.md §7.1 */
+/** Plans in terms of another version's, or page's: short ones, and how they are completed. docs/format.md §7.1 */
 import { AetherError } from "../base/errors.ts";
-import type { Digest } from "./digest.ts";
-import type { ChunkItem } from "./page.ts";
 import {
   ELSEWHERE,
   type Plan,
@@ -11,58 +9,40 @@ import {
   type PlanSource,
 } from "./plan.ts";
 
-/** A version, and where its chunks lie. */
-export interface PlacedVersion {
-  /** All chunks of the version, in order. */
-  readonly chunks: readonly ChunkItem[];
-  /** A plan that needs no other, with a place for each. */
-  readonly plan: Plan;
-}
-
 /**
- * The same plan (one that needs no other), without what `base` says of the base: chunks that both have at the same place, and
- * the sources of deltas that stand there one after another. `items` are the digests of what the plan places.
+ * The same plan (one that needs no other), without what `basePlan` (another such) says of the base: items that lie in the same
+ * place, and the sources of deltas that stand there one after another.
  */
-export function shortenPlan(
-  plan: Plan,
-  items: readonly Digest[],
-  base: PlanBase,
-  { chunks, plan: basePlan }: PlacedVersion,
-): Plan {
-  const numbers = new Map(chunks.map(({ digest }, index) => [digest, index] as const).reverse());
-  const isThere = (digest: Digest, { frame, offset }: PlanPlace): number | undefined => {
-    const number = numbers.get(digest);
-    const place = number === undefined ? undefined : basePlan.places[number];
-    if (place?.offset !== offset) return undefined;
-    return isSameFrame(plan.frames[frame], basePlan.frames[place.frame]) ? number : undefined;
+export function shortenPlan(plan: Plan, base: PlanBase, basePlan: Plan): Plan {
+  const keyOf = (from: Plan, { frame, offset }: PlanPlace): string => {
+    const lies = from.frames[frame];
+    return `${lies?.block ?? ""}:${lies?.offset ?? 0}:${offset}`;
   };
+  const keys = basePlan.places.map((place) => keyOf(basePlan, place));
+  const numbers = new Map(keys.map((key, index) => [key, index] as const).reverse());
   const elsewhere = (sources: readonly PlanSource[]): PlanSource[] | undefined => {
-    const first = sources[0] && isThere(sources[0].digest, sources[0]);
+    const first = sources[0] && numbers.get(keyOf(plan, sources[0]));
     if (first === undefined) return undefined;
-    const isRun = sources.every(
-      (source, index) =>
-        chunks[first + index]?.digest === source.digest && isThere(source.digest, source) !== undefined,
-    );
+    const isRun = sources.every((source, index) => keys[first + index] === keyOf(plan, source));
     return isRun
       ? sources.map((source, index) => ({ ...source, frame: ELSEWHERE, offset: first + index }))
       : undefined;
   };
   const short = new FrameList(plan.frames, elsewhere);
-  const places = items.map((digest, index) => {
-    const place = placeOf(plan, index);
-    const number = isThere(digest, place);
+  const places = plan.places.map((place) => {
+    const number = numbers.get(keyOf(plan, place));
     if (number !== undefined) return { frame: ELSEWHERE, offset: number };
     return { frame: short.add(place.frame), offset: place.offset };
   });
   return { covers: plan.covers, frames: short.frames, places, base };
 }
 
-/** The whole of a short plan; `base` is what its base's version has. Errors: OBJECT_INVALID. */
-export function completePlan(plan: Plan, base: PlacedVersion): Plan {
-  const frames = new FrameList(base.plan.frames, () => undefined);
+/** The whole of a short plan; `basePlan` is the whole one of its base. Errors: OBJECT_INVALID. */
+export function completePlan(plan: Plan, basePlan: Plan): Plan {
+  const frames = new FrameList(basePlan.frames, () => undefined);
   const whole: PlanFrame[] = frames.frames;
   const lieIn = (offset: number): PlanPlace => {
-    const place = placeOf(base.plan, offset);
+    const place = placeOf(basePlan, offset);
     return { frame: frames.add(place.frame), offset: place.offset };
   };
   const own: number[] = [];
@@ -121,10 +101,6 @@ function placeOf(plan: Plan, item: number): PlanPlace {
   const place = plan.places[item];
   if (place === undefined || place.frame === ELSEWHERE) throw invalid("an item has no place");
   return place;
-}
-
-function isSameFrame(one: PlanFrame | undefined, other: PlanFrame | undefined): boolean {
-  return one !== undefined && one.block === other?.block && one.offset === other.offset;
 }
 
 function invalid(why: string): AetherError {

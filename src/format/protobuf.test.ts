@@ -204,7 +204,7 @@ agree("plan", ({ bytes, content }) => {
     runs.filter((_, index) => index % 3 === 2).reduce((sum, count) => sum + count, 0),
     others,
   );
-  assert.equal((object["base"] as Buffer).toString("hex"), ours.base?.version ?? "");
+  assert.equal((object["base"] as Buffer).toString("hex"), ours.base?.key ?? "");
   assert.equal(object["height"], ours.base?.height ?? 0);
   const ends = new Map<number, number>();
   const offsets = (theirs["frameGaps"] as number[]).map((gap, index) => {

@@ -1,7 +1,7 @@
 /** Frames as messages: by gRPC, and as bodies of plain HTTP. docs/protocol.md §4 */
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
-import type { ReceivedBase, ReceivedFrame } from "../dataset/ingest/sessions.ts";
+import type { ReceivedBase, ReceivedFrame, ReceivedPage } from "../dataset/ingest/sessions.ts";
 import { CHUNK_BYTES_MAX } from "../format/chunking.ts";
 import { CODECS, type Codec } from "../format/frame.ts";
 
@@ -35,6 +35,24 @@ export function receivedFrame({ codec, digests, lengths, stored, base, hint }: F
     base: base && receivedBase(base),
     hint: hint?.base && { base: receivedBase(hint.base), frames: hint.frames },
   };
+}
+
+/** A message `aetherfs.hub.v1.PageFrame`. */
+interface PageMessage {
+  readonly codec: number;
+  readonly pageBytes: number;
+  readonly bases: Uint8Array;
+  readonly stored: Uint8Array;
+}
+
+/** The page that a message describes; nothing of it is verified but its codec. Errors: OBJECT_INVALID. */
+export function receivedPage({ codec, pageBytes, bases, stored }: PageMessage): ReceivedPage {
+  return { codec: codecOf(codec), pageBytes, bases, stored };
+}
+
+/** The page that came as it is. */
+export function plainPage(bytes: Uint8Array): ReceivedPage {
+  return { codec: CODECS.raw, pageBytes: bytes.byteLength, bases: new Uint8Array(), stored: bytes };
 }
 
 function receivedBase({ digests, offset, bytes }: BaseMessage): ReceivedBase {

@@ -52,6 +52,7 @@ test("an index, opened again, knows its blocks and where their chunks lie", () =
     frameOffset: 16,
     storedBytes: 7,
     codec: CODECS.delta,
+    depth: 1,
     chunkOffset: 10,
     chunkBytes: 10,
   });

@@ -19,6 +19,7 @@ export interface ChunkLocation {
   readonly frameOffset: number;
   readonly storedBytes: number;
   readonly codec: FrameInfo["codec"];
+  readonly depth: number;
   /** Where the chunk begins in the frame's decoded bytes. */
   readonly chunkOffset: number;
   readonly chunkBytes: number;
@@ -46,6 +47,7 @@ interface Row {
   readonly frame_offset: number;
   readonly stored: number;
   readonly codec: number;
+  readonly depth: number;
   readonly chunk_offset: number;
   readonly length: number;
 }
@@ -72,7 +74,7 @@ export class ChunkIndex {
     this.#file = file;
     this.#db = openIndexDatabase(file);
     this.#select = this.#db.prepare(
-      "SELECT block, frame, frame_offset, stored, codec, chunk_offset, length FROM chunk WHERE digest = ?",
+      "SELECT block, frame, frame_offset, stored, codec, depth, chunk_offset, length FROM chunk WHERE digest = ?",
     );
     // The first place stands, unless the new one lies on fewer others.
     this.#insert = this.#db.prepare(
@@ -112,6 +114,7 @@ export class ChunkIndex {
         frameOffset: row.frame_offset,
         storedBytes: row.stored,
         codec: row.codec as FrameInfo["codec"],
+        depth: row.depth,
         chunkOffset: row.chunk_offset,
         chunkBytes: row.length,
       };

@@ -10,6 +10,7 @@ import { parseTag } from "../../format/reference.ts";
 import { ChunkTreeBuilder } from "../../format/tree.ts";
 import { noise } from "../testing/engine.ts";
 import { deltaFrame, plainFrame } from "../testing/hub-frames.ts";
+import { receivedPage } from "../testing/hub-producer.ts";
 import { BED_TAG } from "../testing/push-bed.ts";
 import { OTHER_DOMAIN, fails, onHub, publication, put } from "../testing/session-bed.ts";
 import { loadBundle } from "../version/manifest-source.ts";
@@ -245,8 +246,8 @@ describe("pages that a hub is given", () => {
         ["MANIFEST_UNSAFE", unsafe],
       ];
       const session = await begin();
-      for (const [code, bytes] of wrong) await fails(session.putPages(0, [bytes], {}), code);
-      await session.putPages(0, [page], {});
+      for (const [code, bytes] of wrong) await fails(session.putPages(0, [receivedPage(bytes)], {}), code);
+      await session.putPages(0, [receivedPage(page)], {});
     }),
   );
 
@@ -261,20 +262,29 @@ describe("pages that a hub is given", () => {
       assert.ok(leaf !== undefined);
       const child = { digest: leaf.digest, items: 1, bytes: 10, firstPath: "" };
       const session = await begin();
-      await fails(session.putPages(0, [encodeInnerPage("chunks", 1, [child])], {}), "OBJECT_MISSING");
-      await session.putPages(0, [leaf.bytes], {});
+      await fails(
+        session.putPages(0, [receivedPage(encodeInnerPage("chunks", 1, [child]))], {}),
+        "OBJECT_MISSING",
+      );
+      await session.putPages(0, [receivedPage(leaf.bytes)], {});
       for (const wrong of [
         { ...child, items: 2 },
         { ...child, bytes: 11 },
       ]) {
-        await fails(session.putPages(1, [encodeInnerPage("chunks", 1, [wrong])], {}), "OBJECT_INVALID");
+        await fails(
+          session.putPages(1, [receivedPage(encodeInnerPage("chunks", 1, [wrong]))], {}),
+          "OBJECT_INVALID",
+        );
       }
-      await fails(session.putPages(1, [encodeInnerPage("chunks", 2, [child])], {}), "OBJECT_INVALID");
       await fails(
-        session.putPages(1, [encodeInnerPage("times", 1, [{ ...child, bytes: 0 }])], {}),
+        session.putPages(1, [receivedPage(encodeInnerPage("chunks", 2, [child]))], {}),
         "OBJECT_INVALID",
       );
-      await session.putPages(1, [encodeInnerPage("chunks", 1, [child])], {});
+      await fails(
+        session.putPages(1, [receivedPage(encodeInnerPage("times", 1, [{ ...child, bytes: 0 }]))], {}),
+        "OBJECT_INVALID",
+      );
+      await session.putPages(1, [receivedPage(encodeInnerPage("chunks", 1, [child]))], {});
     }),
   );
 });

@@ -13,7 +13,14 @@ import type { Published } from "./ingest.ts";
 import { domainOf } from "./local-ingest.ts";
 import type { LocalSession } from "./local-session.ts";
 import { PageCheck } from "./page-check.ts";
-import type { HubPublication, HubSession, ReceivedFrame, Taking } from "./sessions.ts";
+import {
+  BODY_FRAMES_MAX,
+  type HubPublication,
+  type HubSession,
+  type ReceivedFrame,
+  type ReceivedPage,
+  type Taking,
+} from "./sessions.ts";
 
 /** Calls of one session that may be under way. */
 const CALLS_MAX = 64;
@@ -111,11 +118,13 @@ export class ProducerSession implements HubSession {
     });
   }
 
-  putPages(sequence: number, bytes: readonly Uint8Array[], options: CallOptions): Promise<void> {
+  putPages(sequence: number, pages: readonly ReceivedPage[], options: CallOptions): Promise<void> {
     return this.#inTurn(options, async (call, work) => {
       await this.#taking;
       if (!this.#isNext("pages", sequence)) return;
-      for (const page of bytes) {
+      if (pages.length > BODY_FRAMES_MAX)
+        throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${BODY_FRAMES_MAX} pages`);
+      for (const page of pages) {
         await work.pages.take(page, call);
         await new Promise(setImmediate);
       }

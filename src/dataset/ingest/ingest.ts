@@ -23,6 +23,8 @@ export interface IngestFrame {
   readonly base: FrameBase | undefined;
   /** Of a plain frame, where the session makes deltas itself. */
   readonly hint?: DeltaHint | undefined;
+  /** Whether it holds a page in place of chunks. */
+  readonly isPage?: boolean;
 }
 
 /** What plain frames may be stored as instead: a wish, which is left out where it does not serve. */
@@ -31,6 +33,14 @@ export interface DeltaHint {
   readonly base: FrameBase;
   /** The run that it would hold: so many frames, of which the first bears the hint. */
   readonly frames: number;
+}
+
+/** What a producer knows of a page. */
+export interface PageForm {
+  /** The reference has it, or the session said that it is not missing. */
+  readonly isHeld?: boolean;
+  /** The frame to store when it is missing; none: the session makes one. */
+  readonly frame?: IngestFrame | undefined;
 }
 
 /** What a version is published with. */
@@ -140,7 +150,7 @@ export interface IngestSession {
    */
   put(frames: readonly IngestFrame[], options?: CallOptions): Promise<void>;
   /** Takes a page of the version that does not lie in its manifest object, children before parents. */
-  putPage(page: EncodedPage, options?: CallOptions): Promise<void>;
+  putPage(page: EncodedPage, form?: PageForm, options?: CallOptions): Promise<void>;
   /**
    * Makes everything durable, checks that every block it builds on is there, and moves the tags.
    * Errors: OBJECT_MISSING when a block was pruned meanwhile (a new session then sends what is missing), TAG_IMMUTABLE.

@@ -16,7 +16,7 @@ import { BlockIndexes, missing } from "./block-indexes.ts";
 import { BlockPacker, joinDigests, splitDigests, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 import { StoredBases } from "./delta-bases.ts";
-import type { IngestFrame, IngestSession, IngestTotals, Publication, Published } from "./ingest.ts";
+import type { IngestFrame, IngestSession, IngestTotals, PageForm, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
 import { ReBase } from "./re-base.ts";
@@ -90,6 +90,7 @@ export class LocalSession implements IngestSession {
       pack: async (frame, call) => {
         const info = await this.#describe(frame, call);
         await this.#pack(info, frame.stored, call, "last");
+        if (info.isPage) this.#manifestBytes += info.storedBytes;
         return info;
       },
     });
@@ -138,38 +139,39 @@ export class LocalSession implements IngestSession {
       for (const { digest, sketch } of frame.chunks)
         if (sketch !== undefined) this.bases.expect(digest, sketch);
       const info = await this.#describe(frame, options);
-      if (frame.base !== undefined) this.#noteAgain(info);
-      await this.#pack(info, frame.stored, options);
+      if (this.#isOfUse(info)) await this.#pack(info, frame.stored, options);
     }
   }
 
-  /** Chunks that were there before lie in this delta once more. */
-  #noteAgain(info: FrameInfo): void {
-    const isThere = (digest: Digest): boolean =>
-      !this.#promised.has(digest) && this.find(digest) !== undefined;
-    const again = splitDigests(info.digests).filter(isThere);
-    if (again.length > 0) this.#plans.expectAgain(info, new Set(again));
+  /**
+   * Whether to pack a delta of chunks that are all there already: for plans, where it lies deeper than they do. Else whoever
+   * makes an index anew from the blocks might take it for their place, and count on what it takes to decode.
+   */
+  #isOfUse(info: FrameInfo): boolean {
+    if (info.base === undefined) return true;
+    const depths: number[] = [];
+    for (const digest of splitDigests(info.digests)) {
+      const location = this.#promised.has(digest) ? undefined : this.find(digest);
+      if (location === undefined) return true;
+      depths.push(location.depth);
+    }
+    if (info.depth <= Math.max(...depths)) return false;
+    this.#plans.expectAgain(info);
+    return true;
   }
 
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
+  async putPage(page: EncodedPage, { frame }: PageForm = {}, options: CallOptions = {}): Promise<void> {
     const isMissing = await this.#promise(page.digest, options);
     if (isMissing || (this.#promised.has(page.digest) && !this.#packed.has(page.digest))) {
-      const { codec, stored } = encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
-      const info = {
-        codec,
-        storedBytes: stored.byteLength,
-        digests: joinDigests([page.digest]),
-        lengths: [page.bytes.byteLength],
-        base: undefined,
-        depth: 0,
-        decodeBytes: 0,
-        isPage: true,
-      };
+      const { stored, ...form } = frame ?? plainPage(page);
+      const info = await this.#describe({ ...form, stored, isPage: true }, options);
       this.#manifestBytes += stored.byteLength;
       await this.#pack(info, stored, options);
     }
     const items = itemsOf(page);
-    if (items.length > 0 && !this.#dryRun) this.#planWriter.add({ key: page.digest, covers: "items", items });
+    const bases = frame?.base && splitDigests(frame.base.digests);
+    if (items.length > 0 && !this.#dryRun)
+      this.#planWriter.add({ key: page.digest, covers: "items", items, bases });
   }
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
@@ -223,7 +225,7 @@ export class LocalSession implements IngestSession {
   }
 
   async #describe(frame: IngestFrame, options: CallOptions): Promise<FrameInfo> {
-    const { codec, chunks, stored, base } = frame;
+    const { codec, chunks, stored, base, isPage = false } = frame;
     const lengths = chunks.map((chunk) => chunk.length);
     const info = {
       codec,
@@ -233,7 +235,7 @@ export class LocalSession implements IngestSession {
       base: undefined,
       depth: 0,
       decodeBytes: 0,
-      isPage: false,
+      isPage,
     };
     if (base === undefined) return info;
     const decodedBytes = lengths.reduce((sum, length) => sum + length, 0);
@@ -383,4 +385,9 @@ export class LocalSession implements IngestSession {
       await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
   }
+}
+
+function plainPage({ digest, bytes }: EncodedPage): IngestFrame {
+  const chunks = [{ digest, length: bytes.byteLength }];
+  return { ...encodePlain(bytes, DEFAULT_COMPRESSION_LEVEL), chunks, base: undefined };
 }

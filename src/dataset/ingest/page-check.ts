@@ -1,13 +1,16 @@
 /** Pages as producers send them: sound, canonical, and on nothing that is not there. docs/format.md §6 */
 import { must } from "../../base/assert.ts";
-import { compareUtf8, equalBytes, totalBytes } from "../../base/bytes.ts";
+import { compareUtf8, concatBytes, equalBytes, totalBytes } from "../../base/bytes.ts";
 import { AetherError } from "../../base/errors.ts";
-import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
+import type { FrameBase } from "../../format/block.ts";
+import { DIGEST_BYTES, digestOf, formatDigest, type Digest } from "../../format/digest.ts";
+import { CODECS, decodeFrame } from "../../format/frame.ts";
 import { INLINE_BYTES_MAX, decodeRoot, type ManifestRoot } from "../../format/manifest.ts";
 import {
   decodePage,
   encodePage,
   identifyPage,
+  PAGE_BYTES_MAX,
   PAGE_ITEMS_MAX,
   type ChildItem,
   type EncodedPage,
@@ -17,13 +20,18 @@ import {
 import type { TreeRef } from "../../format/tree.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
-import { fetchFrames } from "../version/block-ranges.ts";
-import { UnitBuilder } from "../version/unit.ts";
-import type { HubPublication } from "./sessions.ts";
+import { readPlanned } from "../version/planned-chunks.ts";
+import { splitDigests } from "./block-packer.ts";
+import type { PageForm } from "./ingest.ts";
+import type { HubPublication, ReceivedPage } from "./sessions.ts";
 import type { LocalSession } from "./local-session.ts";
 
 /** Pages of one session at most. */
 const PAGES_MAX = 1 << 18;
+/** Pages that are read from the store together. */
+const READ_PAGES = 32;
+/** Pages that a page's dictionary consists of at most. */
+const BASES_MAX = 4;
 
 /** Chunks of a version whose pages lie with its root at most: one plan has them all. */
 const INLINE_CHUNKS_MAX = 4 * PAGE_ITEMS_MAX;
@@ -53,11 +61,17 @@ export class PageCheck {
 
   /**
    * Takes a page, and hands it to the session. Children that were not taken before are read from the session's domain,
-   * and taken with all below them. Errors: OBJECT_INVALID, MANIFEST_UNSAFE, OBJECT_MISSING, LIMIT_EXCEEDED.
+   * and taken with all below them. Errors: OBJECT_INVALID, OBJECT_CORRUPT, MANIFEST_UNSAFE, OBJECT_MISSING, LIMIT_EXCEEDED.
    */
-  async take(bytes: Uint8Array, options: CallOptions): Promise<void> {
+  async take(received: ReceivedPage, options: CallOptions): Promise<void> {
+    const { bytes, base } = await this.#decode(received, options);
     const { kind, level } = identifyPage(bytes);
-    await this.#take({ kind, level, digest: digestOf(bytes), bytes }, options);
+    const page = { kind, level, digest: digestOf(bytes), bytes };
+    const { codec, stored } = received;
+    const chunks = [{ digest: page.digest, length: bytes.byteLength }];
+    // A plain one is encoded here once more: as tightly as a store's own.
+    const frame = base && { codec, chunks, stored, base, isPage: true };
+    await this.#take(page, { frame }, options);
   }
 
   /** That everything the root names is there, and adds up. Errors: OBJECT_INVALID, MANIFEST_UNSAFE, OBJECT_MISSING. */
@@ -68,7 +82,7 @@ export class PageCheck {
       if (tree === undefined) return Promise.resolve(undefined);
       return publication.inlinePages.length > 0
         ? Promise.resolve(inline.summarize(tree.digest, kind, tree.level))
-        : this.#known(tree.digest, kind, tree.level, options);
+        : this.#top(tree, kind, options);
     };
     const entries = await summarize(root.entries, "entries");
     const times = await summarize(root.times, "times");
@@ -77,7 +91,7 @@ export class PageCheck {
     inline.checkUse(root);
   }
 
-  async #take(page: EncodedPage, options: CallOptions): Promise<Summary> {
+  async #take(page: EncodedPage, form: PageForm, options: CallOptions): Promise<Summary> {
     const known = this.#pages.get(page.digest);
     if (known !== undefined) return known;
     if (this.#pages.size === PAGES_MAX)
@@ -85,34 +99,81 @@ export class PageCheck {
     const decoded = decodeCanonical(page.bytes, page.kind, page.level);
     const below: Summary[] = [];
     if ("children" in decoded) {
-      for (const child of decoded.children) {
-        below.push(await this.#known(child.digest, page.kind, page.level - 1, options));
+      for (let start = 0; start < decoded.children.length; start += READ_PAGES) {
+        const children = decoded.children.slice(start, start + READ_PAGES).map(({ digest }) => digest);
+        const read = await this.#read(
+          new Set(children.filter((digest) => !this.#pages.has(digest))),
+          options,
+        );
+        for (const digest of children) {
+          below.push(await this.#known(digest, read.get(digest), page.kind, page.level - 1, options));
+          if (read.has(digest)) await new Promise(setImmediate);
+        }
       }
     }
     const summary = summarizePage(decoded, below);
     this.#pages.set(page.digest, summary);
-    await this.#local.putPage(page, options);
+    await this.#local.putPage(page, form, options);
     return summary;
   }
 
-  /** A page that was taken, or is in the domain: `level` falls, so the recursion ends. */
-  async #known(digest: Digest, kind: TreeKind, level: number, options: CallOptions): Promise<Summary> {
+  async #top({ digest, level }: TreeRef, kind: TreeKind, options: CallOptions): Promise<Summary> {
+    const read = await this.#read(this.#pages.has(digest) ? [] : [digest], options);
+    return this.#known(digest, read.get(digest), kind, level, options);
+  }
+
+  /** A page that was taken, or is in the domain with these bytes: `level` falls, so the recursion ends. */
+  async #known(
+    digest: Digest,
+    bytes: Uint8Array | undefined,
+    kind: TreeKind,
+    level: number,
+    options: CallOptions,
+  ): Promise<Summary> {
+    const page = { kind, level, digest };
     const known =
-      this.#pages.get(digest) ?? (await this.#take(await this.#read(digest, kind, level, options), options));
+      this.#pages.get(digest) ??
+      (await this.#take({ ...page, bytes: must(bytes, "it was read") }, { isHeld: true }, options));
     if (known.kind !== kind || known.level !== level) throw invalid("a page is not what its parent names");
     return known;
   }
 
-  async #read(digest: Digest, kind: TreeKind, level: number, options: CallOptions): Promise<EncodedPage> {
-    const plan = await this.#local.planOf([digest], options);
-    const unit = new UnitBuilder<never>(() => undefined);
-    const bytes = this.#local.find(digest)?.chunkBytes;
-    unit.add({ digest, bytes, plan, place: must(plan.places[0], "one place for one page") });
-    const { stored, ranges } = await fetchFrames(this.#engine.store.blocks, unit.frames, options);
-    const { frames, chunks } = unit;
-    const transfer = ranges.map((range) => range.buffer);
-    const input = { frames, chunks, stored, locals: [] };
-    return { kind, level, digest, bytes: await this.#engine.pool.run("decodeUnit", input, { transfer }) };
+  /** Pages of the session's domain: a few at a time. Errors: OBJECT_MISSING, OBJECT_INVALID. */
+  async #read(digests: Iterable<Digest>, options: CallOptions): Promise<ReadonlyMap<Digest, Uint8Array>> {
+    const pages = [...digests].map((digest) => {
+      const length = this.#local.find(digest)?.chunkBytes ?? 0;
+      if (length > PAGE_BYTES_MAX) throw invalid("what stands for a page is none");
+      return { digest, length };
+    });
+    if (pages.length === 0) return new Map();
+    const plan = await this.#local.planOf(
+      pages.map(({ digest }) => digest),
+      options,
+    );
+    const bytes = await readPlanned(this.#engine, plan, pages, options);
+    let at = 0;
+    return new Map(pages.map(({ digest, length }) => [digest, bytes.subarray(at, (at += length))]));
+  }
+
+  /** A page's bytes; of a delta, what its index entry will say of its base too. */
+  async #decode(
+    { codec, pageBytes, bases, stored }: ReceivedPage,
+    options: CallOptions,
+  ): Promise<{ readonly bytes: Uint8Array; readonly base?: FrameBase }> {
+    if (!(pageBytes > 0 && pageBytes <= PAGE_BYTES_MAX)) throw invalid(`it has ${pageBytes} bytes`);
+    const count = bases.byteLength / DIGEST_BYTES;
+    const isDelta = codec === CODECS.delta;
+    if (!Number.isInteger(count) || count > BASES_MAX || isDelta !== count > 0)
+      throw invalid(`a delta has from 1 to ${BASES_MAX} bases, and no other page has one`);
+    if (!isDelta) return { bytes: decodeFrame(codec, stored, pageBytes) };
+    const digests = splitDigests(bases);
+    const read = await this.#read(new Set(digests), options);
+    const parts = digests.map((digest) => must(read.get(digest), "it was read"));
+    const bytes = decodeFrame(codec, stored, pageBytes, concatBytes(parts));
+    if (stored.byteLength >= pageBytes) return { bytes };
+    const lengths = parts.map((part) => part.byteLength);
+    const base = { digests: new Uint8Array(bases), lengths, offset: 0, bytes: totalBytes(parts) };
+    return { bytes, base };
   }
 }
 

@@ -2,7 +2,7 @@
 import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
-import { CODECS, DELTA_BASES_MAX, DEPTH_MAX } from "../../format/frame.ts";
+import { CODECS, DECODE_BYTES_MAX, DELTA_BASES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { Plan, PlanCovers, PlanFrame, PlanPlace, PlanSource } from "../../format/plan.ts";
@@ -90,6 +90,12 @@ class PlanDraft {
     }
     const decodedBytes = info.lengths.reduce((sum, length) => sum + length, 0);
     const { depth, decodeBytes } = costOn(decodedBytes, needed.values());
+    if (decodeBytes > DECODE_BYTES_MAX) {
+      throw new AetherError(
+        "OBJECT_INVALID",
+        `a frame takes ${decodeBytes} bytes to decode: no reader would`,
+      );
+    }
     const delta = { decodedBytes, depth, sources, baseOffset: base.offset, baseBytes: base.bytes };
     return this.#add(key, location, depth, decodeBytes, delta);
   }
@@ -129,9 +135,9 @@ export class PlanMaker {
   readonly #whole = new Set<string>();
   /** Frames on their way to the store, by their chunks: where these lie soon. */
   readonly #coming = new Map<Digest, FrameInfo>();
-  /** Frames that hold, besides others, chunks that are there already. */
-  readonly #returning = new Map<FrameInfo, ReadonlySet<Digest>>();
-  /** Where these lie in them. */
+  /** Frames of chunks that are there already. */
+  readonly #returning = new Set<FrameInfo>();
+  /** Where these chunks lie in them. */
   readonly #returned = new Map<Digest, ChunkLocation>();
   #hasMoved = false;
 
@@ -169,8 +175,8 @@ export class PlanMaker {
    * Tells of chunks that are there already, and lie in this delta once more: who has the version before has its base, and
    * fetches less by it. Plans that are made after it is stored say so.
    */
-  expectAgain(frame: FrameInfo, digests: ReadonlySet<Digest>): void {
-    this.#returning.set(frame, digests);
+  expectAgain(frame: FrameInfo): void {
+    this.#returning.add(frame);
   }
 
   /** Tells that the index knows a block's frames now. */
@@ -182,21 +188,20 @@ export class PlanMaker {
   }
 
   #settleAgain(block: IndexedBlock, number: number, info: FrameInfo): void {
-    const again = this.#returning.get(info);
-    if (again === undefined) return;
-    this.#returning.delete(info);
-    const { codec, storedBytes } = info;
+    if (!this.#returning.delete(info)) return;
+    const { codec, depth, storedBytes } = info;
     const frame = {
       block: block.digest,
       frame: number,
       frameOffset: block.offsets[number] ?? 0,
       storedBytes,
       codec,
+      depth,
     };
     let chunkOffset = 0;
     for (const [at, digest] of splitDigests(info.digests).entries()) {
       const chunkBytes = info.lengths[at] ?? 0;
-      if (again.has(digest)) this.#returned.set(digest, { ...frame, chunkOffset, chunkBytes });
+      this.#returned.set(digest, { ...frame, chunkOffset, chunkBytes });
       chunkOffset += chunkBytes;
     }
   }
@@ -226,6 +231,25 @@ export class PlanMaker {
       if (location === undefined) throw lacking(digest);
       return { digest, length: location.chunkBytes };
     });
+  }
+
+  /**
+   * The frame that a chunk or page lies in: whether it holds a page, and of its chunks those that have no better place, in
+   * order. Errors: OBJECT_MISSING.
+   */
+  async frameOf(
+    digest: Digest,
+    options: CallOptions,
+  ): Promise<{ readonly isPage: boolean; readonly chunks: readonly Digest[] }> {
+    const location = this.#index.find(digest);
+    if (location === undefined) throw lacking(digest);
+    const info = (await this.#indexes.get(location.block, options)).frames[location.frame];
+    if (info === undefined) throw disagreement(location.block);
+    const lies = (chunk: Digest): boolean => {
+      const place = this.#index.find(chunk);
+      return place?.block === location.block && place.frame === location.frame;
+    };
+    return { isPage: info.isPage, chunks: splitDigests(info.digests).filter(lies) };
   }
 
   /**

@@ -8,7 +8,7 @@ import { PLAN_HEIGHT_MAX, encodePlan, planBaseOf, type Plan, type PlanCovers } f
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore, PlanOptions, Revision } from "../../store/dataset-store.ts";
 import type { BlockDomains } from "../version/block-domains.ts";
-import { inlineChunks, placedVersion, readPlan, wholePlan } from "../version/load-plan.ts";
+import { inlineChunks, placedPage, placedVersion, readPlan, wholePlan } from "../version/load-plan.ts";
 import { Traffic } from "../version/traffic.ts";
 import { missing } from "./block-indexes.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
@@ -18,6 +18,8 @@ import type { PlanMaker } from "./plan-maker.ts";
 
 /** Plans that are written at the same time. */
 const PARALLEL_MAX = 16;
+/** Plans that completing one takes: of a page fewer, since who reads here and there reads those of many pages. */
+const HEIGHTS_MAX = { version: PLAN_HEIGHT_MAX, page: 3 } as const;
 /** Times that a plan is written anew because somebody else wrote it meanwhile. */
 const TRIES_MAX = 8;
 
@@ -27,8 +29,8 @@ export interface PendingPlan {
   readonly key: Digest;
   readonly covers: PlanCovers;
   readonly items: readonly Digest[];
-  /** The version whose plan may say where some of them lie. */
-  readonly base?: Digest | undefined;
+  /** The version, or of a page's plan the pages, whose plan may say where some of them lie. */
+  readonly bases?: readonly Digest[] | undefined;
 }
 
 /** What a plan writer works with. */
@@ -110,9 +112,10 @@ export class PlanWriter {
     }
     const { plan, blocks } = await plans.make(covers, items, options);
     this.#claim(blocks);
-    const base = where.domain === undefined ? pending.base : undefined;
-    const basePlanBytes = base !== undefined && plans.hasMoved ? await this.#layAnew(base, options) : 0;
-    const bytes = await this.#encode(plan, { ...pending, base }, options);
+    const bases = where.domain === undefined ? pending.bases : undefined;
+    const basePlanBytes =
+      plans.hasMoved && covers === "version" ? await this.#layAnew(bases?.[0], options) : 0;
+    const bytes = await this.#encode(plan, bases, options);
     const isWritten = await this.#put(key, bytes, present?.revision, where);
     return isWritten ? bytes.byteLength + basePlanBytes : undefined;
   }
@@ -137,7 +140,8 @@ export class PlanWriter {
    * Writes a version's plan anew, with the places that its chunks have now: what depends on them stays within the limits for
    * those who read both plans. Gives the bytes written.
    */
-  async #layAnew(version: Digest, options: CallOptions): Promise<number> {
+  async #layAnew(version: Digest | undefined, options: CallOptions): Promise<number> {
+    if (version === undefined) return 0;
     const { datasets, plans } = this.#parts;
     try {
       const present = await datasets.getPlan(version, options);
@@ -145,8 +149,8 @@ export class PlanWriter {
       const { chunks } = await placedVersion(datasets, version, { ...options, traffic: new Traffic() });
       const items = chunks.map(({ digest }) => digest);
       const { plan } = await plans.make("version", items, options);
-      const base = planBaseOf(present.value)?.version;
-      const bytes = await this.#encode(plan, { items, base }, options);
+      const base = planBaseOf(present.value)?.key;
+      const bytes = await this.#encode(plan, base === undefined ? [] : [base], options);
       return (await this.#put(version, bytes, present.revision, options)) ? bytes.byteLength : 0;
     } catch (error) {
       return isUnreadable(error) ? 0 : raise(error);
@@ -154,15 +158,14 @@ export class PlanWriter {
   }
 
   /** The shortest form of a plan. */
-  async #encode(
-    plan: Plan,
-    pending: Pick<PendingPlan, "items" | "base">,
-    options: CallOptions,
-  ): Promise<Uint8Array> {
-    const whole = encodePlan(plan);
-    const short = await this.#shorten(plan, pending, options);
-    const bytes = short && encodePlan(short);
-    return bytes !== undefined && bytes.byteLength < whole.byteLength ? bytes : whole;
+  async #encode(plan: Plan, bases: readonly Digest[] = [], options: CallOptions): Promise<Uint8Array> {
+    let bytes = encodePlan(plan);
+    for (const base of bases) {
+      const short = await this.#shorten(plan, base, options);
+      const shortBytes = short && encodePlan(short);
+      if (shortBytes !== undefined && shortBytes.byteLength < bytes.byteLength) bytes = shortBytes;
+    }
+    return bytes;
   }
 
   /**
@@ -187,20 +190,17 @@ export class PlanWriter {
     for (const block of blocks) this.#parts.lease.addBlock(block);
   }
 
-  /** The plan in terms of its base's; undefined when that cannot be read, or is another domain's. */
-  async #shorten(
-    plan: Plan,
-    { items, base }: Pick<PendingPlan, "items" | "base">,
-    options: CallOptions,
-  ): Promise<Plan | undefined> {
-    if (base === undefined) return undefined;
+  /** The plan in terms of a base's; undefined when that cannot be read, or is another domain's. */
+  async #shorten(plan: Plan, base: Digest, options: CallOptions): Promise<Plan | undefined> {
+    const kind = plan.covers === "version" ? "version" : "page";
     try {
-      const placed = await placedVersion(this.#parts.datasets, base, { ...options, traffic: new Traffic() });
+      const place = kind === "version" ? placedVersion : placedPage;
+      const placed = await place(this.#parts.datasets, base, { ...options, traffic: new Traffic() });
       const blocks = new Set(placed.plan.frames.map((frame) => frame.block));
       const height = placed.height + 1;
-      if (height > PLAN_HEIGHT_MAX || !this.#areThere(blocks) || !(await this.#isOwn(blocks, options)))
+      if (height > HEIGHTS_MAX[kind] || !this.#areThere(blocks) || !(await this.#isOwn(blocks, options)))
         return undefined;
-      return shortenPlan(plan, items, { version: base, height }, placed);
+      return shortenPlan(plan, { kind, key: base, height }, placed.plan);
     } catch (error) {
       return isUnreadable(error) ? undefined : raise(error);
     }
@@ -259,5 +259,5 @@ export function rootPlan(version: Digest, publication: Publication): PendingPlan
   const { root: bytes, inlinePages: pages, base } = publication;
   const items = inlineChunks({ root: bytes, pages }).map(({ digest }) => digest);
   const isInline = base !== undefined && base.bundle.pages.length > 0;
-  return { key: version, covers: "version", items, base: isInline ? base.version : undefined };
+  return { key: version, covers: "version", items, bases: isInline ? [base.version] : [] };
 }

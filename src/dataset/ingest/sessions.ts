@@ -6,7 +6,7 @@ import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
 import type { IngestStart, Publication, Published, SessionOptions } from "./ingest.ts";
 
-/** Frames of one body at most, and what they decode to in bytes. docs/protocol.md §4 */
+/** Frames or pages of one body at most, and what they decode to in bytes. docs/protocol.md §4 */
 export const BODY_FRAMES_MAX = 16_384;
 export const BODY_DECODED_BYTES_MAX = GiB;
 
@@ -35,6 +35,16 @@ export interface ReceivedBase {
   readonly digests: Uint8Array;
   readonly offset: number;
   readonly bytes: number;
+}
+
+/** A page as a producer sends it, likewise. */
+export interface ReceivedPage {
+  readonly codec: FrameInfo["codec"];
+  /** What it decodes to. */
+  readonly pageBytes: number;
+  /** Of a delta: the digests, of 32 bytes one after another, of the pages that its dictionary consists of: at most 4. */
+  readonly bases: Uint8Array;
+  readonly stored: Uint8Array;
 }
 
 /** What a producer publishes a version with: `base` is a version that the manifest object may be encoded against. */
@@ -68,10 +78,11 @@ export interface HubSession {
    */
   putFrames(sequence: number, frames: readonly ReceivedFrame[], options: CallOptions): Promise<Taking>;
   /**
-   * Takes encoded pages, children before parents. Errors: OBJECT_INVALID, MANIFEST_UNSAFE when one is malformed;
-   * ARGUMENT_INVALID when a number was left out; those of the store.
+   * Takes pages, children before parents; those that the domain has need not be put. Errors: OBJECT_INVALID, MANIFEST_UNSAFE
+   * when one is malformed; OBJECT_CORRUPT when it does not decode; OBJECT_MISSING when a child or a base is not there;
+   * ARGUMENT_INVALID when a number was left out; LIMIT_EXCEEDED; those of the store.
    */
-  putPages(sequence: number, pages: readonly Uint8Array[], options: CallOptions): Promise<void>;
+  putPages(sequence: number, pages: readonly ReceivedPage[], options: CallOptions): Promise<void>;
   /**
    * As IngestSession.publish, after everything was checked that the root names. Asked again with the same root it gives
    * the same answer, for as long as the session would have lived. Errors: OBJECT_MISSING, OBJECT_INVALID, MANIFEST_UNSAFE,

@@ -38,6 +38,11 @@ export class PageFile {
     if (flags === "r" && stats.isFile()) this.#scan(stats.size);
   }
 
+  /** Whether the page is there, or was. */
+  has(digest: Digest): boolean {
+    return this.#pages.has(digest);
+  }
+
   /** A page's bytes when they are there and are what they should be. */
   find(digest: Digest): Uint8Array | undefined {
     const bytes = this.#read(this.#pages.get(digest));

@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import path from "node:path";
 import { AetherError } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
+import { decodePage, type TreeKind } from "../../format/page.ts";
 import type { VersionStore } from "../../store/dataset-store.ts";
 import { makeFolders } from "../../store/make-folders.ts";
 import type { ReadEngine } from "../engine.ts";
@@ -14,6 +15,9 @@ import { openVersion, type Version } from "../version/version.ts";
 import { PageFile } from "./page-file.ts";
 import { STAGING_NAME } from "./staging.ts";
 import { targetError } from "./target-errors.ts";
+
+/** Pages that are taken over before others have their turn. */
+const PAGES_AT_ONCE = 64;
 
 /** Reads what the pull before left; from begin() on, beside a staging folder whose lock keeps others away, it writes too. */
 export class PullMemory {
@@ -105,14 +109,39 @@ export class PullMemory {
       : new StatCacheWriter(path.join(this.#folder, "stat"), this.#id);
   }
 
-  /** Keeps the pages of this pull for the next. */
-  commit(version: Version): void {
+  /** Keeps the pages of this pull for the next, and those that it did not need: what the next one fetches lies on them. */
+  async commit(version: Version): Promise<void> {
     if (this.#folder === undefined || this.#new === undefined) return;
     try {
+      await this.#keepTrees(version, this.#new.pages);
       this.#new.pages.keepBundle(version.digest, version.bundle);
       fs.renameSync(this.#new.file, path.join(this.#folder, "pages"));
     } catch {
       // A full disk, say: the next pull fetches them again.
+    }
+  }
+
+  /** Takes over the version's pages that are at hand; where one is not, what lies below it is left out. */
+  async #keepTrees({ root, signal }: Version, pages: PageFile): Promise<void> {
+    const visited = new Set<Digest>();
+    const waiting: { kind: TreeKind; level: number; digest: Digest }[] = [];
+    for (const kind of ["entries", "times", "chunks"] as const) {
+      const top = root[kind];
+      if (top !== undefined) waiting.push({ kind, level: top.level, digest: top.digest });
+    }
+    for (let count = 1, next = waiting.pop(); next !== undefined; next = waiting.pop(), count++) {
+      if (count % PAGES_AT_ONCE === 0) await new Promise(setImmediate);
+      signal?.throwIfAborted();
+      const { kind, level, digest } = next;
+      if (level === 0 && pages.has(digest)) continue;
+      // A page may stand in a tree many times.
+      if (level > 0 && visited.has(digest)) continue;
+      if (level > 0) visited.add(digest);
+      const bytes = this.keeper.find(digest);
+      if (bytes === undefined || level === 0) continue;
+      const page = decodePage(bytes, kind, level);
+      for (const child of "children" in page ? page.children : [])
+        waiting.push({ kind, level: level - 1, digest: child.digest });
     }
   }
 

@@ -43,7 +43,7 @@ export async function pull(engine: ReadEngine, options: PullOptions): Promise<Pu
     memory.begin();
     const run = new PullRun({ engine, options, version, filter, memory, staging });
     const counted = await run.run();
-    memory.commit(version);
+    await memory.commit(version);
     isDone = true;
     const { manifestBytes, fetchedBytes } = version.traffic;
     const seconds = (engine.clock.elapsedMs() - startMs) / 1000;

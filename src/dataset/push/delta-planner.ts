@@ -19,6 +19,8 @@ export interface NewChunk {
   readonly digest: Digest;
   readonly length: number;
   readonly isMissing: boolean;
+  /** Of a missing one: the store has it, and only a delta is of use. A run has such ones alone, or none of them. */
+  readonly isReturning?: boolean;
 }
 
 /** Neighbouring missing chunks (by index, `to` exclusive), and what they may be encoded against. */
@@ -83,7 +85,7 @@ export class DeltaPlanner {
         continue;
       }
       const from = index;
-      while (chunks[index]?.isMissing === true) index++;
+      while (chunks[index]?.isMissing === true && chunks[index]?.isReturning === chunk.isReturning) index++;
       runs.push(...this.#runs(chunks, from, index, isLast));
     }
     return runs;

@@ -6,7 +6,7 @@ import { INLINE_BYTES_MAX, encodeRoot, type ManifestRoot } from "../../format/ma
 import type { ChunkItem, EncodedPage, TimelessEntry } from "../../format/page.ts";
 import { ChunkTreeBuilder, EntryTreesBuilder } from "../../format/tree.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { IngestSession } from "../ingest/ingest.ts";
+import type { PageStage } from "./page-stage.ts";
 
 /** A finished manifest: its root, and the pages that lie with it. */
 export interface FinishedManifest {
@@ -15,10 +15,10 @@ export interface FinishedManifest {
   readonly inlinePages: readonly Uint8Array[];
 }
 
-/** Takes entries and chunks in order; pages beyond what lies inline go to the session as they end. */
+/** Takes entries and chunks in order; pages beyond what lies inline go to their stage as they end. */
 export class ManifestWriter {
   readonly #chunking: ChunkingParameters;
-  readonly #session: IngestSession;
+  readonly #stage: PageStage;
   readonly #sequence = new EntrySequence();
   readonly #entries: EntryTreesBuilder;
   readonly #chunks: ChunkTreeBuilder;
@@ -26,9 +26,9 @@ export class ManifestWriter {
   #pageBytes = 0;
   readonly #counts = { files: 0, directories: 0, symlinks: 0, bytes: 0 };
 
-  constructor(chunking: ChunkingParameters, session: IngestSession) {
+  constructor(chunking: ChunkingParameters, stage: PageStage) {
     this.#chunking = chunking;
-    this.#session = session;
+    this.#stage = stage;
     const emit = (page: EncodedPage): void => {
       this.#pages.push(page);
       this.#pageBytes += page.bytes.byteLength;
@@ -61,7 +61,7 @@ export class ManifestWriter {
     if (this.#pageBytes < INLINE_BYTES_MAX) return;
     const pages = this.#pages;
     this.#pages = [];
-    for (const page of pages) await this.#session.putPage(page, options);
+    for (const page of pages) await this.#stage.add(page, options);
   }
 
   /** Ends the manifest. Errors: INTERNAL when the chunks do not add up to the files. */
@@ -69,6 +69,7 @@ export class ManifestWriter {
     const { entries, times } = this.#entries.finish();
     const chunks = this.#chunks.finish();
     await this.drain(options);
+    await this.#stage.finish(options);
     const root = { chunking: this.#chunking, ...this.#counts, entries, times, chunks };
     if ((chunks === undefined) !== (root.bytes === 0))
       throw new AetherError("INTERNAL", "the chunks are not the files'");

@@ -16,6 +16,7 @@ import { EncodeStage } from "./encode-stage.ts";
 import { ManifestWriter } from "./manifest-writer.ts";
 import { LayStage, entriesOf, hasBytes, type Item } from "./lay-stage.ts";
 import type { OldSegment, Reference } from "./reference.ts";
+import { PageStage } from "./page-stage.ts";
 import { ScanStage } from "./scan-stage.ts";
 import type { PieceResult } from "./segment-push.ts";
 import { SlotPool } from "./slots.ts";
@@ -90,7 +91,8 @@ export class PushJob {
       this.#counts.readBytes += bytes;
       this.#report("read");
     });
-    this.#manifest = new ManifestWriter(chunking, session);
+    const pages = new PageStage(engine, session, reference?.version);
+    this.#manifest = new ManifestWriter(chunking, pages);
   }
 
   /** Runs to the end. Errors: as push(). */

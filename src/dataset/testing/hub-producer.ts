@@ -1,7 +1,8 @@
 /** A producer that pushes to sessions of the same process, for tests. */
 import type { Ingest, IngestSession, SessionOptions } from "../ingest/ingest.ts";
+import { CODECS } from "../../format/frame.ts";
 import { joinDigests } from "../ingest/block-packer.ts";
-import type { HubSession, IngestSessions, ReceivedFrame } from "../ingest/sessions.ts";
+import type { HubSession, IngestSessions, ReceivedFrame, ReceivedPage } from "../ingest/sessions.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 
@@ -29,6 +30,13 @@ export function received({ codec, chunks, stored, base, hint }: IngestFrame): Re
   };
 }
 
+/** A page as it goes over the wire: in its frame, or as it is. */
+export function receivedPage(bytes: Uint8Array, frame?: IngestFrame): ReceivedPage {
+  const { codec, stored } = frame ?? { codec: CODECS.raw, stored: bytes };
+  const bases = frame?.base?.digests ?? new Uint8Array();
+  return { codec, pageBytes: bytes.byteLength, bases, stored: new Uint8Array(stored) };
+}
+
 function producerSession(use: () => HubSession): IngestSession {
   let frameBodies = 0;
   let pageBodies = 0;
@@ -40,7 +48,10 @@ function producerSession(use: () => HubSession): IngestSession {
     put: async (frames, options = {}) => {
       await use().putFrames(frameBodies++, frames.map(received), options);
     },
-    putPage: (page, options = {}) => use().putPages(pageBodies++, [page.bytes], options),
+    putPage: async (page, form = {}, options = {}) => {
+      if (form.isHeld === true) return;
+      await use().putPages(pageBodies++, [receivedPage(page.bytes, form.frame)], options);
+    },
     publish: (publication, options = {}) =>
       use().publish({ ...publication, base: publication.base?.version }, options),
     abort: () => use().abort(),

@@ -68,7 +68,7 @@ export async function placeChunk(version: Version, span: ChunkSpan, isShort = fa
     const place = plan.covers === "version" ? plan.places[span.index] : undefined;
     if (place !== undefined) return { digest, bytes: length, plan, place };
   }
-  const plan = await version.plans.get(leaf);
+  const plan = await (isShort ? version.plans.getShort(leaf) : version.plans.get(leaf));
   const place = plan.covers === "items" ? plan.places[span.leafIndex] : undefined;
   if (place !== undefined) return { digest, bytes: length, plan, place };
   throw new AetherError("OBJECT_INVALID", `no plan says where chunk ${formatDigest(digest)} lies`);

@@ -3,7 +3,7 @@ import { AetherError } from "../../base/errors.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodeRoot, type ManifestBundle } from "../../format/manifest.ts";
 import { decodePage, type ChunkItem } from "../../format/page.ts";
-import { completePlan, type PlacedVersion } from "../../format/plan-base.ts";
+import { completePlan } from "../../format/plan-base.ts";
 import { PLAN_ITEMS_MAX, decodePlan, planBaseOf, type Plan } from "../../format/plan.ts";
 import type { ManifestReader, PlanOptions } from "../../store/dataset-store.ts";
 import { loadBundle, type KnownBundles } from "./manifest-source.ts";
@@ -41,9 +41,9 @@ export async function readPlan(
   options: LoadPlanOptions,
 ): Promise<Plan> {
   const base = planBaseOf(bytes);
-  return base === undefined
-    ? decodePlan(bytes)
-    : decodePlan(bytes, await chunksOfVersion(datasets, base.version, options));
+  return base?.kind === "version"
+    ? decodePlan(bytes, await chunksOfVersion(datasets, base.key, options))
+    : decodePlan(bytes);
 }
 
 /** The same plan, with all that decoding its items takes. Errors: as loadPlan. */
@@ -52,9 +52,29 @@ export async function wholePlan(
   plan: Plan,
   options: LoadPlanOptions,
 ): Promise<Plan> {
-  return plan.base === undefined
-    ? plan
-    : completePlan(plan, await placedVersion(datasets, plan.base.version, options, plan.base.height));
+  if (plan.base === undefined) return plan;
+  const { kind, key, height } = plan.base;
+  const place = kind === "version" ? placedVersion : placedPage;
+  return completePlan(plan, (await place(datasets, key, options, height)).plan);
+}
+
+/** A whole plan, and how many others completing it took. */
+export interface PlacedBase {
+  readonly plan: Plan;
+  readonly height: number;
+}
+
+/** Where a page's items lie. Errors: as loadPlan. */
+export async function placedPage(
+  datasets: ManifestReader,
+  page: Digest,
+  options: LoadPlanOptions,
+  heightBelow = Infinity,
+): Promise<PlacedBase> {
+  const { plan, height } = await loadBelow(datasets, page, options, heightBelow);
+  if (plan.covers !== "items")
+    throw new AetherError("OBJECT_INVALID", `the plan of page ${formatDigest(page)} is not of its items`);
+  return { height, plan: await wholePlan(datasets, plan, options) };
 }
 
 /** A version whose pages lie with its root, and where its chunks lie. Errors: as loadPlan. */
@@ -63,16 +83,26 @@ export async function placedVersion(
   version: Digest,
   options: LoadPlanOptions,
   heightBelow = Infinity,
-): Promise<PlacedVersion & { readonly height: number }> {
-  const plan = await loadPlan(datasets, version, { ...options, domain: undefined });
-  const height = plan.base?.height ?? 0;
-  // It falls from plan to plan, so this ends.
-  if (height >= heightBelow)
-    throw new AetherError("OBJECT_INVALID", `the plan of ${formatDigest(version)} is too high to be a base`);
+): Promise<PlacedBase & { readonly chunks: readonly ChunkItem[] }> {
+  const { plan, height } = await loadBelow(datasets, version, options, heightBelow);
   const chunks = await chunksOfVersion(datasets, version, options);
   if (plan.covers !== "version" || plan.places.length !== chunks.length)
     throw new AetherError("OBJECT_INVALID", `the plan of ${formatDigest(version)} is not of all its chunks`);
   return { chunks, height, plan: await wholePlan(datasets, plan, options) };
+}
+
+/** The plan of a base as it lies in the store: heights fall from plan to plan, so this ends. */
+async function loadBelow(
+  datasets: ManifestReader,
+  key: Digest,
+  options: LoadPlanOptions,
+  heightBelow: number,
+): Promise<PlacedBase> {
+  const plan = await loadPlan(datasets, key, { ...options, domain: undefined });
+  const height = plan.base?.height ?? 0;
+  if (height >= heightBelow)
+    throw new AetherError("OBJECT_INVALID", `the plan of ${formatDigest(key)} is too high to be a base`);
+  return { plan, height };
 }
 
 async function chunksOfVersion(

@@ -4,15 +4,16 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodePage, type ChildItem, type Page, type TreeKind } from "../../format/page.ts";
+import type { Plan } from "../../format/plan.ts";
 import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 import { fetchFrames } from "./block-ranges.ts";
 import { LoadingCache } from "./loading-cache.ts";
 import type { PlanSource } from "./plan-source.ts";
 import type { Traffic } from "./traffic.ts";
-import { UnitBuilder } from "./unit.ts";
+import { UnitBuilder, type PlacedChunk } from "./unit.ts";
 import { decodeUnit, verifyBytes } from "./unit-decode.ts";
 
-/** Encoded bytes of the pages kept decoded; as objects they take some five times as much. */
+/** Encoded bytes of the pages kept, which are kept decoded too; as objects they take some five times as much. */
 const CACHED_BYTES_MAX = 2 * MiB;
 
 /** A page as its parent names it, and where to look for its place. */
@@ -39,7 +40,7 @@ export interface PageKeeper {
 
 interface Loaded {
   readonly page: Page;
-  readonly encodedBytes: number;
+  readonly encoded: Uint8Array;
   readonly items: number;
   readonly streamBytes: number;
   readonly firstPath: string | undefined;
@@ -59,7 +60,7 @@ export interface PageSourceOptions extends CallOptions {
 export class PageSource {
   readonly #options: PageSourceOptions;
   readonly #inline: ReadonlyMap<Digest, Uint8Array>;
-  readonly #cache = new LoadingCache<Loaded>(CACHED_BYTES_MAX, (loaded) => loaded.encodedBytes);
+  readonly #cache = new LoadingCache<Loaded>(CACHED_BYTES_MAX, (loaded) => loaded.encoded.byteLength);
 
   constructor(options: PageSourceOptions) {
     this.#options = options;
@@ -76,6 +77,15 @@ export class PageSource {
    * Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, MANIFEST_UNSAFE, STORE_UNAVAILABLE.
    */
   async load(refs: readonly PageRef[]): Promise<Page[]> {
+    return (await this.#load(refs)).map(({ page }) => page);
+  }
+
+  /** The same pages' encoded bytes. Errors: as load(). */
+  async loadEncoded(refs: readonly PageRef[]): Promise<Uint8Array[]> {
+    return (await this.#load(refs)).map(({ encoded }) => encoded);
+  }
+
+  async #load(refs: readonly PageRef[]): Promise<Loaded[]> {
     const absent = refs.filter(
       (ref) => !this.#cache.has(ref.digest) && this.#atHand(ref.digest) === undefined,
     );
@@ -112,13 +122,11 @@ export class PageSource {
   async #fetchOnce(refs: readonly PageRef[]): Promise<Map<Digest, Uint8Array>> {
     const { blocks, plans, traffic, keeper } = this.#options;
     const unit = new UnitBuilder<Uint8Array>((digest) => this.#atHand(digest));
-    for (const ref of refs) {
-      const plan = await plans.get(ref.planKey);
-      const place = plan.covers === "items" ? plan.places[ref.planIndex] : undefined;
-      if (place === undefined) {
-        throw new AetherError("OBJECT_INVALID", `no plan says where page ${formatDigest(ref.digest)} lies`);
-      }
-      unit.add({ digest: ref.digest, bytes: undefined, plan, place });
+    // Asked for together: a store may answer them so.
+    const short = await Promise.all(refs.map((ref) => plans.getShort(ref.planKey)));
+    for (const [index, ref] of refs.entries()) {
+      const placed = placedPage(ref, must(short[index], "a plan for each"));
+      unit.add(unit.canAdd(placed) ? placed : placedPage(ref, await plans.get(ref.planKey)));
     }
     const { stored, fetchedBytes } = await fetchFrames(blocks, unit.frames, this.#options);
     traffic.manifestBytes += fetchedBytes;
@@ -134,9 +142,16 @@ export class PageSource {
   }
 }
 
+function placedPage({ digest, planIndex }: PageRef, plan: Plan): PlacedChunk {
+  const place = plan.covers === "items" ? plan.places[planIndex] : undefined;
+  if (place !== undefined) return { digest, bytes: undefined, plan, place };
+  throw new AetherError("OBJECT_INVALID", `no plan says where page ${formatDigest(digest)} lies`);
+}
+
 function decode(bytes: Uint8Array, ref: PageRef): Loaded {
   const page = decodePage(bytes, ref.kind, ref.level);
-  const loaded = { page, encodedBytes: bytes.byteLength, streamBytes: 0, firstPath: undefined };
+  // Of its own memory: what was decoded with it need not be kept.
+  const loaded = { page, encoded: new Uint8Array(bytes), streamBytes: 0, firstPath: undefined };
   if ("children" in page) {
     const items = sum(page.children, (child) => child.items);
     const streamBytes = sum(page.children, (child) => child.bytes);
@@ -151,14 +166,15 @@ function decode(bytes: Uint8Array, ref: PageRef): Loaded {
 }
 
 /** The page, held to what its parent says of it: every parent anew, since a page may have several. */
-function checked({ page, items, streamBytes, firstPath }: Loaded, ref: PageRef): Page {
+function checked(loaded: Loaded, ref: PageRef): Loaded {
+  const { page, items, streamBytes, firstPath } = loaded;
   const agrees =
     page.kind === ref.kind &&
     page.level === ref.level &&
     items === ref.items &&
     (ref.bytes === undefined || streamBytes === ref.bytes) &&
     (ref.firstPath === undefined || firstPath === ref.firstPath);
-  if (agrees) return page;
+  if (agrees) return loaded;
   throw new AetherError(
     "OBJECT_INVALID",
     `page ${formatDigest(ref.digest)} holds something else than its parent says`,

@@ -3,6 +3,7 @@ import type {
   DeltaBases,
   IngestFrame,
   IngestSession,
+  PageForm,
   Publication,
   Published,
 } from "../../dataset/ingest/ingest.ts";
@@ -43,10 +44,14 @@ export class DrySession implements IngestSession {
     await Promise.resolve();
   }
 
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    const [isMissing] = await this.#session.missing([page.digest], options);
-    if (isMissing !== true) return;
-    this.#count(encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL).stored.byteLength);
+  async putPage(page: EncodedPage, form: PageForm = {}, options: CallOptions = {}): Promise<void> {
+    if (form.isHeld === true) return;
+    if (form.frame === undefined) {
+      const [isMissing] = await this.#session.missing([page.digest], options);
+      if (isMissing !== true) return;
+    }
+    const { stored } = form.frame ?? encodePlain(page.bytes, DEFAULT_COMPRESSION_LEVEL);
+    this.#count(stored.byteLength);
   }
 
   async publish({ root, inlinePages, base, tags }: Publication): Promise<Published> {

@@ -4,6 +4,7 @@ import type {
   DeltaBases,
   IngestFrame,
   IngestSession,
+  PageForm,
   Publication,
   Published,
 } from "../../dataset/ingest/ingest.ts";
@@ -90,8 +91,8 @@ export class HubSession implements IngestSession {
     await Promise.all([this.#frames.add(frames, options), this.#sent?.keep(frames, options)]);
   }
 
-  async putPage(page: EncodedPage, options: CallOptions = {}): Promise<void> {
-    await this.#pages.add(page, options);
+  async putPage(page: EncodedPage, form: PageForm = {}, options: CallOptions = {}): Promise<void> {
+    await this.#pages.add(page, form, options);
   }
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {

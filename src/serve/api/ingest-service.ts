@@ -9,7 +9,7 @@ import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../f
 import { parseTag } from "../../format/reference.ts";
 import { IngestAPI, type PublishRequest, type TagName } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import { rpcService, type RpcService } from "../../rpc/rpc-service.ts";
-import { BODY_BYTES_MAX, receivedFrame } from "../frame-message.ts";
+import { BODY_BYTES_MAX, plainPage, receivedFrame, receivedPage } from "../frame-message.ts";
 import type { Services } from "../services.ts";
 import { allow, identify } from "./caller.ts";
 
@@ -43,9 +43,10 @@ export function ingestService(services: Services): RpcService {
       await done;
       return {};
     },
-    putPages: async ({ session, sequence, pages }, context) => {
+    putPages: async ({ session, sequence, pages, frames }, context) => {
       await identify(services, context);
-      await sessions.use(session).putPages(Number(sequence), pages, { signal: context.signal });
+      const received = [...pages.map(plainPage), ...frames.map(receivedPage)];
+      await sessions.use(session).putPages(Number(sequence), received, { signal: context.signal });
       return {};
     },
     publish: publish(services),

@@ -113,7 +113,7 @@ describe("VersionAPI", () => {
     assert.equal(decodeManifestObject(await manifest("origin", second)).base, first);
     assert.equal(decodeManifestObject(await manifest("copy", second)).base, undefined);
     assert.equal((await manifest("copy", first)).byteLength, 0);
-    assert.equal(planBaseOf(await plan("origin", second))?.version, first);
+    assert.equal(planBaseOf(await plan("origin", second))?.key, first);
     assert.equal(planBaseOf(await plan("copy", second)), undefined);
     for (const { name } of [target, source]) {
       const store = { blocks: bed.push.store.blocks, datasets: reading(name) };

@@ -117,7 +117,7 @@ async function manifestOf(
   return encodeManifest(await loadBundle(datasets, version, { ...options, traffic: new Traffic() }));
 }
 
-/** Whole, when its base is not the dataset's. Pages have no list of whom they belong to: their digests are known only to who read the manifest above them. */
+/** Whole, when its base is a version that is not the dataset's. Pages have no list of whom they belong to: their digests are known only to who read the manifest above them. */
 async function planOf(
   { engine, versions, domains }: Reading,
   { name, domain }: DatasetRecord,
@@ -134,6 +134,7 @@ async function planOf(
   const block = whole.frames[0]?.block;
   if (block !== undefined && (await domains.get(block, options)) !== domain)
     return (await datasets.getPlan(key, { ...options, domain }))?.value;
-  const base = planBaseOf(plan.value)?.version;
-  return base === undefined || (await versions.has(name, base, options)) ? plan.value : encodePlan(whole);
+  const base = planBaseOf(plan.value);
+  const isTold = base?.kind !== "version" || (await versions.has(name, base.key, options));
+  return isTold ? plan.value : encodePlan(whole);
 }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aetherfs/hub/v1/ingest.proto.
  */
 export const file_aetherfs_hub_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChxhZXRoZXJmcy9odWIvdjEvaW5nZXN0LnByb3RvEg9hZXRoZXJmcy5odWIudjEiJAoHVGFnTmFtZRIMCgRuYW1lGAEgASgJEgsKA3RhZxgCIAEoCSI4Cg5QcmVwYXJlUmVxdWVzdBImCgR0YWdzGAEgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUiSwoPUHJlcGFyZVJlc3BvbnNlEhAKCHN0b3JlX2lkGAEgASgJEhAKCGNodW5raW5nGAIgASgJEhQKDHByZWRlY2Vzc29ycxgDIAMoDCKCAQoMQmVnaW5SZXF1ZXN0EiYKBHRhZ3MYASADKAsyGC5hZXRoZXJmcy5odWIudjEuVGFnTmFtZRIRCglwdWJsaXNoZXIYAiABKAkSEwoLYmxvY2tfYnl0ZXMYAyABKAQSDwoHZHJ5X3J1bhgEIAEoCBIRCglyZWZlcmVuY2UYBSABKAwiTQoNQmVnaW5SZXNwb25zZRIPCgdzZXNzaW9uGAEgASgJEhMKC3R0bF9zZWNvbmRzGAIgASgNEhYKDmJvZHlfYnl0ZXNfbWF4GAMgASgNIh8KDFJlbmV3UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDVJlbmV3UmVzcG9uc2UiMgoOTWlzc2luZ1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRIPCgdkaWdlc3RzGAIgASgMIiIKD01pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygIIlEKDkNhbkJhc2VSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSLgoGZGVsdGFzGAIgAygLMh4uYWV0aGVyZnMuaHViLnYxLlBvc3NpYmxlRGVsdGEiNQoNUG9zc2libGVEZWx0YRINCgViYXNlcxgBIAEoDBIVCg1kZWNvZGVkX2J5dGVzGAIgASgEIiMKD0NhbkJhc2VSZXNwb25zZRIQCghjYW5fYmFzZRgBIAMoCCJdChBQdXRGcmFtZXNSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSEAoIc2VxdWVuY2UYAiABKAQSJgoGZnJhbWVzGAMgAygLMhYuYWV0aGVyZnMuaHViLnYxLkZyYW1lIpwBCgVGcmFtZRINCgVjb2RlYxgBIAEoDRIPCgdkaWdlc3RzGAIgASgMEg8KB2xlbmd0aHMYAyADKAQSDgoGc3RvcmVkGAQgASgMEigKBGJhc2UYBSABKAsyGi5hZXRoZXJmcy5odWIudjEuRnJhbWVCYXNlEigKBGhpbnQYBiABKAsyGi5hZXRoZXJmcy5odWIudjEuRGVsdGFIaW50IkUKCURlbHRhSGludBIoCgRiYXNlGAEgASgLMhouYWV0aGVyZnMuaHViLnYxLkZyYW1lQmFzZRIOCgZmcmFtZXMYAiABKA0iOwoJRnJhbWVCYXNlEg8KB2RpZ2VzdHMYASABKAwSDgoGb2Zmc2V0GAIgASgEEg0KBWJ5dGVzGAMgASgEIhMKEVB1dEZyYW1lc1Jlc3BvbnNlIkMKD1B1dFBhZ2VzUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEg0KBXBhZ2VzGAMgAygMIhIKEFB1dFBhZ2VzUmVzcG9uc2UiiwIKDlB1Ymxpc2hSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSDAoEcm9vdBgCIAEoDBIUCgxpbmxpbmVfcGFnZXMYAyADKAwSDAoEYmFzZRgEIAEoDBImCgR0YWdzGAUgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUSEQoJcHVibGlzaGVyGAYgASgJEg8KB21lc3NhZ2UYByABKAkSOwoGbGFiZWxzGAggAygLMisuYWV0aGVyZnMuaHViLnYxLlB1Ymxpc2hSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXwoPUHVibGlzaFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAwSDQoFbW92ZWQYAiADKAgSFAoMc3RvcmVkX2J5dGVzGAMgASgEEhYKDm1hbmlmZXN0X2J5dGVzGAQgASgEIh8KDEFib3J0UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDUFib3J0UmVzcG9uc2Uy0gUKCUluZ2VzdEFQSRJOCgdQcmVwYXJlEh8uYWV0aGVyZnMuaHViLnYxLlByZXBhcmVSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLlByZXBhcmVSZXNwb25zZSIAEkgKBUJlZ2luEh0uYWV0aGVyZnMuaHViLnYxLkJlZ2luUmVxdWVzdBoeLmFldGhlcmZzLmh1Yi52MS5CZWdpblJlc3BvbnNlIgASSAoFUmVuZXcSHS5hZXRoZXJmcy5odWIudjEuUmVuZXdSZXF1ZXN0Gh4uYWV0aGVyZnMuaHViLnYxLlJlbmV3UmVzcG9uc2UiABJOCgdNaXNzaW5nEh8uYWV0aGVyZnMuaHViLnYxLk1pc3NpbmdSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLk1pc3NpbmdSZXNwb25zZSIAEk4KB0NhbkJhc2USHy5hZXRoZXJmcy5odWIudjEuQ2FuQmFzZVJlcXVlc3QaIC5hZXRoZXJmcy5odWIudjEuQ2FuQmFzZVJlc3BvbnNlIgASVAoJUHV0RnJhbWVzEiEuYWV0aGVyZnMuaHViLnYxLlB1dEZyYW1lc1JlcXVlc3QaIi5hZXRoZXJmcy5odWIudjEuUHV0RnJhbWVzUmVzcG9uc2UiABJRCghQdXRQYWdlcxIgLmFldGhlcmZzLmh1Yi52MS5QdXRQYWdlc1JlcXVlc3QaIS5hZXRoZXJmcy5odWIudjEuUHV0UGFnZXNSZXNwb25zZSIAEk4KB1B1Ymxpc2gSHy5hZXRoZXJmcy5odWIudjEuUHVibGlzaFJlcXVlc3QaIC5hZXRoZXJmcy5odWIudjEuUHVibGlzaFJlc3BvbnNlIgASSAoFQWJvcnQSHS5hZXRoZXJmcy5odWIudjEuQWJvcnRSZXF1ZXN0Gh4uYWV0aGVyZnMuaHViLnYxLkFib3J0UmVzcG9uc2UiAGIGcHJvdG8z");
+  fileDesc("ChxhZXRoZXJmcy9odWIvdjEvaW5nZXN0LnByb3RvEg9hZXRoZXJmcy5odWIudjEiJAoHVGFnTmFtZRIMCgRuYW1lGAEgASgJEgsKA3RhZxgCIAEoCSI4Cg5QcmVwYXJlUmVxdWVzdBImCgR0YWdzGAEgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUiSwoPUHJlcGFyZVJlc3BvbnNlEhAKCHN0b3JlX2lkGAEgASgJEhAKCGNodW5raW5nGAIgASgJEhQKDHByZWRlY2Vzc29ycxgDIAMoDCKCAQoMQmVnaW5SZXF1ZXN0EiYKBHRhZ3MYASADKAsyGC5hZXRoZXJmcy5odWIudjEuVGFnTmFtZRIRCglwdWJsaXNoZXIYAiABKAkSEwoLYmxvY2tfYnl0ZXMYAyABKAQSDwoHZHJ5X3J1bhgEIAEoCBIRCglyZWZlcmVuY2UYBSABKAwiTQoNQmVnaW5SZXNwb25zZRIPCgdzZXNzaW9uGAEgASgJEhMKC3R0bF9zZWNvbmRzGAIgASgNEhYKDmJvZHlfYnl0ZXNfbWF4GAMgASgNIh8KDFJlbmV3UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDVJlbmV3UmVzcG9uc2UiMgoOTWlzc2luZ1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRIPCgdkaWdlc3RzGAIgASgMIiIKD01pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygIIlEKDkNhbkJhc2VSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSLgoGZGVsdGFzGAIgAygLMh4uYWV0aGVyZnMuaHViLnYxLlBvc3NpYmxlRGVsdGEiNQoNUG9zc2libGVEZWx0YRINCgViYXNlcxgBIAEoDBIVCg1kZWNvZGVkX2J5dGVzGAIgASgEIiMKD0NhbkJhc2VSZXNwb25zZRIQCghjYW5fYmFzZRgBIAMoCCJdChBQdXRGcmFtZXNSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSEAoIc2VxdWVuY2UYAiABKAQSJgoGZnJhbWVzGAMgAygLMhYuYWV0aGVyZnMuaHViLnYxLkZyYW1lIpwBCgVGcmFtZRINCgVjb2RlYxgBIAEoDRIPCgdkaWdlc3RzGAIgASgMEg8KB2xlbmd0aHMYAyADKAQSDgoGc3RvcmVkGAQgASgMEigKBGJhc2UYBSABKAsyGi5hZXRoZXJmcy5odWIudjEuRnJhbWVCYXNlEigKBGhpbnQYBiABKAsyGi5hZXRoZXJmcy5odWIudjEuRGVsdGFIaW50IkUKCURlbHRhSGludBIoCgRiYXNlGAEgASgLMhouYWV0aGVyZnMuaHViLnYxLkZyYW1lQmFzZRIOCgZmcmFtZXMYAiABKA0iOwoJRnJhbWVCYXNlEg8KB2RpZ2VzdHMYASABKAwSDgoGb2Zmc2V0GAIgASgEEg0KBWJ5dGVzGAMgASgEIhMKEVB1dEZyYW1lc1Jlc3BvbnNlIk0KCVBhZ2VGcmFtZRINCgVjb2RlYxgBIAEoDRISCgpwYWdlX2J5dGVzGAIgASgNEg0KBWJhc2VzGAMgASgMEg4KBnN0b3JlZBgEIAEoDCJvCg9QdXRQYWdlc1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBINCgVwYWdlcxgDIAMoDBIqCgZmcmFtZXMYBCADKAsyGi5hZXRoZXJmcy5odWIudjEuUGFnZUZyYW1lIhIKEFB1dFBhZ2VzUmVzcG9uc2UiiwIKDlB1Ymxpc2hSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSDAoEcm9vdBgCIAEoDBIUCgxpbmxpbmVfcGFnZXMYAyADKAwSDAoEYmFzZRgEIAEoDBImCgR0YWdzGAUgAygLMhguYWV0aGVyZnMuaHViLnYxLlRhZ05hbWUSEQoJcHVibGlzaGVyGAYgASgJEg8KB21lc3NhZ2UYByABKAkSOwoGbGFiZWxzGAggAygLMisuYWV0aGVyZnMuaHViLnYxLlB1Ymxpc2hSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXwoPUHVibGlzaFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAwSDQoFbW92ZWQYAiADKAgSFAoMc3RvcmVkX2J5dGVzGAMgASgEEhYKDm1hbmlmZXN0X2J5dGVzGAQgASgEIh8KDEFib3J0UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJIg8KDUFib3J0UmVzcG9uc2Uy0gUKCUluZ2VzdEFQSRJOCgdQcmVwYXJlEh8uYWV0aGVyZnMuaHViLnYxLlByZXBhcmVSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLlByZXBhcmVSZXNwb25zZSIAEkgKBUJlZ2luEh0uYWV0aGVyZnMuaHViLnYxLkJlZ2luUmVxdWVzdBoeLmFldGhlcmZzLmh1Yi52MS5CZWdpblJlc3BvbnNlIgASSAoFUmVuZXcSHS5hZXRoZXJmcy5odWIudjEuUmVuZXdSZXF1ZXN0Gh4uYWV0aGVyZnMuaHViLnYxLlJlbmV3UmVzcG9uc2UiABJOCgdNaXNzaW5nEh8uYWV0aGVyZnMuaHViLnYxLk1pc3NpbmdSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLk1pc3NpbmdSZXNwb25zZSIAEk4KB0NhbkJhc2USHy5hZXRoZXJmcy5odWIudjEuQ2FuQmFzZVJlcXVlc3QaIC5hZXRoZXJmcy5odWIudjEuQ2FuQmFzZVJlc3BvbnNlIgASVAoJUHV0RnJhbWVzEiEuYWV0aGVyZnMuaHViLnYxLlB1dEZyYW1lc1JlcXVlc3QaIi5hZXRoZXJmcy5odWIudjEuUHV0RnJhbWVzUmVzcG9uc2UiABJRCghQdXRQYWdlcxIgLmFldGhlcmZzLmh1Yi52MS5QdXRQYWdlc1JlcXVlc3QaIS5hZXRoZXJmcy5odWIudjEuUHV0UGFnZXNSZXNwb25zZSIAEk4KB1B1Ymxpc2gSHy5hZXRoZXJmcy5odWIudjEuUHVibGlzaFJlcXVlc3QaIC5hZXRoZXJmcy5odWIudjEuUHVibGlzaFJlc3BvbnNlIgASSAoFQWJvcnQSHS5hZXRoZXJmcy5odWIudjEuQWJvcnRSZXF1ZXN0Gh4uYWV0aGVyZnMuaHViLnYxLkFib3J0UmVzcG9uc2UiAGIGcHJvdG8z");
 
 /**
  * @generated from message aetherfs.hub.v1.TagName
@@ -437,6 +437,46 @@ export const PutFramesResponseSchema: GenMessage<PutFramesResponse> = /*@__PURE_
   messageDesc(file_aetherfs_hub_v1_ingest, 16);
 
 /**
+ * One page, encoded, as a frame. docs/format.md §5.1
+ *
+ * @generated from message aetherfs.hub.v1.PageFrame
+ */
+export type PageFrame = Message<"aetherfs.hub.v1.PageFrame"> & {
+  /**
+   * 0 raw, 1 zstd, 2 delta.
+   *
+   * @generated from field: uint32 codec = 1;
+   */
+  codec: number;
+
+  /**
+   * What it decodes to.
+   *
+   * @generated from field: uint32 page_bytes = 2;
+   */
+  pageBytes: number;
+
+  /**
+   * Of a delta: the digests of the pages, joined, that its dictionary consists of: at most 4.
+   *
+   * @generated from field: bytes bases = 3;
+   */
+  bases: Uint8Array;
+
+  /**
+   * @generated from field: bytes stored = 4;
+   */
+  stored: Uint8Array;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.PageFrame.
+ * Use `create(PageFrameSchema)` to create a new message.
+ */
+export const PageFrameSchema: GenMessage<PageFrame> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_ingest, 17);
+
+/**
  * @generated from message aetherfs.hub.v1.PutPagesRequest
  */
 export type PutPagesRequest = Message<"aetherfs.hub.v1.PutPagesRequest"> & {
@@ -456,6 +496,13 @@ export type PutPagesRequest = Message<"aetherfs.hub.v1.PutPagesRequest"> & {
    * @generated from field: repeated bytes pages = 3;
    */
   pages: Uint8Array[];
+
+  /**
+   * More pages, after those.
+   *
+   * @generated from field: repeated aetherfs.hub.v1.PageFrame frames = 4;
+   */
+  frames: PageFrame[];
 };
 
 /**
@@ -463,7 +510,7 @@ export type PutPagesRequest = Message<"aetherfs.hub.v1.PutPagesRequest"> & {
  * Use `create(PutPagesRequestSchema)` to create a new message.
  */
 export const PutPagesRequestSchema: GenMessage<PutPagesRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 17);
+  messageDesc(file_aetherfs_hub_v1_ingest, 18);
 
 /**
  * @generated from message aetherfs.hub.v1.PutPagesResponse
@@ -476,7 +523,7 @@ export type PutPagesResponse = Message<"aetherfs.hub.v1.PutPagesResponse"> & {
  * Use `create(PutPagesResponseSchema)` to create a new message.
  */
 export const PutPagesResponseSchema: GenMessage<PutPagesResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 18);
+  messageDesc(file_aetherfs_hub_v1_ingest, 19);
 
 /**
  * @generated from message aetherfs.hub.v1.PublishRequest
@@ -530,7 +577,7 @@ export type PublishRequest = Message<"aetherfs.hub.v1.PublishRequest"> & {
  * Use `create(PublishRequestSchema)` to create a new message.
  */
 export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 19);
+  messageDesc(file_aetherfs_hub_v1_ingest, 20);
 
 /**
  * @generated from message aetherfs.hub.v1.PublishResponse
@@ -562,7 +609,7 @@ export type PublishResponse = Message<"aetherfs.hub.v1.PublishResponse"> & {
  * Use `create(PublishResponseSchema)` to create a new message.
  */
 export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 20);
+  messageDesc(file_aetherfs_hub_v1_ingest, 21);
 
 /**
  * @generated from message aetherfs.hub.v1.AbortRequest
@@ -579,7 +626,7 @@ export type AbortRequest = Message<"aetherfs.hub.v1.AbortRequest"> & {
  * Use `create(AbortRequestSchema)` to create a new message.
  */
 export const AbortRequestSchema: GenMessage<AbortRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 21);
+  messageDesc(file_aetherfs_hub_v1_ingest, 22);
 
 /**
  * @generated from message aetherfs.hub.v1.AbortResponse
@@ -592,7 +639,7 @@ export type AbortResponse = Message<"aetherfs.hub.v1.AbortResponse"> & {
  * Use `create(AbortResponseSchema)` to create a new message.
  */
 export const AbortResponseSchema: GenMessage<AbortResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_ingest, 22);
+  messageDesc(file_aetherfs_hub_v1_ingest, 23);
 
 /**
  * @generated from service aetherfs.hub.v1.IngestAPI
