@@ -49,7 +49,7 @@ export class FrameCheck {
     const frames: IngestFrame[] = [];
     for (const frame of shared(received)) {
       // Looking for hundreds of bases takes a while: others have their turns.
-      if (frame.base !== undefined || frame.hint !== undefined) await new Promise(setImmediate);
+      if (frame.base !== undefined || frame.proposal !== undefined) await new Promise(setImmediate);
       frames.push(this.#checkForm(frame));
     }
     const decodedBytes = frames.reduce((sum, frame) => sum + decodedBytesOf(frame), 0);
@@ -94,7 +94,7 @@ export class FrameCheck {
   }
 
   #checkForm(received: ReceivedFrame): IngestFrame {
-    const { codec, digests, lengths, stored, base, hint } = received;
+    const { codec, digests, lengths, stored, base, proposal } = received;
     checkNumbers(lengths);
     const deltaBase = base && this.#baseOf(base);
     checkFrame({ codec, storedBytes: stored.byteLength, digests, lengths, base: deltaBase });
@@ -102,14 +102,14 @@ export class FrameCheck {
       digest: digestFromBytes(digests, index * DIGEST_BYTES),
       length,
     }));
-    if (codec === CODECS.delta || hint === undefined) return { codec, chunks, stored, base: deltaBase };
-    const hintBase = this.#hintBase(hint.base, lengths);
+    if (codec === CODECS.delta || proposal === undefined) return { codec, chunks, stored, base: deltaBase };
+    const proposedBase = this.#proposedBase(proposal.base, lengths);
     return {
       codec,
       chunks,
       stored,
       base: undefined,
-      hint: hintBase && { base: hintBase, frames: hint.frames },
+      proposal: proposedBase && { base: proposedBase, frames: proposal.frames },
     };
   }
 
@@ -139,7 +139,7 @@ export class FrameCheck {
   }
 
   /** What a plain frame may be encoded against; undefined when that is not there (any more). */
-  #hintBase(base: ReceivedBase, lengths: readonly number[]): FrameBase | undefined {
+  #proposedBase(base: ReceivedBase, lengths: readonly number[]): FrameBase | undefined {
     let found: FrameBase;
     try {
       found = this.#baseOf(base);

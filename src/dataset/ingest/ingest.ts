@@ -22,16 +22,16 @@ export interface IngestFrame {
   /** Of a delta frame: what it was encoded against; all of it must be in the domain already. */
   readonly base: FrameBase | undefined;
   /** Of a plain frame, where the session makes deltas itself. */
-  readonly hint?: DeltaHint | undefined;
+  readonly proposal?: DeltaProposal | undefined;
   /** Whether it holds a page in place of chunks. */
   readonly isPage?: boolean;
 }
 
 /** What plain frames may be stored as instead: a wish, which is left out where it does not serve. */
-export interface DeltaHint {
+export interface DeltaProposal {
   /** What the delta would be encoded against. */
   readonly base: FrameBase;
-  /** The run that it would hold: so many frames, of which the first bears the hint. */
+  /** The run that it would hold: so many frames, of which the first bears the proposal. */
   readonly frames: number;
 }
 
@@ -130,10 +130,10 @@ export interface IngestSession {
   /** What the producer makes deltas on; undefined: nothing is at hand. */
   readonly bases: DeltaBases | undefined;
   /**
-   * Whether the session makes deltas itself, of plain frames with hints: where the producer would have to fetch the bases'
+   * Whether the session makes deltas itself, of plain frames with proposals: where the producer would have to fetch the bases'
    * bytes first, plain frames are less to send.
    */
-  readonly takesHints: boolean;
+  readonly takesProposals: boolean;
   /**
    * Which of the chunks the domain lacks, in order. The session counts on getting those: asked again, a chunk that was
    * missing is not missing any more.

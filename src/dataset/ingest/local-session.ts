@@ -42,7 +42,7 @@ export interface LocalSessionOptions {
 export class LocalSession implements IngestSession {
   readonly bases: StoredBases;
   /** Its producer has the old bytes as near as the session itself. */
-  readonly takesHints = false;
+  readonly takesProposals = false;
   readonly #engine: Engine;
   readonly #domain: string;
   readonly #index: ChunkIndex;

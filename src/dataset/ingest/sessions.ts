@@ -27,7 +27,7 @@ export interface ReceivedFrame {
   /** Of a delta frame: what it was encoded against. */
   readonly base: ReceivedBase | undefined;
   /** Of a plain frame: what it may be encoded against, with those that come after it: so many `frames` in all. */
-  readonly hint?: { readonly base: ReceivedBase; readonly frames: number } | undefined;
+  readonly proposal?: { readonly base: ReceivedBase; readonly frames: number } | undefined;
 }
 
 /** `bytes` from `offset` of these chunks' concatenation. */

@@ -105,14 +105,14 @@ export class BaseStage {
     const start = must(held[0], "a run has a chunk").start;
     const chunkEnds = held.map((chunk) => chunk.end);
     const request = { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary, nearBytes: near?.bytes };
-    const isHint =
+    const isProposal =
       base !== undefined &&
       dictionary === undefined &&
-      this.#parts.session.takesHints &&
+      this.#parts.session.takesProposals &&
       !held.some((chunk) => chunk.isReturning);
-    const hint = isHint ? { base, frames: held.length } : undefined;
+    const proposal = isProposal ? { base, frames: held.length } : undefined;
     const isGuess = dictionary !== undefined && !isSimilar;
-    return { chunks: held, base, near, request, hint, learn: isGuess ? plan.learn : undefined };
+    return { chunks: held, base, near, request, proposal, learn: isGuess ? plan.learn : undefined };
   }
 
   /** Undefined: the bytes are not at hand, or what is only similar cannot be read, which is no reason to fail. */

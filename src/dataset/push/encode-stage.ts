@@ -76,7 +76,7 @@ export class EncodeStage {
     if (base !== undefined) return { codec, chunks: work.chunks, stored, base };
     const chunk = must(work.chunks[item.chunk], "an item is a chunk's");
     if (chunk.isReturning) return undefined;
-    return { codec, chunks: [chunk], stored, base, hint: item.chunk === 0 ? work.hint : undefined };
+    return { codec, chunks: [chunk], stored, base, proposal: item.chunk === 0 ? work.proposal : undefined };
   }
 }
 

@@ -4,7 +4,7 @@ import type { FrameBase } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import { plainRun, type BasedRun } from "../ingest/based-runs.ts";
-import type { DeltaHint, IngestFrame, IngestSession, SketchedChunk } from "../ingest/ingest.ts";
+import type { DeltaProposal, IngestFrame, IngestSession, SketchedChunk } from "../ingest/ingest.ts";
 import type { EncodeRequest } from "../workers/encode-task.ts";
 import { DeltaPlanner, type NewChunk, type Run } from "./delta-planner.ts";
 import type { OldSegment, Reference } from "./reference.ts";
@@ -60,7 +60,7 @@ export interface Work {
   readonly near: FrameBase | undefined;
   readonly request: EncodeRequest;
   /** What the session may encode it against, where it makes deltas itself. */
-  readonly hint: DeltaHint | undefined;
+  readonly proposal: DeltaProposal | undefined;
   /** To be told whether it became a delta. */
   readonly learn: PiecePlan["learn"] | undefined;
 }

@@ -18,7 +18,7 @@ import type { SentChunks } from "./sent-chunks.ts";
 
 /** A session of the hub that only answers questions. What blocks and plans add to the bytes is not counted. */
 export class DrySession implements IngestSession {
-  readonly takesHints = true;
+  readonly takesProposals = true;
   readonly #session: HubSession;
   #storedBytes = 0;
   #manifestBytes = 0;

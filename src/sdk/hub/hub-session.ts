@@ -37,7 +37,7 @@ export interface BegunHubSession {
 
 /** One session. Errors of all: HUB_UNAVAILABLE, SESSION_LOST (begin another), those of the hub's store. */
 export class HubSession implements IngestSession {
-  readonly takesHints = true;
+  readonly takesProposals = true;
   readonly #sent: SentChunks | undefined;
   readonly #hub: HubConnection;
   readonly #id: string;
