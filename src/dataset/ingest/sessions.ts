@@ -50,6 +50,8 @@ export interface ReceivedPage {
 /** What a producer publishes a version with: `base` is a version that the manifest object may be encoded against. */
 export interface HubPublication extends Omit<Publication, "base"> {
   readonly base: Digest | undefined;
+  /** Present, and not empty: the manifest object, against `base` at most, in place of root and pages. */
+  readonly manifest?: Uint8Array | undefined;
 }
 
 /** A body of frames that is being taken. */

@@ -3,7 +3,7 @@ import { AetherError } from "../../base/errors.ts";
 import type { TagReference } from "../../dataset/contract.ts";
 import type { Ingest, IngestSession, IngestStart, SessionOptions } from "../../dataset/ingest/ingest.ts";
 import { parseChunking } from "../../format/chunking.ts";
-import { DIGEST_BYTES, digestBytes, digestFromBytes } from "../../format/digest.ts";
+import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { DrySession } from "./dry-session.ts";
 import type { HubConnection } from "./hub-connection.ts";
@@ -19,6 +19,7 @@ export class HubIngest implements Ingest {
   readonly #hub: HubConnection;
   readonly #openSent: OpenSent;
   #storeId = "";
+  #predecessors: readonly Digest[] = [];
 
   /** `openSent` opens what was sent to a store before; undefined: nothing is kept of it. */
   constructor(hub: HubConnection, openSent: OpenSent) {
@@ -39,6 +40,7 @@ export class HubIngest implements Ingest {
         `the hub ${this.#hub.hub} named a version with ${bytes.byteLength} bytes`,
       );
     });
+    this.#predecessors = predecessors;
     return { storeId, chunking: chunking === "" ? undefined : parseChunking(chunking), predecessors };
   }
 
@@ -53,8 +55,8 @@ export class HubIngest implements Ingest {
       reference: new Uint8Array(reference === undefined ? [] : digestBytes(reference)),
     };
     const answer = await this.#hub.call(signal, () => this.#hub.ingest.begin(request, call));
-    const { session: id, ttlSeconds, bodyBytesMax } = answer;
-    const begun = { id, ttlSeconds, bodyBytesMax };
+    const { session: id, ttlSeconds, bodyBytesMax, takesManifests } = answer;
+    const begun = { id, ttlSeconds, bodyBytesMax, takesManifests, predecessors: this.#predecessors };
     const sent = await this.#openSent(this.#storeId);
     return dryRun ? new DrySession(this.#hub, begun, sent) : new HubSession(this.#hub, begun, sent);
   }

@@ -9,6 +9,7 @@ import type {
   Published,
 } from "../../dataset/ingest/ingest.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
+import { encodeManifest } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { answersFor, Batch } from "./batch.ts";
@@ -33,11 +34,15 @@ export interface BegunHubSession {
   readonly id: string;
   readonly ttlSeconds: number;
   readonly bodyBytesMax: number;
+  readonly takesManifests: boolean;
+  /** Versions that manifests may be in terms of. */
+  readonly predecessors: readonly Digest[];
 }
 
 /** One session. Errors of all: HUB_UNAVAILABLE, SESSION_LOST (begin another), those of the hub's store. */
 export class HubSession implements IngestSession {
   readonly takesProposals = true;
+  readonly #begun: BegunHubSession;
   readonly #sent: SentChunks | undefined;
   readonly #hub: HubConnection;
   readonly #id: string;
@@ -53,6 +58,7 @@ export class HubSession implements IngestSession {
    */
   constructor(hub: HubConnection, begun: BegunHubSession, sent: SentChunks | undefined) {
     const { id, ttlSeconds, bodyBytesMax } = begun;
+    this.#begun = begun;
     this.#sent = sent;
     this.#hub = hub;
     this.#id = id;
@@ -99,10 +105,14 @@ export class HubSession implements IngestSession {
     await this.#frames.flush(options);
     await this.#pages.flush(options);
     const { root, inlinePages, base, tags, publisher, message, labels } = publication;
+    const manifest = this.#manifestOf(publication);
+    const content =
+      manifest === undefined
+        ? { root: new Uint8Array(root), inlinePages: inlinePages.map((page) => new Uint8Array(page)) }
+        : { manifest: new Uint8Array(manifest) };
     const request = {
       session: this.#id,
-      root: new Uint8Array(root),
-      inlinePages: inlinePages.map((page) => new Uint8Array(page)),
+      ...content,
       base: base === undefined ? new Uint8Array() : new Uint8Array(digestBytes(base.version)),
       tags: tags.map(({ name, tag }) => ({ name, tag })),
       publisher,
@@ -121,11 +131,21 @@ export class HubSession implements IngestSession {
         `the hub ${this.#hub.hub} published another version than it was asked to`,
       );
     }
-    const rootBytes = inlinePages.reduce((sum, page) => sum + page.byteLength, root.byteLength);
+    const rootBytes =
+      manifest?.byteLength ?? inlinePages.reduce((sum, page) => sum + page.byteLength, root.byteLength);
     const sentBytes = this.#frames.sentBytes + this.#pages.sentBytes + rootBytes;
     const storedBytes = Number(answer.storedBytes);
     const totals = { sentBytes, storedBytes, manifestBytes: Number(answer.manifestBytes) };
     return { version, moved: answer.moved, totals };
+  }
+
+  /** The manifest object, as short as the hub takes it; undefined: it takes root and pages, or there are none. */
+  #manifestOf({ root, inlinePages: pages, base }: Publication): Uint8Array | undefined {
+    const { takesManifests, predecessors } = this.#begun;
+    if (!takesManifests || pages.length === 0) return undefined;
+    const isKnown = base !== undefined && predecessors.includes(base.version);
+    // The hub has the base whole, whatever it lies on.
+    return encodeManifest({ root, pages }, isKnown ? { ...base, depth: 0 } : undefined);
   }
 
   async abort(): Promise<void> {
