@@ -6,7 +6,8 @@ import type { Digest } from "../../format/digest.ts";
 import type { WorkerPool } from "../workers/pool.ts";
 import { chunks } from "../version/chunks.ts";
 import { entries } from "../version/entries.ts";
-import type { Version } from "../version/version.ts";
+import { walkLeaves } from "../version/leaves.ts";
+import { topRef, type Version } from "../version/version.ts";
 import type { LocalPiece } from "./local-pieces.ts";
 
 /** Chunks that an index holds at most: some 200 bytes each. */
@@ -14,15 +15,25 @@ const CHUNKS_MAX = 131_072;
 /** Files of the old version that are remembered while it is indexed. */
 const FILES_MAX = 131_072;
 
-interface OldFile {
-  readonly path: string;
+/** Bytes of the old version's stream. */
+interface Range {
   readonly start: number;
   readonly end: number;
+}
+
+interface OldFile extends Range {
+  readonly path: string;
 }
 
 /** An index of chunks by digest. A hint: what it leads to is verified, and forgotten when it turns out wrong. */
 export class LocalChunks {
   readonly #places = new Map<Digest, readonly LocalPiece[]>();
+  readonly #filesMax: number;
+
+  /** `filesMax`: files of one version that are remembered while it is indexed. */
+  constructor(filesMax = FILES_MAX) {
+    this.#filesMax = filesMax;
+  }
 
   find(digest: Digest): readonly LocalPiece[] | undefined {
     return this.#places.get(digest);
@@ -33,21 +44,22 @@ export class LocalChunks {
   }
 
   /**
-   * Adds the chunks of the version that the folder held: of every file, or, when they are too many, of those that changed.
+   * Adds the chunks of the version that the folder held: of every file, or, when they are too many, of those that changed,
+   * with the files that share chunks with them.
    * A page that is not at hand ends the indexing: fetching it would cost more than it is worth.
    */
   async addVersion(old: Version, changed: ReadonlySet<string>): Promise<void> {
-    const addsAll = (old.root.chunks?.items ?? 0) <= CHUNKS_MAX && old.root.files <= FILES_MAX;
+    const addsAll = (old.root.chunks?.items ?? 0) <= CHUNKS_MAX && old.root.files <= this.#filesMax;
     try {
       const files: OldFile[] = [];
       for await (const batch of entries(old)) {
         for (const { entry, start } of batch) {
-          if (entry.kind !== "file" || entry.size === 0 || files.length === FILES_MAX) continue;
+          if (entry.kind !== "file" || entry.size === 0 || files.length === this.#filesMax) continue;
           if (!addsAll && !changed.has(entry.path)) continue;
           files.push({ path: entry.path, start, end: start + entry.size });
         }
       }
-      await this.#addFiles(old, files);
+      await this.#addFiles(old, addsAll ? files : await filesAround(old, files, this.#filesMax));
     } catch (error) {
       if (!(error instanceof AetherError)) throw error;
     }
@@ -94,6 +106,47 @@ export class LocalChunks {
       this.#places.set(digest, [{ path: relative, offset, bytes: length }]);
     }
   }
+}
+
+/** The files that have bytes in the chunks of these. */
+async function filesAround(old: Version, files: readonly OldFile[], filesMax: number): Promise<OldFile[]> {
+  const found: OldFile[] = [];
+  for (const range of await chunkRanges(old, files)) {
+    const leaves = walkLeaves(
+      old,
+      topRef(old, "entries"),
+      (child, at) => at.bytes + child.bytes <= range.start || at.bytes >= range.end,
+    );
+    for await (const { page, bytes } of leaves) {
+      let end = bytes;
+      for (const entry of "entries" in page ? page.entries : []) {
+        if (entry.kind !== "file") continue;
+        const start = end;
+        end += entry.size;
+        const isNew = start >= (found.at(-1)?.end ?? 0) && start < end;
+        if (!isNew || end <= range.start || start >= range.end) continue;
+        if (found.length === filesMax) return found;
+        found.push({ path: entry.path, start, end });
+      }
+    }
+  }
+  return found;
+}
+
+/** Where the chunks of these files lie in the stream, neighbours as one. */
+async function chunkRanges(old: Version, files: readonly Range[]): Promise<Range[]> {
+  const ranges: { start: number; end: number }[] = [];
+  for (const { start, end } of files) {
+    for await (const batch of chunks(old, start, end)) {
+      for (const span of batch) {
+        const last = ranges.at(-1);
+        const spanEnd = span.start + span.length;
+        if (last !== undefined && span.start <= last.end) last.end = Math.max(last.end, spanEnd);
+        else ranges.push({ start: span.start, end: spanEnd });
+      }
+    }
+  }
+  return ranges;
 }
 
 function piecesOf(files: readonly OldFile[], first: number, start: number, end: number): LocalPiece[] {

@@ -85,6 +85,25 @@ describe("the origins of a version's pages", () => {
     assert.ok(wanted.every((digest) => digest !== undefined && bases.includes(digest)));
   });
 
+  it("are what they came from, where no page of their level stayed", async () => {
+    const builder = new VersionBuilder(store);
+    const contents = firstFiles(60_000);
+    const old = await build(builder, contents);
+    for (let file = 0; file < 60_000; file += 330) contents.set(file, file + 1);
+    const origins = await originsOf(old, (await build(builder, contents)).pages);
+    const inner = origins.filter(({ page }) => page.kind === "entries" && page.level === 1);
+    const before = old.pages.filter(({ kind, level }) => kind === "entries" && level === 1);
+    assert.ok(inner.every(({ isHeld }) => !isHeld));
+    assert.notEqual(inner.length, before.length, "some were divided or joined");
+    for (const { page, old: places } of inner) {
+      const named = new Set(
+        before.filter(({ digest }) => places.some((place) => place.digest === digest)).flatMap(childrenOf),
+      );
+      const shared = childrenOf(page).filter((digest) => named.has(digest)).length;
+      assert.ok(shared > childrenOf(page).length / 2, `${shared} of ${childrenOf(page).length}`);
+    }
+  });
+
   it("come for each page once, children first, of any two versions; held ones are those of the old one", () => {
     const edits = fc.array(fc.tuple(fc.nat(2500), fc.nat(400), fc.constantFrom("set", "remove")), {
       maxLength: 6,
@@ -127,4 +146,9 @@ describe("the origins of a version's pages", () => {
 function pathsOf(page: EncodedPage): string[] {
   const decoded = decodePage(page.bytes, page.kind, page.level);
   return "entries" in decoded ? decoded.entries.map(({ path }) => path) : [];
+}
+
+function childrenOf(page: EncodedPage): string[] {
+  const decoded = decodePage(page.bytes, page.kind, page.level);
+  return "children" in decoded ? decoded.children.map(({ digest }) => digest) : [];
 }

@@ -1,7 +1,7 @@
 /** Which pages of an old version the pages of a new one replace: those between the same two pages that both have. */
 import { must } from "../../base/assert.ts";
 import type { Digest } from "../../format/digest.ts";
-import { TREE_LEVELS_MAX, type EncodedPage, type TreeKind } from "../../format/page.ts";
+import { TREE_LEVELS_MAX, decodePage, type EncodedPage, type TreeKind } from "../../format/page.ts";
 import { childRef, type PageRef } from "../version/page-source.ts";
 import { topRef, type Version } from "../version/version.ts";
 
@@ -11,6 +11,9 @@ const AHEAD_MAX = 4096;
 const WAITING_MAX = 64;
 /** Inner pages of the old version that are loaded together. */
 const BATCH_PAGES = 8;
+
+/** What share of a page's items the old ones in its place have at least. */
+const SHARE_MIN = 1 / 16;
 
 /** A page, and what stood in its place. */
 export interface PageOrigin {
@@ -73,6 +76,8 @@ class LevelOrigins {
   #passed = 0;
   readonly #numbers = new Map<Digest, number>();
   #waiting: EncodedPage[] = [];
+  /** Items of the first page ahead that pages stood for which were given already. */
+  #itemsTaken = 0;
 
   constructor(old: AsyncGenerator<PageRef[]>) {
     this.#old = old;
@@ -84,24 +89,32 @@ class LevelOrigins {
       this.#waiting.push(page);
       return this.#waiting.length < WAITING_MAX ? [] : this.settle();
     }
-    const origins = this.#pair(at);
+    const origins = this.#pair(this.#ahead.slice(0, at), true);
     this.#pass(at + 1);
     return [...origins, { page, isHeld: true, old: [] }];
   }
 
-  /** Gives the pages that wait, without knowing what follows: each for one old page. */
+  /** Gives the pages that wait, without knowing what follows: for the next old pages of as many items. */
   async settle(): Promise<PageOrigin[]> {
-    const count = this.#waiting.length;
-    await this.#look(() => this.#ahead.length >= count);
-    const origins = this.#pair(count);
-    this.#pass(count);
+    if (this.#waiting.length === 0) return [];
+    const end = this.#itemsTaken + sum(this.#waiting.map(itemsOf));
+    await this.#look(() => sum(this.#ahead.map(({ items }) => items)) >= end);
+    const origins = this.#pair(this.#ahead, false);
+    let left = end;
+    const next = this.#ahead.findIndex(({ items }) => {
+      const isWithin = left < items;
+      if (!isWithin) left -= items;
+      return isWithin;
+    });
+    this.#pass(next === -1 ? this.#ahead.length : next);
+    this.#itemsTaken = next === -1 ? 0 : left;
     return origins;
   }
 
   async finish(): Promise<PageOrigin[]> {
     if (this.#waiting.length === 0) return [];
     await this.#look(() => false);
-    return this.#pair(this.#isAtEnd ? this.#ahead.length : this.#waiting.length);
+    return this.#pair(this.#ahead, this.#isAtEnd);
   }
 
   /** How many old pages stand before the one of this digest. */
@@ -126,26 +139,61 @@ class LevelOrigins {
   }
 
   /**
-   * The pages that wait for the next `count` old ones. Where their numbers differ, one side's pages were divided, joined, added
-   * or removed: those before it keep their place from the beginning, those after it from the end.
+   * The pages that wait for these old ones; `isWhole`: both lists end at the same place. What was added or removed moves what
+   * follows it: pages before it keep their place from the beginning, those after it from the end.
    */
-  #pair(count: number): PageOrigin[] {
-    const old = this.#ahead.slice(0, count);
+  #pair(old: readonly PageRef[], isWhole: boolean): PageOrigin[] {
     const pages = this.#waiting;
     this.#waiting = [];
+    if (isWhole && pages.length === 1 && old.length === 1)
+      return pages.map((page) => ({ page, isHeld: false, old }));
+    const counts = pages.map(itemsOf);
+    const moved = isWhole ? sum(old.map(({ items }) => items)) - this.#itemsTaken - sum(counts) : 0;
+    let start = this.#itemsTaken;
     return pages.map((page, index) => {
-      const fromEnd = old.length - pages.length + index;
-      const places = new Set([Math.min(index, fromEnd), Math.max(index, fromEnd)]);
-      return { page, isHeld: false, old: [...places].flatMap((place) => old[place] ?? []) };
+      const items = counts[index] ?? 0;
+      const origin = { page, isHeld: false, old: placesOf(start, items, moved, old) };
+      start += items;
+      return origin;
     });
   }
 
   #pass(count: number): void {
+    this.#itemsTaken = 0;
     for (const [index, { digest }] of this.#ahead.splice(0, count).entries()) {
       if (this.#numbers.get(digest) === this.#passed + index) this.#numbers.delete(digest);
     }
     this.#passed += count;
   }
+}
+
+/**
+ * The old pages of a page's first item and of its last one, two at most: the first counted from the beginning, the last, which is
+ * `moved` items further on, from the end.
+ */
+function placesOf(start: number, items: number, moved: number, old: readonly PageRef[]): PageRef[] {
+  let end = 0;
+  return old.filter((ref) => {
+    const from = end;
+    end += ref.items;
+    const shared = (at: number): number => Math.min(at + items, end) - Math.max(at, from);
+    const isFirst = start >= from && start < end;
+    const last = start + items - 1 + moved;
+    const isLast = last >= from && last < end;
+    return (isFirst || isLast) && Math.max(shared(start), shared(start + moved)) > items * SHARE_MIN;
+  });
+}
+
+/** Items of level 0 below a page. */
+function itemsOf({ bytes, kind, level }: EncodedPage): number {
+  const page = decodePage(bytes, kind, level);
+  if ("children" in page) return sum(page.children.map(({ items }) => items));
+  if ("entries" in page) return page.entries.length;
+  return "times" in page ? page.times.length : page.chunks.length;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, number) => all + number, 0);
 }
 
 /** The pages of one level, in order. */
