@@ -6,7 +6,7 @@ import { DeltaPlanner, type NewChunk } from "../src/dataset/push/delta-planner.t
 import { encodeFrames, packRequests, unpackItems } from "../src/dataset/workers/encode-task.ts";
 import { Chunker, createChunkerMemory } from "../src/format/chunker.ts";
 import { DEFAULT_CHUNKING } from "../src/format/chunking.ts";
-import { digestOf, type Digest } from "../src/format/digest.ts";
+import { digestFromBytes, digestOf, type Digest } from "../src/format/digest.ts";
 import { CODECS, decodeFrame, DEFAULT_COMPRESSION_LEVEL, type EncodedFrame } from "../src/format/frame.ts";
 import { releaseFolder, SERIES, type SeriesName } from "./release-series.ts";
 import { median, roundTo3, type BenchResult, type Figures } from "./result.ts";
@@ -94,14 +94,14 @@ function runsBetween(old: Uint8Array, fresh: Uint8Array): ChangedRun[] {
   return new DeltaPlanner(oldChunks).plan(chunks, true).flatMap(({ from, to, base }) => {
     const run = chunks.slice(from, to);
     const [first] = run;
-    const [firstOld] = base?.chunks ?? [];
+    const firstOld = base && oldChunks.find((chunk) => chunk.digest === digestFromBytes(base.digests));
     if (first === undefined || base === undefined || firstOld === undefined) return [];
-    const dictionaryStart = firstOld.start + base.frame.offset;
+    const dictionaryStart = firstOld.start + base.offset;
     const chunkEnds = run.map(({ start, length }) => start + length - first.start);
     return {
       bytes: fresh.slice(first.start, first.start + (chunkEnds.at(-1) ?? 0)),
       chunkEnds,
-      dictionary: old.slice(dictionaryStart, dictionaryStart + base.frame.bytes),
+      dictionary: old.slice(dictionaryStart, dictionaryStart + base.bytes),
     };
   });
 }

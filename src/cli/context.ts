@@ -65,7 +65,8 @@ export async function withClient<T>(
   } else {
     const { openHub } = await import("../sdk/hub-client.ts");
     const address = hubOf(references, hub ?? HUB_DEFAULT);
-    client = openHub({ address, tls: await readTls(context.config), ...parts });
+    const sentBytesMax = context.config.sentLimit;
+    client = openHub({ address, tls: await readTls(context.config), sentBytesMax, ...parts });
   }
   try {
     return await work(client);

@@ -149,6 +149,16 @@ const SETTINGS = {
     },
     parseCompression,
   ),
+  sentLimit: optional(
+    {
+      flag: "sent_limit",
+      placeholder: "SIZE",
+      commands: ["push"],
+      fallback: "1GiB",
+      help: "what is kept in --cache_dir of what is pushed to a hub, so that the next push sends only what changed; 0: nothing",
+    },
+    parseSize,
+  ),
   spoolLimit: optional(
     {
       flag: "spool_limit",

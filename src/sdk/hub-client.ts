@@ -2,6 +2,7 @@
 import { must } from "../base/assert.ts";
 import type { ByteRange } from "../base/byte-range.ts";
 import { systemClock } from "../base/clock.ts";
+import { GiB } from "../base/limits.ts";
 import { systemRandom } from "../base/random.ts";
 import type { AnalyzeResult } from "../dataset/analyze/contract.ts";
 import { cat } from "../dataset/cat.ts";
@@ -30,11 +31,14 @@ import type { AnalyzeOptions, Client, RollbackTarget, VersionName, WatchOptions 
 import { commitOf, pages, pointerOf, reading, recordOf, resolvedOf } from "./hub/hub-catalog.ts";
 import { HubConnection, type HubTls } from "./hub/hub-connection.ts";
 import { HubIngest } from "./hub/hub-ingest.ts";
+import type { SentChunks } from "./hub/sent-chunks.ts";
 import { eitherStore, hubStore } from "./hub/hub-store.ts";
 import { watchHub } from "./hub/watch-hub.ts";
 
 /** How long a hub that was there may be away. */
 const WAIT_MS_DEFAULT = 30_000;
+/** What is kept of what was pushed. */
+const SENT_BYTES_MAX_DEFAULT = GiB;
 
 /** Which hub, and what the engine may use. */
 export interface HubOptions {
@@ -46,6 +50,8 @@ export interface HubOptions {
   readonly threads: number;
   /** A folder for hints; undefined: none. */
   readonly cacheDir: string | undefined;
+  /** What of pushed content is kept in `cacheDir`, so that the next push sends deltas, in bytes: 1 GiB when not given, 0: nothing. */
+  readonly sentBytesMax?: number | undefined;
   /** How long calls wait for a hub that was there and is away, in milliseconds. */
   readonly waitMs?: number | undefined;
 }
@@ -59,11 +65,13 @@ export function openHub(options: HubOptions): Client {
 class HubClient implements Client {
   readonly #hub: HubConnection;
   readonly #parts: Omit<ReadEngine, "store">;
+  readonly #sentBytesMax: number;
   /** What each open version is read with. */
   readonly #engines = new WeakMap<Version, ReadEngine>();
 
   constructor(options: HubOptions) {
     const { address, tls, memoryBytes, threads, cacheDir, waitMs = WAIT_MS_DEFAULT } = options;
+    this.#sentBytesMax = options.sentBytesMax ?? SENT_BYTES_MAX_DEFAULT;
     const clock = systemClock;
     const random = systemRandom;
     this.#hub = new HubConnection({ address, tls, waitMs, clock, random });
@@ -73,7 +81,16 @@ class HubClient implements Client {
   async push(options: PushOptions): Promise<PushResult> {
     const { push } = await import("../dataset/push/push.ts");
     const name = options.tags[0]?.name ?? ("" as DatasetName);
-    return await push({ ...this.#engine(name), ingest: new HubIngest(this.#hub) }, options);
+    const ingest = new HubIngest(this.#hub, (storeId) => this.#openSent(storeId));
+    return await push({ ...this.#engine(name), ingest }, options);
+  }
+
+  async #openSent(storeId: string): Promise<SentChunks | undefined> {
+    const { cacheDir, ...parts } = this.#parts;
+    const bytesMax = this.#sentBytesMax;
+    if (cacheDir === undefined || bytesMax === 0) return undefined;
+    const { SentChunks } = await import("./hub/sent-chunks.ts");
+    return await SentChunks.open({ ...parts, cacheDir, storeId, bytesMax });
   }
 
   async pull(options: PullOptions): Promise<PullResult> {

@@ -46,6 +46,8 @@ export interface ClientOptions {
 export interface ConnectOptions extends ClientOptions {
   /** Certificates in PEM. Present: TLS, whatever the address says. */
   readonly tls?: HubTls;
+  /** What of pushed content is kept in `cacheDir`, so that the next push sends deltas; 1 GiB when not given, 0: nothing. */
+  readonly sentBytesMax?: number;
   /** How long calls wait for a hub that was there and is away, in milliseconds; 30 seconds when not given. */
   readonly waitMs?: number;
 }
@@ -61,8 +63,8 @@ export interface PlaceOptions extends ConnectOptions {
  * first call connects. Errors: ARGUMENT_INVALID.
  */
 export function connect(address = HUB_DEFAULT, options: ConnectOptions = {}): Client {
-  const { tls, waitMs, ...rest } = options;
-  return openHub({ address, tls, waitMs, ...withDefaults(rest) });
+  const { tls, waitMs, sentBytesMax, ...rest } = options;
+  return openHub({ address, tls, waitMs, sentBytesMax, ...withDefaults(rest) });
 }
 
 /**

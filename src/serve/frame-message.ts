@@ -15,7 +15,7 @@ interface FrameMessage {
   readonly lengths: readonly bigint[];
   readonly stored: Uint8Array;
   readonly base?: BaseMessage | undefined;
-  readonly hint?: { readonly base?: BaseMessage | undefined; readonly frames: number } | undefined;
+  readonly proposal?: { readonly base?: BaseMessage | undefined; readonly frames: number } | undefined;
 }
 
 /** A message `aetherfs.hub.v1.FrameBase`. */
@@ -26,14 +26,21 @@ interface BaseMessage {
 }
 
 /** The frame that a message describes; nothing of it is verified but its codec. Errors: OBJECT_INVALID. */
-export function receivedFrame({ codec, digests, lengths, stored, base, hint }: FrameMessage): ReceivedFrame {
+export function receivedFrame({
+  codec,
+  digests,
+  lengths,
+  stored,
+  base,
+  proposal,
+}: FrameMessage): ReceivedFrame {
   return {
     codec: codecOf(codec),
     digests,
     lengths: lengths.map(Number),
     stored,
     base: base && receivedBase(base),
-    hint: hint?.base && { base: receivedBase(hint.base), frames: hint.frames },
+    proposal: proposal?.base && { base: receivedBase(proposal.base), frames: proposal.frames },
   };
 }
 

@@ -29,22 +29,22 @@ const BOTH = {
 };
 
 /** Plain frames of which the first says what they may be encoded against. */
-function hinted(base: ReceivedBase, frames = edited.length): ReceivedFrame[] {
+function proposing(base: ReceivedBase, frames = edited.length): ReceivedFrame[] {
   return edited.map((chunk, index) => ({
     ...plainFrame(chunk),
-    hint: index === 0 ? { base, frames } : undefined,
+    proposal: index === 0 ? { base, frames } : undefined,
   }));
 }
 
-describe("plain frames with a hint that a hub is given", () => {
+describe("plain frames with a proposal that a hub is given", () => {
   it(
-    "become one delta on what the hint names, and the version is read",
+    "become one delta on what the proposal names, and the version is read",
     onHub(pool, async ({ bed, begin }) => {
       const first = await begin();
       await put(first, 0, ...old.map(plainFrame));
       const before = await first.publish(publication(old), {});
       const second = await begin();
-      await put(second, 0, ...hinted(BOTH));
+      await put(second, 0, ...proposing(BOTH));
       const { version, totals } = await second.publish(publication(edited), {});
       await bed.read(version);
       const deltas = (await bed.frames()).filter(({ codec }) => codec === CODECS.delta);
@@ -61,7 +61,7 @@ describe("plain frames with a hint that a hub is given", () => {
       await put(first, 0, ...old.map(plainFrame));
       await first.publish(publication(old), {});
       const second = await begin();
-      const [one, other] = hinted(BOTH, 1000);
+      const [one, other] = proposing(BOTH, 1000);
       assert.ok(one !== undefined && other !== undefined);
       await put(second, 0, one);
       await put(second, 1, other);
@@ -84,7 +84,7 @@ describe("plain frames with a hint that a hub is given", () => {
       const bases = [BOTH, { ...BOTH, digests: digestBytes(digestOf(unlike)) }];
       for (const base of bases) {
         const session = await begin();
-        await put(session, 0, ...hinted(base));
+        await put(session, 0, ...proposing(base));
         await bed.read((await session.publish(publication(edited), {})).version);
       }
       assert.ok((await bed.frames()).every(({ codec }) => codec !== CODECS.delta));
@@ -106,7 +106,7 @@ describe("plain frames with a hint that a hub is given", () => {
         { ...BOTH, digests: new Uint8Array(0) },
       ]) {
         const session = await begin();
-        await fails(put(session, 0, ...hinted(wrong)), "OBJECT_INVALID");
+        await fails(put(session, 0, ...proposing(wrong)), "OBJECT_INVALID");
         await session.abort();
       }
     }),
@@ -125,7 +125,7 @@ describe("plain frames with a hint that a hub is given", () => {
         fs.writeFileSync(file, bytes);
       }
       const second = await begin();
-      await put(second, 0, ...hinted(BOTH));
+      await put(second, 0, ...proposing(BOTH));
       await bed.read((await second.publish(publication(edited), {})).version);
     }),
   );

@@ -13,7 +13,7 @@ import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
 import { chooseBases, fitRun, isOnItself, plainRun, sumLengths, type BasedRun } from "./based-runs.ts";
 import { splitDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
-import type { IngestFrame } from "./ingest.ts";
+import type { IngestFrame, SimilarChunk } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
 
 /** What reading says of bases that are lost or damaged: the frames stay as they came. */
@@ -34,7 +34,7 @@ export class ArrivingDeltas {
   }
 
   /**
-   * The frames, in order, with runs of plain ones as deltas where these are shorter: on what hints name, or on what the
+   * The frames, in order, with runs of plain ones as deltas where these are shorter: on what proposals name, or on what the
    * domain has that is like them. Errors: those of the store.
    */
   async make(frames: readonly IngestFrame[], options: CallOptions): Promise<readonly IngestFrame[]> {
@@ -73,8 +73,8 @@ export class ArrivingDeltas {
   }
 
   /** What each plain frame's chunk resembles. */
-  async #similar(frames: readonly IngestFrame[]): Promise<readonly (readonly ChunkItem[])[]> {
-    const similar: (readonly ChunkItem[])[] = [];
+  async #similar(frames: readonly IngestFrame[]): Promise<readonly (readonly SimilarChunk[])[]> {
+    const similar: (readonly SimilarChunk[])[] = [];
     for (let at = 0; at < frames.length; at += ASKED_AT_ONCE) {
       const sketches = frames
         .slice(at, at + ASKED_AT_ONCE)
@@ -134,14 +134,14 @@ export class ArrivingDeltas {
   }
 }
 
-/** The plain frames: as runs that hints name, as far as all of their frames came and one delta may hold them, and others. */
+/** The plain frames: as runs that proposals name, as far as all of their frames came and one delta may hold them, and others. */
 function runsOf(frames: readonly IngestFrame[]): BasedRun[] {
   const runs: BasedRun[] = [];
   for (let from = 0; from < frames.length;) {
     const frame = must(frames[from], "the index is within");
-    const { hint } = frame;
-    const to = frame.base === undefined ? endOfRun(frames, from, hint?.frames ?? Infinity) : from + 1;
-    if (hint !== undefined) runs.push({ ...plainRun(from, to), base: hint.base });
+    const { proposal } = frame;
+    const to = frame.base === undefined ? endOfRun(frames, from, proposal?.frames ?? Infinity) : from + 1;
+    if (proposal !== undefined) runs.push({ ...plainRun(from, to), base: proposal.base });
     else if (frame.base === undefined) runs.push(plainRun(from, to));
     from = to;
   }
@@ -153,7 +153,7 @@ function endOfRun(frames: readonly IngestFrame[], from: number, framesMax: numbe
   let to = from;
   for (; to - from < Math.min(framesMax, FRAME_CHUNKS_MAX) && to < frames.length; to++) {
     const frame = frames[to];
-    if (frame === undefined || frame.base !== undefined || (to > from && frame.hint !== undefined)) break;
+    if (frame === undefined || frame.base !== undefined || (to > from && frame.proposal !== undefined)) break;
     bytes += sumLengths(frame.chunks);
     if (bytes > DELTA_BYTES_MAX && to > from) break;
   }

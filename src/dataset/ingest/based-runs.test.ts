@@ -7,6 +7,7 @@ import { digestOf, type Digest } from "../../format/digest.ts";
 import { DELTA_BYTES_MAX } from "../../format/frame.ts";
 import { chooseBases, fitRun, isOnItself, plainRun, sumLengths, type BasedRun } from "./based-runs.ts";
 import { joinDigests, splitDigests } from "./block-packer.ts";
+import type { SimilarChunk } from "./ingest.ts";
 
 function named(name: number): Digest {
   return digestOf(Buffer.from(String(name)));
@@ -17,8 +18,10 @@ function chunksOf(count: number, length = 64 * KiB): { digest: Digest; length: n
 }
 
 /** What chunks resemble: a length of 64 KiB each. */
-function like(...names: readonly (number | undefined)[]): { digest: Digest; length: number }[][] {
-  return names.map((name) => (name === undefined ? [] : [{ digest: named(name), length: 64 * KiB }]));
+function like(...names: readonly (number | undefined)[]): SimilarChunk[][] {
+  return names.map((name) =>
+    name === undefined ? [] : [{ digest: named(name), length: 64 * KiB, isStrong: true }],
+  );
 }
 
 function onPlace(from: number, to: number, ...names: readonly number[]): BasedRun {
@@ -79,6 +82,13 @@ describe("the bases of a run", () => {
     );
   });
 
+  it("that are like its chunks in part only, count where nothing stood", () => {
+    const partly = like(200).map((likes) => likes.map((each) => ({ ...each, isStrong: false })));
+    assert.deepEqual(shapes(chooseBases(chunksOf(1), plainRun(0, 1), partly)), [[0, 1, [named(200)]]]);
+    const run = onPlace(0, 1, 100);
+    assert.deepEqual(chooseBases(chunksOf(1), run, partly), [run]);
+  });
+
   it("any, cover each chunk once, in order, within the limits of a delta; and so do halves", () => {
     const length = fc.oneof(fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 2 * MiB }));
     const name = fc.option(fc.nat(20), { nil: undefined });
@@ -87,7 +97,7 @@ describe("the bases of a run", () => {
         const chunks = made.map(([bytes], index) => ({ digest: named(1000 + index), length: bytes }));
         const lengths = new Map(made.map(([, each, bytes]) => [each, bytes]));
         const similar = made.map(([, each]) =>
-          each === undefined ? [] : [{ digest: named(each), length: lengths.get(each) ?? 1 }],
+          each === undefined ? [] : [{ digest: named(each), length: lengths.get(each) ?? 1, isStrong: true }],
         );
         const check = (runs: readonly BasedRun[], start: number, end: number): void => {
           let at = start;

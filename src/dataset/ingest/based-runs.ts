@@ -5,6 +5,7 @@ import { FRAME_CHUNKS_MAX, type FrameBase } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
 import { DELTA_BASES_MAX, DELTA_BYTES_MAX } from "../../format/frame.ts";
 import type { ChunkItem } from "../../format/page.ts";
+import type { SimilarChunk } from "./ingest.ts";
 import { joinDigests, splitDigests } from "./block-packer.ts";
 
 /** Runs are cut to this: with their bases they then stay within what decoding may take, also on deltas. */
@@ -28,11 +29,11 @@ export function plainRun(from: number, to: number): BasedRun {
 }
 
 /** For each chunk of a list those that it resembles, the likest first. */
-type Similar = readonly (readonly ChunkItem[])[];
+type Similar = readonly (readonly SimilarChunk[])[];
 
 /**
- * The run on what stood in its place, and on what its chunks resemble that did not stand there: a file that was renamed,
- * moved or put together from others. `similar` is of all `chunks`.
+ * The run on what stood in its place, and on what its chunks strongly resemble that did not stand there: a file that was
+ * renamed, moved or put together from others. Where nothing stood, on whatever they resemble. `similar` is of all `chunks`.
  */
 export function chooseBases(
   chunks: readonly ChunkItem[],
@@ -44,7 +45,9 @@ export function chooseBases(
   // By index of the chunk: what it resembles, when nothing of its place does.
   const strays = new Map<number, ChunkItem>();
   for (let index = run.from; index < run.to; index++) {
-    const likes = similar[index]?.filter(({ digest }) => !own.has(digest)) ?? [];
+    const isLike = ({ digest, isStrong }: SimilarChunk): boolean =>
+      !own.has(digest) && (isStrong || run.base === undefined);
+    const likes = similar[index]?.filter(isLike) ?? [];
     if (likes[0] !== undefined && !likes.some(({ digest }) => near.has(digest))) strays.set(index, likes[0]);
   }
   if (strays.size === 0) return [run];

@@ -52,6 +52,7 @@ test("an index, opened again, knows its blocks and where their chunks lie", () =
     frameOffset: 16,
     storedBytes: 7,
     codec: CODECS.delta,
+    depth: 1,
     chunkOffset: 10,
     chunkBytes: 10,
   });
@@ -151,14 +152,19 @@ test("chunks are found by what they are like, those with most of it first, of eq
   const index = new ChunkIndex(file);
   index.add(blockOf("block", ["a", "b", "c"]));
   index.addSketches([
-    [named("a"), [1, 2, 2 ** 48 - 1]],
-    [named("b"), [4, 5, 6]],
+    [named("a"), [1, 2, 2 ** 48 - 1, 10, 11, 12]],
+    [named("b"), [4, 5, 6, 20, 21, 22]],
   ]);
-  assert.deepEqual(index.similar([1, 7, 2 ** 48 - 1]), [named("a")]);
-  assert.deepEqual(index.similar([4, 2, 6]), [named("b"), named("a")]);
-  assert.deepEqual(index.similar([7, 8, 9]), []);
+  const similar = (...features: number[]): (Digest | number)[][] =>
+    index.similar(features).map(({ digest, strong, all }) => [digest, strong, all]);
+  assert.deepEqual(similar(1, 7, 2 ** 48 - 1, 10), [[named("a"), 2, 3]]);
+  assert.deepEqual(similar(4, 8, 9, 10, 11, 12), [
+    [named("b"), 1, 1],
+    [named("a"), 0, 3],
+  ]);
+  assert.deepEqual(similar(7, 8, 9), []);
   index.addSketches([[named("c"), [1, 2, 2 ** 48 - 1]]]);
-  assert.deepEqual(index.similar([1, 2, 3]), [named("c")]);
+  assert.deepEqual(similar(1, 2, 3), [[named("c"), 2, 2]]);
   index.remove([named("block")]);
   assert.deepEqual(index.similar([1, 2, 6]), []);
   index.close();

@@ -7,7 +7,7 @@ import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { FrameInfo } from "../../format/block.ts";
-import type { Sketch } from "../workers/sketch.ts";
+import { STRONG_FEATURES, type Sketch } from "../workers/sketch.ts";
 import { openIndexDatabase, removeDatabase, sqliteFault } from "./index-database.ts";
 
 /** A chunk's place: a frame of a block, and where in the frame's decoded bytes the chunk begins. */
@@ -19,6 +19,7 @@ export interface ChunkLocation {
   readonly frameOffset: number;
   readonly storedBytes: number;
   readonly codec: FrameInfo["codec"];
+  readonly depth: number;
   /** Where the chunk begins in the frame's decoded bytes. */
   readonly chunkOffset: number;
   readonly chunkBytes: number;
@@ -46,6 +47,7 @@ interface Row {
   readonly frame_offset: number;
   readonly stored: number;
   readonly codec: number;
+  readonly depth: number;
   readonly chunk_offset: number;
   readonly length: number;
 }
@@ -72,7 +74,7 @@ export class ChunkIndex {
     this.#file = file;
     this.#db = openIndexDatabase(file);
     this.#select = this.#db.prepare(
-      "SELECT block, frame, frame_offset, stored, codec, chunk_offset, length FROM chunk WHERE digest = ?",
+      "SELECT block, frame, frame_offset, stored, codec, depth, chunk_offset, length FROM chunk WHERE digest = ?",
     );
     // The first place stands, unless the new one lies on fewer others.
     this.#insert = this.#db.prepare(
@@ -82,7 +84,7 @@ export class ChunkIndex {
        WHERE chunk.depth > excluded.depth`,
     );
     this.#resembling = this.#db.prepare(
-      "SELECT digest FROM sketch WHERE feature IN (SELECT value FROM json_each(?))",
+      "SELECT feature, digest FROM sketch WHERE feature IN (SELECT value FROM json_each(?))",
     );
     this.#insertSketch = this.#db.prepare("INSERT OR REPLACE INTO sketch VALUES (?, ?)");
     for (const row of this.#db.prepare("SELECT number, digest, bytes FROM block").iterate()) {
@@ -112,6 +114,7 @@ export class ChunkIndex {
         frameOffset: row.frame_offset,
         storedBytes: row.stored,
         codec: row.codec as FrameInfo["codec"],
+        depth: row.depth,
         chunkOffset: row.chunk_offset,
         chunkBytes: row.length,
       };
@@ -158,15 +161,22 @@ export class ChunkIndex {
     this.#guard(() => this.#db.prepare("DELETE FROM chunk WHERE digest = ?").run(digestBytes(digest)));
   }
 
-  /** The newest chunk with each of these features, those with most of them first. Perhaps they are not there any more. */
-  similar(features: Sketch): Digest[] {
+  /**
+   * The newest chunk with each of these features, and how many of the strong and of all features it has, those with most
+   * first. Perhaps they are not there any more.
+   */
+  similar(features: Sketch): { readonly digest: Digest; readonly strong: number; readonly all: number }[] {
     return this.#guard(() => {
-      const votes = new Map<Digest, number>();
+      const strong = new Set(features.slice(0, STRONG_FEATURES));
+      const votes = new Map<Digest, { digest: Digest; strong: number; all: number }>();
       for (const row of this.#resembling.iterate(JSON.stringify(features))) {
         const digest = digestFromBytes(row["digest"] as Uint8Array);
-        votes.set(digest, (votes.get(digest) ?? 0) + 1);
+        const vote = votes.get(digest) ?? { digest, strong: 0, all: 0 };
+        vote.all++;
+        if (strong.has(row["feature"] as number)) vote.strong++;
+        votes.set(digest, vote);
       }
-      return [...votes].sort((one, other) => other[1] - one[1]).map(([digest]) => digest);
+      return [...votes.values()].sort((one, other) => other.strong - one.strong || other.all - one.all);
     });
   }
 

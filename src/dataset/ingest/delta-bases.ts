@@ -1,14 +1,13 @@
 /** What deltas are made on: chunks of the domain, found by where they stood or by what they are like. docs/format.md §5.1 */
 import type { FrameBase } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
-import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { ReadEngine } from "../engine.ts";
 import { readPlanned } from "../version/planned-chunks.ts";
 import type { Sketch } from "../workers/sketch.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
-import type { DeltaBases } from "./ingest.ts";
+import type { DeltaBases, SimilarChunk } from "./ingest.ts";
 import type { PlanMaker } from "./plan-maker.ts";
 
 /** Of sketches that wait for their chunks to be stored. */
@@ -27,11 +26,11 @@ export class StoredBases implements DeltaBases {
     this.#plans = plans;
   }
 
-  similar(sketches: readonly Sketch[]): readonly (readonly ChunkItem[])[] {
+  similar(sketches: readonly Sketch[]): readonly (readonly SimilarChunk[])[] {
     return sketches.map((sketch) =>
-      (sketch.length === 0 ? [] : this.#index.similar(sketch)).flatMap((digest) => {
+      (sketch.length === 0 ? [] : this.#index.similar(sketch)).flatMap(({ digest, strong }) => {
         const location = this.#index.find(digest);
-        return location === undefined ? [] : [{ digest, length: location.chunkBytes }];
+        return location === undefined ? [] : [{ digest, length: location.chunkBytes, isStrong: strong > 0 }];
       }),
     );
   }

@@ -4,13 +4,13 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { checkFrameInfo, type FrameBase, type FrameInfo } from "../../format/block.ts";
 import { DIGEST_BYTES, digestFromBytes, formatDigest, type Digest } from "../../format/digest.ts";
-import { CODECS, DELTA_BASES_MAX, DELTA_BYTES_MAX } from "../../format/frame.ts";
+import { CODECS, DECODE_BYTES_MAX, DELTA_BASES_MAX, DELTA_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
 import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
-import { unpackSketches, type PackedSketches, type Sketch } from "../workers/sketch.ts";
+import { unpackSketches, type Sketch } from "../workers/sketch.ts";
 import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { IngestFrame } from "./ingest.ts";
@@ -24,6 +24,8 @@ import {
 
 /** What is decoded in one task: little enough that the sessions take turns. */
 const TASK_BYTES = 2 * MiB;
+/** What the bases of one task's frames have in memory, stored and decoded. */
+const BASES_BYTES_MAX = 32 * MiB;
 
 /** Checks frames in the engine's threads. */
 export class FrameCheck {
@@ -44,26 +46,28 @@ export class FrameCheck {
     if (received.length > BODY_FRAMES_MAX) {
       throw new AetherError("LIMIT_EXCEEDED", `a body has at most ${BODY_FRAMES_MAX} frames`);
     }
-    const frames = shared(received).map((frame) => this.#checkForm(frame));
+    const frames: IngestFrame[] = [];
+    for (const frame of shared(received)) {
+      // Looking for hundreds of bases takes a while: others have their turns.
+      if (frame.base !== undefined || frame.proposal !== undefined) await new Promise(setImmediate);
+      frames.push(this.#checkForm(frame));
+    }
     const decodedBytes = frames.reduce((sum, frame) => sum + decodedBytesOf(frame), 0);
     if (decodedBytes > BODY_DECODED_BYTES_MAX) {
       const limit = `the frames of one body decode to at most ${BODY_DECODED_BYTES_MAX} bytes`;
       throw new AetherError("LIMIT_EXCEEDED", `${limit}: send fewer`);
     }
+    for (const frame of frames) await this.#checkCost(frame, options);
     const plain = groups(frames.filter((frame) => frame.base === undefined));
     const deltas = groups(frames.filter((frame) => frame.base !== undefined));
-    const sketches = new Map<IngestFrame, Sketch[]>();
-    const take = (group: readonly IngestFrame[], packed: PackedSketches): void => {
-      const all = unpackSketches(packed);
+    const sketches = new Map<IngestFrame, readonly Sketch[]>();
+    const take = async (group: readonly IngestFrame[], verified: Promise<Sketch[]>): Promise<void> => {
+      const all = await verified;
       for (const frame of group) sketches.set(frame, all.splice(0, frame.chunks.length));
     };
     await this.#runAll([
-      ...plain.map((group) => async () => {
-        take(group, await this.#verifyPlain(group, options));
-      }),
-      ...deltas.map((group) => async () => {
-        take(group, await this.#verifyDeltas(group, options));
-      }),
+      ...plain.map((group) => () => take(group, this.#verifyPlain(group, options))),
+      ...deltas.map((group) => () => take(group, this.#verifyDeltas(group, options))),
     ]);
     return frames.map((frame) => {
       const chunks = frame.chunks.map((chunk, at) => ({ ...chunk, sketch: sketches.get(frame)?.[at] }));
@@ -90,7 +94,7 @@ export class FrameCheck {
   }
 
   #checkForm(received: ReceivedFrame): IngestFrame {
-    const { codec, digests, lengths, stored, base, hint } = received;
+    const { codec, digests, lengths, stored, base, proposal } = received;
     checkNumbers(lengths);
     const deltaBase = base && this.#baseOf(base);
     checkFrame({ codec, storedBytes: stored.byteLength, digests, lengths, base: deltaBase });
@@ -98,15 +102,23 @@ export class FrameCheck {
       digest: digestFromBytes(digests, index * DIGEST_BYTES),
       length,
     }));
-    if (codec === CODECS.delta || hint === undefined) return { codec, chunks, stored, base: deltaBase };
-    const hintBase = this.#hintBase(hint.base, lengths);
+    if (codec === CODECS.delta || proposal === undefined) return { codec, chunks, stored, base: deltaBase };
+    const proposedBase = this.#proposedBase(proposal.base, lengths);
     return {
       codec,
       chunks,
       stored,
       base: undefined,
-      hint: hintBase && { base: hintBase, frames: hint.frames },
+      proposal: proposedBase && { base: proposedBase, frames: proposal.frames },
     };
+  }
+
+  /** Before anything is decoded: what a frame takes to decode is the producer's choice. */
+  async #checkCost(frame: IngestFrame, options: CallOptions): Promise<void> {
+    if (frame.base === undefined) return;
+    const bases = splitDigests(frame.base.digests);
+    if (await this.#local.canBase(bases, decodedBytesOf(frame), options)) return;
+    throw tooMuch("its bases are damaged, or take more");
   }
 
   /** Of its own memory: it is written when the block ends, and the frame's memory is used again by then. */
@@ -127,7 +139,7 @@ export class FrameCheck {
   }
 
   /** What a plain frame may be encoded against; undefined when that is not there (any more). */
-  #hintBase(base: ReceivedBase, lengths: readonly number[]): FrameBase | undefined {
+  #proposedBase(base: ReceivedBase, lengths: readonly number[]): FrameBase | undefined {
     let found: FrameBase;
     try {
       found = this.#baseOf(base);
@@ -140,7 +152,8 @@ export class FrameCheck {
     return sum(lengths) > DELTA_BYTES_MAX ? undefined : found;
   }
 
-  #verifyPlain(frames: readonly IngestFrame[], { signal }: CallOptions): Promise<PackedSketches> {
+  /** Gives the chunks' sketches, as the next one does. */
+  async #verifyPlain(frames: readonly IngestFrame[], { signal }: CallOptions): Promise<Sketch[]> {
     const numbers = new Uint32Array(frames.length * PLAIN_FRAME_FIELDS);
     const digests = new Uint8Array(frames.length * DIGEST_BYTES);
     for (const [index, { codec, stored, chunks }] of frames.entries()) {
@@ -151,11 +164,11 @@ export class FrameCheck {
     const memory = must(frames[0], "a group has a frame").stored.buffer;
     const transfer = [numbers.buffer, digests.buffer];
     const input = { memory, frames: numbers, digests };
-    return this.#engine.pool.run("verifyPlain", input, { transfer, signal });
+    return unpackSketches(await this.#engine.pool.run("verifyPlain", input, { transfer, signal }));
   }
 
   /** Bases are fetched as a reader would; each delta frame is decoded after them. */
-  async #verifyDeltas(group: readonly IngestFrame[], options: CallOptions): Promise<PackedSketches> {
+  async #verifyDeltas(group: readonly IngestFrame[], options: CallOptions): Promise<Sketch[]> {
     const unit = new UnitBuilder<never>(() => undefined);
     const dictionaries: { first: number; end: number }[] = [];
     for (const { base } of group) {
@@ -166,6 +179,7 @@ export class FrameCheck {
       addPlanned(unit, plan, bases);
       dictionaries.push({ first, end: unit.chunks.length });
     }
+    if (unit.storedBytes + unit.decodedBytes > BASES_BYTES_MAX) return this.#verifyHalves(group, options);
     const fetched = await fetchFrames(this.#engine.store.blocks, unit.frames, options);
     const frames: UnitFrame[] = [...unit.frames];
     const chunks: { digest: Digest; frame: number; offset: number; bytes: number }[] = [];
@@ -189,8 +203,23 @@ export class FrameCheck {
     const stored = [...fetched.stored, ...group.map((frame) => frame.stored)];
     const transfer = fetched.ranges.map((range) => range.buffer);
     const input = { frames, chunks, stored, locals: [], sketched: chunks.length - unit.chunks.length };
-    return this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal });
+    return unpackSketches(
+      await this.#engine.pool.run("verifyUnit", input, { transfer, signal: options.signal }),
+    );
   }
+
+  /** Frames of few bytes may lie on many: these are not all in memory at once. */
+  async #verifyHalves(group: readonly IngestFrame[], options: CallOptions): Promise<Sketch[]> {
+    if (group.length === 1) throw tooMuch("its bases lie in too many frames");
+    const middle = group.length >>> 1;
+    const first = await this.#verifyDeltas(group.slice(0, middle), options);
+    return [...first, ...(await this.#verifyDeltas(group.slice(middle), options))];
+  }
+}
+
+function tooMuch(why: string): AetherError {
+  const limits = `${DEPTH_MAX} steps and ${DECODE_BYTES_MAX} bytes`;
+  return new AetherError("OBJECT_INVALID", `a delta frame decodes within ${limits}, and ${why}`);
 }
 
 function checkNumbers(numbers: readonly number[]): void {
@@ -222,7 +251,7 @@ function shared(frames: readonly ReceivedFrame[]): readonly ReceivedFrame[] {
   });
 }
 
-/** Neighbours that decode to about TASK_BYTES together. */
+/** Neighbours that decode to about TASK_BYTES together, or have as many bytes of bases. */
 function groups(frames: readonly IngestFrame[]): IngestFrame[][] {
   const all: IngestFrame[][] = [];
   let bytes = TASK_BYTES;
@@ -232,7 +261,7 @@ function groups(frames: readonly IngestFrame[]): IngestFrame[][] {
       bytes = 0;
     }
     must(all.at(-1), "a group was begun").push(frame);
-    bytes += decodedBytesOf(frame);
+    bytes += Math.max(decodedBytesOf(frame), sum(frame.base?.lengths ?? []));
   }
   return all;
 }

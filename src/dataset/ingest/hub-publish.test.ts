@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import type { ErrorCode } from "../../base/errors.ts";
 import { digestOf } from "../../format/digest.ts";
+import { encodeManifest, type ManifestBase } from "../../format/manifest.ts";
 import { noise } from "../testing/engine.ts";
 import { plainFrame } from "../testing/hub-frames.ts";
 import { OTHER_DOMAIN, fails, onHub, publication, put } from "../testing/session-bed.ts";
@@ -27,6 +28,41 @@ describe("a publish through a hub", () => {
       await fails(session.publish(publication([chunks[0]]), {}), "SESSION_LOST");
       await fails(session.missing([], {}), "SESSION_LOST");
       await bed.read(first.version);
+    }),
+  );
+
+  it(
+    "of a manifest object, also against the version before, makes the version of its root and pages",
+    onHub(pool, async ({ bed, begin }) => {
+      const asObject = (wanted: HubPublication, base?: ManifestBase): HubPublication => {
+        const manifest = encodeManifest({ root: wanted.root, pages: wanted.inlinePages }, base);
+        const content = { root: new Uint8Array(), inlinePages: [], base: base?.version };
+        return { ...wanted, ...content, manifest };
+      };
+      const first = await begin();
+      await put(first, 0, ...chunks.map(plainFrame));
+      const one = publication(chunks);
+      const before = await first.publish(asObject(one), {});
+      assert.equal(before.version, digestOf(one.root));
+      const base = { version: before.version, depth: 0, bundle: { root: one.root, pages: one.inlinePages } };
+      const many = Array.from({ length: 40 }, (_, index) => noise(10 + index, 100));
+      const second = await begin();
+      await put(second, 0, ...many.map(plainFrame));
+      const two = publication([...many, ...chunks]);
+      const third = publication([...chunks, ...many]);
+      const { version } = await second.publish(asObject(two, base), {});
+      assert.equal(version, digestOf(two.root));
+      await bed.read(version);
+      const session = await begin();
+      const foreign = { ...base, version: digestOf(third.root) };
+      const wrong: readonly (readonly [ErrorCode, HubPublication])[] = [
+        ["OBJECT_MISSING", asObject(third, foreign)],
+        ["OBJECT_MISSING", { ...asObject(third, { ...base, version }), base: undefined }],
+        ["OBJECT_INVALID", { ...one, manifest: new Uint8Array(40) }],
+        ["OBJECT_INVALID", { ...one, manifest: asObject(one).manifest?.subarray(0, 50) }],
+      ];
+      for (const [code, each] of wrong) await fails(session.publish(each, {}), code);
+      await session.abort();
     }),
   );
 

@@ -2,7 +2,7 @@
 import { AetherError } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { DELTA_BASES_MAX } from "../../format/frame.ts";
-import { decodeManifestObject, type ManifestBase } from "../../format/manifest.ts";
+import { decodeBundle, decodeManifestObject, type ManifestBase } from "../../format/manifest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { loadBundle } from "../version/manifest-source.ts";
@@ -132,10 +132,11 @@ export class ProducerSession implements HubSession {
     });
   }
 
-  publish(publication: HubPublication, options: CallOptions): Promise<Published> {
+  async publish(request: HubPublication, options: CallOptions): Promise<Published> {
+    const publication = { ...request, ...(await this.#unpacked(request, options)) };
     const root = digestOf(publication.root);
     const again = this.#result;
-    if (again?.root === root) return Promise.resolve(again.published);
+    if (again?.root === root) return again.published;
     return this.#inTurn(options, async (call, work) => {
       if (this.#result?.root === root) return this.#result.published;
       await this.#taking;
@@ -172,6 +173,18 @@ export class ProducerSession implements HubSession {
     }
     await pages.checkRoot(publication, call);
     return local.publish({ ...publication, base: await this.#baseOf(publication.base, call) }, call);
+  }
+
+  /** Root and pages of a manifest object. Errors: OBJECT_INVALID, OBJECT_CORRUPT; OBJECT_MISSING when the base is none. */
+  async #unpacked({ manifest, base }: HubPublication, call: CallOptions): Promise<Partial<HubPublication>> {
+    if (manifest === undefined || manifest.byteLength === 0) return {};
+    const object = decodeManifestObject(manifest);
+    const known = object.base === undefined ? undefined : await this.#baseOf(base, call);
+    if (known?.version !== object.base) {
+      throw new AetherError("OBJECT_MISSING", "the manifest's base is not what the dataset's tags lead to");
+    }
+    const { root, pages } = decodeBundle(object, known?.bundle);
+    return { root, inlinePages: pages };
   }
 
   /** A base is a wish: one that the tags never led to, or that cannot be read, is left out. */

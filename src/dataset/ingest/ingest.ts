@@ -22,16 +22,16 @@ export interface IngestFrame {
   /** Of a delta frame: what it was encoded against; all of it must be in the domain already. */
   readonly base: FrameBase | undefined;
   /** Of a plain frame, where the session makes deltas itself. */
-  readonly hint?: DeltaHint | undefined;
+  readonly proposal?: DeltaProposal | undefined;
   /** Whether it holds a page in place of chunks. */
   readonly isPage?: boolean;
 }
 
 /** What plain frames may be stored as instead: a wish, which is left out where it does not serve. */
-export interface DeltaHint {
+export interface DeltaProposal {
   /** What the delta would be encoded against. */
   readonly base: FrameBase;
-  /** The run that it would hold: so many frames, of which the first bears the hint. */
+  /** The run that it would hold: so many frames, of which the first bears the proposal. */
   readonly frames: number;
 }
 
@@ -108,23 +108,32 @@ export interface Ingest {
   begin(session: SessionOptions, options?: CallOptions): Promise<IngestSession>;
 }
 
-/** Chunks of the domain that are at hand, as bases for deltas. */
+/** A chunk that another resembles. */
+export interface SimilarChunk extends ChunkItem {
+  /** Mostly the same, not just in part. */
+  readonly isStrong: boolean;
+}
+
+/** Chunks that are at hand, as bases for deltas. */
 export interface DeltaBases {
   /** For each sketch the chunks that have something of it, those that have most first: few, often none. */
-  similar(sketches: readonly Sketch[]): readonly (readonly ChunkItem[])[];
+  similar(sketches: readonly Sketch[]): readonly (readonly SimilarChunk[])[];
   /**
-   * The dictionary that `base` names, verified. Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID; those of the store.
+   * The dictionary that `base` names, verified; undefined: it is not at hand. Errors of what should be: OBJECT_MISSING,
+   * OBJECT_CORRUPT, OBJECT_INVALID; those of the store.
    */
-  read(base: FrameBase, options?: CallOptions): Promise<Uint8Array>;
+  read(base: FrameBase, options?: CallOptions): Promise<Uint8Array | undefined>;
 }
 
 /** One producer's session. Calls come one after another; put may return before its frames are stored. */
 export interface IngestSession {
-  /**
-   * What the producer makes deltas on. Undefined: the session makes deltas itself, of plain frames with hints: where the
-   * producer would have to fetch the bases' bytes first, plain frames are less to send.
-   */
+  /** What the producer makes deltas on; undefined: nothing is at hand. */
   readonly bases: DeltaBases | undefined;
+  /**
+   * Whether the session makes deltas itself, of plain frames with proposals: where the producer would have to fetch the bases'
+   * bytes first, plain frames are less to send.
+   */
+  readonly takesProposals: boolean;
   /**
    * Which of the chunks the domain lacks, in order. The session counts on getting those: asked again, a chunk that was
    * missing is not missing any more.

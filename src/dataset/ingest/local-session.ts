@@ -41,6 +41,8 @@ export interface LocalSessionOptions {
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalSession implements IngestSession {
   readonly bases: StoredBases;
+  /** Its producer has the old bytes as near as the session itself. */
+  readonly takesProposals = false;
   readonly #engine: Engine;
   readonly #domain: string;
   readonly #index: ChunkIndex;
@@ -132,11 +134,30 @@ export class LocalSession implements IngestSession {
 
   async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
     for (const frame of frames) {
+      // Looking for hundreds of bases takes a while: others have their turns.
+      if (frame.base !== undefined) await new Promise(setImmediate);
       for (const { digest, sketch } of frame.chunks)
         if (sketch !== undefined) this.bases.expect(digest, sketch);
       const info = await this.#describe(frame, options);
-      await this.#pack(info, frame.stored, options);
+      if (this.#isOfUse(info)) await this.#pack(info, frame.stored, options);
     }
+  }
+
+  /**
+   * Whether to pack a delta of chunks that are all there already: for plans, where it lies deeper than they do. Else whoever
+   * makes an index anew from the blocks might take it for their place, and count on what it takes to decode.
+   */
+  #isOfUse(info: FrameInfo): boolean {
+    if (info.base === undefined) return true;
+    const depths: number[] = [];
+    for (const digest of splitDigests(info.digests)) {
+      const location = this.#promised.has(digest) ? undefined : this.find(digest);
+      if (location === undefined) return true;
+      depths.push(location.depth);
+    }
+    if (info.depth <= Math.max(...depths)) return false;
+    this.#plans.expectAgain(info);
+    return true;
   }
 
   async putPage(page: EncodedPage, { frame }: PageForm = {}, options: CallOptions = {}): Promise<void> {
@@ -156,8 +177,7 @@ export class LocalSession implements IngestSession {
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     const version = digestOf(publication.root);
     this.#planWriter.add(rootPlan(version, publication));
-    await this.#sealAndSend(options);
-    await this.#settle();
+    await this.keep(options);
     await this.#writePlans(options);
     if (!this.#dryRun) this.#planWriter.checkDone(this.#promised);
     await this.#putManifest(version, publication, options);
@@ -166,6 +186,12 @@ export class LocalSession implements IngestSession {
       : await this.#commit(version, publication, options);
     await this.#end();
     return { version, moved, totals: this.#totals() };
+  }
+
+  /** Stores what was put, and publishes nothing. The session goes on. Errors: those of the store. */
+  async keep(options: CallOptions = {}): Promise<void> {
+    await this.#sealAndSend(options);
+    await this.#settle();
   }
 
   async abort(): Promise<void> {
@@ -265,8 +291,8 @@ export class LocalSession implements IngestSession {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
+    this.#plans.settle(sealed);
     for (const frame of sealed.frames) {
-      this.#plans.settle(frame);
       const digests = splitDigests(frame.digests);
       this.bases.settle(digests);
       for (const digest of digests) {

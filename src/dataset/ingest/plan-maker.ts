@@ -1,20 +1,27 @@
 /** Makes plans from what the chunk index and the blocks' indexes say. docs/format.md §7 */
-import { AetherError, codeOf } from "../../base/errors.ts";
+import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
-import { CODECS, DELTA_BASES_MAX, DEPTH_MAX } from "../../format/frame.ts";
+import { CODECS, DECODE_BYTES_MAX, DELTA_BASES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { Plan, PlanCovers, PlanFrame, PlanPlace, PlanSource } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { BlockIndexes } from "./block-indexes.ts";
 import { splitDigests } from "./block-packer.ts";
-import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
+import type { ChunkIndex, ChunkLocation, IndexedBlock } from "./chunk-index.ts";
 
 /** How far a change may have moved what stands around it. */
 const NEAR_BYTES = 64 * KiB;
 /** Frames that are remembered as whole. */
 const WHOLE_KEPT_MAX = 1 << 16;
+
+/** What reading says of blocks' indexes that are lost or damaged. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set([
+  "OBJECT_MISSING",
+  "OBJECT_INVALID",
+  "FORMAT_UNSUPPORTED",
+]);
 
 /** What decoding a frame takes. */
 export interface DecodeCost {
@@ -53,8 +60,11 @@ class PlanDraft {
   }
 
   /** Where a chunk lies, its frame added. Errors: OBJECT_MISSING when the domain lacks it. */
-  async place(digest: Digest, depthMax = DEPTH_MAX): Promise<{ place: PlanPlace; cost: FrameCost }> {
-    const location = this.#index.find(digest);
+  async place(
+    digest: Digest,
+    depthMax = DEPTH_MAX,
+    location = this.#index.find(digest),
+  ): Promise<{ place: PlanPlace; cost: FrameCost }> {
     if (location === undefined) throw lacking(digest);
     const cost = await this.#frame(location, depthMax);
     return { place: { frame: cost.index, offset: location.chunkOffset }, cost };
@@ -80,6 +90,12 @@ class PlanDraft {
     }
     const decodedBytes = info.lengths.reduce((sum, length) => sum + length, 0);
     const { depth, decodeBytes } = costOn(decodedBytes, needed.values());
+    if (decodeBytes > DECODE_BYTES_MAX) {
+      throw new AetherError(
+        "OBJECT_INVALID",
+        `a frame takes ${decodeBytes} bytes to decode: no reader would`,
+      );
+    }
     const delta = { decodedBytes, depth, sources, baseOffset: base.offset, baseBytes: base.bytes };
     return this.#add(key, location, depth, decodeBytes, delta);
   }
@@ -119,6 +135,10 @@ export class PlanMaker {
   readonly #whole = new Set<string>();
   /** Frames on their way to the store, by their chunks: where these lie soon. */
   readonly #coming = new Map<Digest, FrameInfo>();
+  /** Frames of chunks that are there already. */
+  readonly #returning = new Set<FrameInfo>();
+  /** Where these chunks lie in them. */
+  readonly #returned = new Map<Digest, ChunkLocation>();
   #hasMoved = false;
 
   constructor(index: ChunkIndex, indexes: BlockIndexes) {
@@ -134,7 +154,9 @@ export class PlanMaker {
   ): Promise<{ plan: Plan; blocks: ReadonlySet<Digest> }> {
     const draft = new PlanDraft(this.#index, this.#indexes, options);
     const places: PlanPlace[] = [];
-    for (const digest of digests) places.push((await draft.place(digest)).place);
+    for (const digest of digests) {
+      places.push((await draft.place(digest, DEPTH_MAX, this.#returned.get(digest))).place);
+    }
     return { plan: { covers, frames: draft.frames, places }, blocks: draft.blocks };
   }
 
@@ -149,9 +171,39 @@ export class PlanMaker {
     for (const digest of splitDigests(frame.digests)) this.#coming.set(digest, frame);
   }
 
-  /** Tells that the index knows the frame now. */
-  settle(frame: FrameInfo): void {
-    for (const digest of splitDigests(frame.digests)) this.#coming.delete(digest);
+  /**
+   * Tells of chunks that are there already, and lie in this delta once more: who has the version before has its base, and
+   * fetches less by it. Plans that are made after it is stored say so.
+   */
+  expectAgain(frame: FrameInfo): void {
+    this.#returning.add(frame);
+  }
+
+  /** Tells that the index knows a block's frames now. */
+  settle(block: IndexedBlock): void {
+    for (const [number, frame] of block.frames.entries()) {
+      for (const digest of splitDigests(frame.digests)) this.#coming.delete(digest);
+      this.#settleAgain(block, number, frame);
+    }
+  }
+
+  #settleAgain(block: IndexedBlock, number: number, info: FrameInfo): void {
+    if (!this.#returning.delete(info)) return;
+    const { codec, depth, storedBytes } = info;
+    const frame = {
+      block: block.digest,
+      frame: number,
+      frameOffset: block.offsets[number] ?? 0,
+      storedBytes,
+      codec,
+      depth,
+    };
+    let chunkOffset = 0;
+    for (const [at, digest] of splitDigests(info.digests).entries()) {
+      const chunkBytes = info.lengths[at] ?? 0;
+      this.#returned.set(digest, { ...frame, chunkOffset, chunkBytes });
+      chunkOffset += chunkBytes;
+    }
   }
 
   /** The frames that hold these chunks, each once; undefined when a chunk, or what decoding it takes, is not there. */
@@ -181,11 +233,23 @@ export class PlanMaker {
     });
   }
 
-  /** Whether it is a page, as the index of its block says. Errors: OBJECT_MISSING. */
-  async isPage(digest: Digest, options: CallOptions): Promise<boolean> {
+  /**
+   * The frame that a chunk or page lies in: whether it holds a page, and of its chunks those that have no better place, in
+   * order. Errors: OBJECT_MISSING.
+   */
+  async frameOf(
+    digest: Digest,
+    options: CallOptions,
+  ): Promise<{ readonly isPage: boolean; readonly chunks: readonly Digest[] }> {
     const location = this.#index.find(digest);
     if (location === undefined) throw lacking(digest);
-    return (await this.#indexes.get(location.block, options)).frames[location.frame]?.isPage === true;
+    const info = (await this.#indexes.get(location.block, options)).frames[location.frame];
+    if (info === undefined) throw disagreement(location.block);
+    const lies = (chunk: Digest): boolean => {
+      const place = this.#index.find(chunk);
+      return place?.block === location.block && place.frame === location.frame;
+    };
+    return { isPage: info.isPage, chunks: splitDigests(info.digests).filter(lies) };
   }
 
   /**
@@ -194,10 +258,13 @@ export class PlanMaker {
    */
   async rootsOf(digests: readonly Digest[], options: CallOptions): Promise<readonly Digest[]> {
     const roots = new Set<Digest>();
+    // Neighbours lie on much the same chunks: each is looked at once, not once for every way to it.
+    const visited = new Set<Digest>();
     const visit = async (digest: Digest, depthMax: number): Promise<void> => {
+      if (visited.has(digest) || roots.size >= DELTA_BASES_MAX) return;
+      visited.add(digest);
       const location = this.#index.find(digest);
       if (location === undefined || depthMax < 0) throw lacking(digest);
-      if (roots.size >= DELTA_BASES_MAX) return;
       if (location.codec !== CODECS.delta) {
         roots.add(digest);
         return;
@@ -236,8 +303,7 @@ export class PlanMaker {
         else known.chunks.push(digest);
       }
     } catch (error) {
-      const code = codeOf(error);
-      if (code === "OBJECT_MISSING" || code === "OBJECT_INVALID") return undefined;
+      if (UNREADABLE.has(codeOf(error))) return undefined;
       throw error;
     }
     return needed;

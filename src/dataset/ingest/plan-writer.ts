@@ -10,6 +10,7 @@ import type { DatasetStore, PlanOptions, Revision } from "../../store/dataset-st
 import type { BlockDomains } from "../version/block-domains.ts";
 import { inlineChunks, placedPage, placedVersion, readPlan, wholePlan } from "../version/load-plan.ts";
 import { Traffic } from "../version/traffic.ts";
+import { missing } from "./block-indexes.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
 import type { Publication } from "./ingest.ts";
 import type { Lease } from "./lease.ts";
@@ -167,12 +168,22 @@ export class PlanWriter {
     return bytes;
   }
 
-  /** Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. */
+  /**
+   * Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. Errors:
+   * OBJECT_MISSING when the head or the index of one is damaged.
+   */
   async #isOwn(blocks: ReadonlySet<Digest>, options: CallOptions): Promise<boolean> {
     const [first] = blocks;
     if (first === undefined) return true;
-    const { domain, domains } = this.#parts;
-    return (await domains.get(first, options)) === domain;
+    const { domain, domains, index } = this.#parts;
+    try {
+      return (await domains.get(first, options)) === domain;
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      // What lies in it counts as missing from now on, and is stored anew.
+      index.remove([first]);
+      throw missing(first);
+    }
   }
 
   #claim(blocks: Iterable<Digest>): void {

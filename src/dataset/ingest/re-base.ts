@@ -67,14 +67,14 @@ export class ReBase {
       const cost = costOn(decodedBytes, frames);
       if (isWithin(cost)) return cost;
       const worst = worstOf(frames, decodedBytes, cost);
-      if (worst === undefined || !(await this.#canStoreAnew(worst.chunks, options))) return undefined;
+      if (worst === undefined || !(await this.#canStoreAnew(worst, options))) return undefined;
     }
   }
 
   /** False: the chunks cannot be read. The delta is not made then, and what it would build on is not needed any more. */
-  async #canStoreAnew(chunks: readonly Digest[], options: CallOptions): Promise<boolean> {
+  async #canStoreAnew(frame: BaseFrame, options: CallOptions): Promise<boolean> {
     try {
-      await this.#storeAnew(chunks, options);
+      await this.#storeAnew(frame, options);
       return true;
     } catch (error) {
       if (UNREADABLE.has(codeOf(error))) return false;
@@ -82,11 +82,17 @@ export class ReBase {
     }
   }
 
-  /** Stores chunks of one frame where few others are needed to decode them. */
-  async #storeAnew(chunks: readonly Digest[], options: CallOptions): Promise<void> {
+  /**
+   * Stores chunks of one frame where few others are needed to decode them. They take no more than before: other deltas lie on
+   * them too.
+   */
+  async #storeAnew({ chunks, decodeBytes }: BaseFrame, options: CallOptions): Promise<void> {
     const { engine, plans, pack } = this.#parts;
-    const run = plans.lengthsOf(chunks);
-    const roots = middleOf(plans.lengthsOf(await plans.rootsOf(chunks, options)));
+    const { isPage, chunks: all } = await plans.frameOf(must(chunks[0], "there is a chunk"), options);
+    const run = plans.lengthsOf(all);
+    const runBytes = sumLengths(run);
+    const rootsMax = Math.min(decodeBytes - runBytes, DELTA_BYTES_MAX);
+    const roots = middleOf(plans.lengthsOf(await plans.rootsOf(all, options)), rootsMax);
     const base = roots.length === 0 ? undefined : baseOf(roots);
     const wanted = base === undefined ? run : [...run, ...roots];
     const { plan } = await plans.make(
@@ -95,10 +101,8 @@ export class ReBase {
       options,
     );
     const bytes = await readPlanned(engine, plan, wanted, options);
-    const runBytes = sumLengths(run);
     const content = { chunks: run, bytes: bytes.subarray(0, runBytes) };
     const runBase = base && { frame: base, dictionary: bytes.subarray(runBytes) };
-    const isPage = await plans.isPage(must(chunks[0], "there is a chunk"), options);
     for (const frame of await encodeRun(engine, content, runBase, options)) {
       plans.expect(await pack({ ...frame, isPage }, options));
     }
@@ -126,10 +130,10 @@ function worstOf(
   return deep.sort((one, other) => measure(other) - measure(one))[0];
 }
 
-/** The chunks in the middle that make up a dictionary at most. */
-function middleOf(roots: readonly ChunkItem[]): readonly ChunkItem[] {
+/** The chunks in the middle that have at most so many bytes. */
+function middleOf(roots: readonly ChunkItem[], bytesMax: number): readonly ChunkItem[] {
   let [from, to] = [0, roots.length];
-  while (sumLengths(roots.slice(from, to)) > DELTA_BYTES_MAX) {
+  while (from < to && sumLengths(roots.slice(from, to)) > bytesMax) {
     if (from < roots.length - to) from++;
     else to--;
   }

@@ -27,7 +27,7 @@ export interface ReceivedFrame {
   /** Of a delta frame: what it was encoded against. */
   readonly base: ReceivedBase | undefined;
   /** Of a plain frame: what it may be encoded against, with those that come after it: so many `frames` in all. */
-  readonly hint?: { readonly base: ReceivedBase; readonly frames: number } | undefined;
+  readonly proposal?: { readonly base: ReceivedBase; readonly frames: number } | undefined;
 }
 
 /** `bytes` from `offset` of these chunks' concatenation. */
@@ -50,6 +50,8 @@ export interface ReceivedPage {
 /** What a producer publishes a version with: `base` is a version that the manifest object may be encoded against. */
 export interface HubPublication extends Omit<Publication, "base"> {
   readonly base: Digest | undefined;
+  /** Present, and not empty: the manifest object, against `base` at most, in place of root and pages. */
+  readonly manifest?: Uint8Array | undefined;
 }
 
 /** A body of frames that is being taken. */

@@ -35,6 +35,12 @@ interface OpenFile extends FileToBuild {
   isFinished: boolean;
 }
 
+/** What a unit has of a file. */
+interface Part {
+  readonly file: OpenFile;
+  readonly pieces: readonly FilePiece[];
+}
+
 /** What a writer works with. */
 export interface UnitWriterOptions {
   readonly engine: ReadEngine;
@@ -147,7 +153,7 @@ export class UnitWriter {
       spans.length === 0 ? 0 : must(spans.at(-1), "not empty").start + must(spans.at(-1), "not empty").length;
     this.#spans = [];
     this.#spanBytes = 0;
-    const parts: { readonly file: OpenFile; readonly pieces: FilePiece[] }[] = [];
+    const parts: Part[] = [];
     let firstSpan = 0;
     let done = 0;
     for (const file of this.#files) {
@@ -163,10 +169,7 @@ export class UnitWriter {
     if (parts.length > 0) await this.#tasks.add(() => this.#write(spans, parts));
   }
 
-  async #write(
-    spans: readonly ChunkSpan[],
-    parts: readonly { readonly file: OpenFile; readonly pieces: FilePiece[] }[],
-  ): Promise<void> {
+  async #write(spans: readonly ChunkSpan[], parts: readonly Part[]): Promise<void> {
     const { engine, target, locals, signal, onWritten } = this.#options;
     const files = parts.map(({ file, pieces }): FileToWrite => {
       const { entry, isPlaced } = file;
@@ -176,8 +179,10 @@ export class UnitWriter {
     });
     const attempt = async (
       findLocal: (digest: Digest) => ReturnType<LocalChunks["find"]>,
-    ): Promise<number[] | undefined> => {
-      const { unit, fetched } = await this.#reader.fetch(spans, findLocal);
+    ): Promise<number[] | "stale" | "large"> => {
+      const read = await this.#reader.fetch(spans, findLocal);
+      if (read === undefined) return "large";
+      const { unit, fetched } = read;
       const input = {
         target,
         unit: { frames: unit.frames, chunks: unit.chunks, stored: fetched.stored },
@@ -188,16 +193,20 @@ export class UnitWriter {
       const stale = await engine.pool.run("writeFiles", input, { transfer, signal });
       for (const digest of stale) locals.forget(digest);
       return stale.length > 0
-        ? undefined
+        ? "stale"
         : [...unit.chunks.keys()].filter((index) => "local" in must(unit.chunks[index], "a key"));
     };
     const known = (digest: Digest): ReturnType<LocalChunks["find"]> => locals.find(digest);
-    const reused = await this.#reader.withFreshPlans(
-      spans,
+    const outcome = await this.#reader.withFreshPlans(spans, async () => {
       // What turned out stale was forgotten; the rest may serve yet.
-      async () => (await attempt(known)) ?? (await attempt(known)) ?? (await attempt(() => undefined)) ?? [],
-    );
-    const isReused = new Set(reused);
+      for (const find of [known, known, () => undefined]) {
+        const found = await attempt(find);
+        if (found !== "stale") return found;
+      }
+      return [];
+    });
+    if (outcome === "large") return this.#writeHalves(spans, parts);
+    const isReused = new Set(outcome);
     for (const { file, pieces } of parts) {
       const bytes = bytesOf(pieces);
       file.writtenBytes += bytes;
@@ -205,6 +214,14 @@ export class UnitWriter {
       onWritten(isWhole ? 1 : 0, bytes, bytesOf(pieces.filter((piece) => isReused.has(piece.chunk))));
       if (!isWhole && file.writtenBytes === file.entry.size) await this.#finishFile(file);
     }
+  }
+
+  async #writeHalves(spans: readonly ChunkSpan[], parts: readonly Part[]): Promise<void> {
+    const middle = spans.length >>> 1;
+    const before = partsWithin(parts, 0, middle);
+    const empty = parts.filter(({ pieces }) => pieces.length === 0);
+    await this.#write(spans.slice(0, middle), [...before, ...empty]);
+    await this.#write(spans.slice(middle), partsWithin(parts, middle, spans.length));
   }
 
   /** Two may find that the last byte is there: who wrote it, and who found the rest staged. */
@@ -240,4 +257,13 @@ function piecesOf(file: OpenFile, spans: readonly ChunkSpan[], first: number): F
     if (bytes > 0) pieces.push({ chunk, from: from - span.start, bytes, fileOffset: from - file.start });
   }
   return pieces;
+}
+
+/** What lies in the chunks from number `from` to `to`, which count from 0 then. */
+function partsWithin(parts: readonly Part[], from: number, to: number): Part[] {
+  return parts.flatMap(({ file, pieces }) => {
+    const inside = pieces.filter(({ chunk }) => chunk >= from && chunk < to);
+    if (inside.length === 0) return [];
+    return [{ file, pieces: inside.map((piece) => ({ ...piece, chunk: piece.chunk - from })) }];
+  });
 }

@@ -105,15 +105,17 @@ export class BaseStage {
     const start = must(held[0], "a run has a chunk").start;
     const chunkEnds = held.map((chunk) => chunk.end);
     const request = { start, end: chunkEnds.at(-1) ?? start, chunkEnds, dictionary, nearBytes: near?.bytes };
-    const hint =
-      base === undefined || this.#parts.session.bases !== undefined
-        ? undefined
-        : { base, frames: held.length };
+    const isProposal =
+      base !== undefined &&
+      dictionary === undefined &&
+      this.#parts.session.takesProposals &&
+      !held.some((chunk) => chunk.isReturning);
+    const proposal = isProposal ? { base, frames: held.length } : undefined;
     const isGuess = dictionary !== undefined && !isSimilar;
-    return { chunks: held, base, near, request, hint, learn: isGuess ? plan.learn : undefined };
+    return { chunks: held, base, near, request, proposal, learn: isGuess ? plan.learn : undefined };
   }
 
-  /** Undefined: the session has the bytes, or what is only similar cannot be read, which is no reason to fail. */
+  /** Undefined: the bytes are not at hand, or what is only similar cannot be read, which is no reason to fail. */
   async #read(base: FrameBase, isSimilar: boolean): Promise<Uint8Array | undefined> {
     const { session, signal } = this.#parts;
     try {

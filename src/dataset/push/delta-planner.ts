@@ -19,6 +19,8 @@ export interface NewChunk {
   readonly digest: Digest;
   readonly length: number;
   readonly isMissing: boolean;
+  /** Of a missing one: the store has it, and only a delta is of use. A run has such ones alone, or none of them. */
+  readonly isReturning?: boolean;
 }
 
 /** Neighbouring missing chunks (by index, `to` exclusive), and what they may be encoded against. */
@@ -65,6 +67,11 @@ export class DeltaPlanner {
     this.#oldEnd = last === undefined ? 0 : last.start + last.length;
   }
 
+  /** Whether a chunk stood in the segment's place. */
+  has(digest: Digest): boolean {
+    return this.#byDigest.has(digest);
+  }
+
   /** Plans the next span of the segment; `isLast`: the segment ends with it. */
   plan(chunks: readonly NewChunk[], isLast: boolean): Run[] {
     const runs: Run[] = [];
@@ -78,7 +85,7 @@ export class DeltaPlanner {
         continue;
       }
       const from = index;
-      while (chunks[index]?.isMissing === true) index++;
+      while (chunks[index]?.isMissing === true && chunks[index]?.isReturning === chunk.isReturning) index++;
       runs.push(...this.#runs(chunks, from, index, isLast));
     }
     return runs;

@@ -2,7 +2,7 @@
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
-import { isDelta, packRequests, unpackItems } from "../workers/encode-task.ts";
+import { isDelta, packRequests, unpackItems, type EncodedItem } from "../workers/encode-task.ts";
 import { sumLengths } from "../ingest/based-runs.ts";
 import { usedBase } from "../ingest/encode-run.ts";
 import { BaseStage, type BaseStageParts } from "./base-stage.ts";
@@ -38,7 +38,7 @@ export class EncodeStage {
     const encoded = new Map<Work, EncodedWork>();
     for (const done of await Promise.all(jobs)) for (const [work, made] of done) encoded.set(work, made);
     return plans.map((plan, index) => {
-      const missing = plan.chunks.filter((chunk) => chunk.isMissing);
+      const missing = plan.chunks.filter((chunk) => chunk.isMissing && !chunk.isReturning);
       const done = (works[index] ?? []).map((work) => must(encoded.get(work), "each work was done"));
       return {
         chunks: plan.chunks.map(({ digest, length }) => ({ digest, length })),
@@ -59,19 +59,32 @@ export class EncodeStage {
     const made = new Map<Work, EncodedWork>(works.map((work) => [work, { frames: [], plainBytes: 0 }]));
     for (const item of items) {
       const work = must(works[item.request], "an item answers a request");
-      const { codec, start, storedBytes } = item;
-      const stored = new Uint8Array(this.#memory, start, storedBytes);
-      const frame = isDelta(item)
-        ? { codec, chunks: work.chunks, stored, base: usedBase(item, work.base, work.near) }
-        : { codec, chunks: [must(work.chunks[item.chunk], "an item is a chunk's")], stored, base: undefined };
-      const hint = item.chunk === 0 && !isDelta(item) ? work.hint : undefined;
       if (item.chunk === 0) work.learn?.(isDelta(item));
       const encoded = must(made.get(work), "every work has an entry");
-      encoded.frames.push({ ...frame, hint });
-      encoded.plainBytes += item.plainBytes;
+      encoded.plainBytes += plainBytesOf(work, item);
+      const frame = this.#frame(work, item);
+      if (frame !== undefined) encoded.frames.push(frame);
     }
     return made;
   }
+
+  /** Undefined: a chunk that the store has already. */
+  #frame(work: Work, item: EncodedItem): IngestFrame | undefined {
+    const { codec, start, storedBytes } = item;
+    const stored = new Uint8Array(this.#memory, start, storedBytes);
+    const base = usedBase(item, work.base, work.near);
+    if (base !== undefined) return { codec, chunks: work.chunks, stored, base };
+    const chunk = must(work.chunks[item.chunk], "an item is a chunk's");
+    if (chunk.isReturning) return undefined;
+    return { codec, chunks: [chunk], stored, base, proposal: item.chunk === 0 ? work.proposal : undefined };
+  }
+}
+
+/** What the item's new chunks take as plain frames. */
+function plainBytesOf({ chunks }: Work, item: EncodedItem): number {
+  const held = isDelta(item) ? chunks : chunks.slice(item.chunk, item.chunk + 1);
+  const fresh = held.filter((chunk) => !chunk.isReturning);
+  return Math.round((item.plainBytes * sumLengths(fresh)) / sumLengths(held));
 }
 
 function groupWorks(works: readonly Work[]): Work[][] {

@@ -1,6 +1,9 @@
 /** The version that a push is compared with: what of it stands in a segment's place. */
 import { compareUtf8 } from "../../base/bytes.ts";
+import { MiB } from "../../base/limits.ts";
+import type { Digest } from "../../format/digest.ts";
 import type { FileEntry } from "../../format/entry.ts";
+import type { ChunkItem } from "../../format/page.ts";
 import type { ManifestBase } from "../../format/manifest.ts";
 import { decodeManifestObject } from "../../format/manifest.ts";
 import { Segmenter } from "../../format/segment.ts";
@@ -18,6 +21,10 @@ export interface OldSegment {
 
 /** Chunks that are looked through for one segment at most: the old bytes beyond serve as no base. */
 const OLD_CHUNKS_MAX = 1 << 18;
+/** Chunks of a version of which it is known whether it has one: each takes about 150 bytes. */
+const CHUNKS_TOLD_MAX = 1 << 16;
+/** Bytes of one push that are encoded once more though the store has them. */
+const LACKING_BYTES_MAX = 64 * MiB;
 /** Old segments that are kept at once: between many that one new segment overlaps, the middle ones do not matter. */
 const WINDOW_MAX = 64;
 
@@ -31,6 +38,10 @@ export class Reference {
   /** Segments that may still overlap what comes. */
   #window: OldSegment[] = [];
   #exhausted = false;
+  /** What the store got with this push, or is made a delta of once more. */
+  readonly #fresh = new Set<Digest>();
+  #held: Promise<ReadonlySet<Digest>> | undefined;
+  #lackingBytes = 0;
 
   constructor(engine: ReadEngine, version: Version, options: { readonly isStatCacheValid: boolean }) {
     this.version = version;
@@ -61,6 +72,33 @@ export class Reference {
       if (found.length >= OLD_CHUNKS_MAX) break;
     }
     return found;
+  }
+
+  /**
+   * Which of the chunks that the store has the old version has not: who has the old version lacks them. `fresh`: chunks that
+   * the store gets with this push. None where it would take too much to tell. Errors: those of reading the version.
+   */
+  async lacking(known: readonly ChunkItem[], fresh: readonly ChunkItem[]): Promise<ReadonlySet<Digest>> {
+    const count = this.version.root.chunks?.items ?? 0;
+    if (count > CHUNKS_TOLD_MAX || this.#fresh.size > CHUNKS_TOLD_MAX) return new Set();
+    for (const { digest } of fresh) this.#fresh.add(digest);
+    if (known.length === 0) return new Set();
+    const held = await (this.#held ??= this.#readDigests());
+    const lacking = new Set<Digest>();
+    for (const { digest, length } of known) {
+      const isThere = held.has(digest) || this.#fresh.has(digest);
+      if (isThere || this.#lackingBytes + length > LACKING_BYTES_MAX) continue;
+      this.#lackingBytes += length;
+      this.#fresh.add(digest);
+      lacking.add(digest);
+    }
+    return lacking;
+  }
+
+  async #readDigests(): Promise<ReadonlySet<Digest>> {
+    const held = new Set<Digest>();
+    for await (const batch of chunks(this.version)) for (const { digest } of batch) held.add(digest);
+    return held;
   }
 
   /** Chunks of the old stream's bytes, batch by batch. */

@@ -1,10 +1,10 @@
 /** One segment on its way: what of it is new, and on what it may be a delta. */
 import { Channel } from "../../base/channel.ts";
 import type { FrameBase } from "../../format/block.ts";
-import { DIGEST_BYTES, digestFromBytes } from "../../format/digest.ts";
+import { DIGEST_BYTES, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import { plainRun, type BasedRun } from "../ingest/based-runs.ts";
-import type { DeltaHint, IngestFrame, IngestSession, SketchedChunk } from "../ingest/ingest.ts";
+import type { DeltaProposal, IngestFrame, IngestSession, SketchedChunk } from "../ingest/ingest.ts";
 import type { EncodeRequest } from "../workers/encode-task.ts";
 import { DeltaPlanner, type NewChunk, type Run } from "./delta-planner.ts";
 import type { OldSegment, Reference } from "./reference.ts";
@@ -47,6 +47,8 @@ export interface SegmentPushOptions {
 export interface PlacedChunk extends NewChunk, SketchedChunk {
   readonly start: number;
   readonly end: number;
+  /** The store has it, and who has the version before has not: it counts as missing, but only a delta is of use. */
+  readonly isReturning: boolean;
 }
 
 /** A run of missing chunks, and what a thread is asked to make of it. */
@@ -58,7 +60,7 @@ export interface Work {
   readonly near: FrameBase | undefined;
   readonly request: EncodeRequest;
   /** What the session may encode it against, where it makes deltas itself. */
-  readonly hint: DeltaHint | undefined;
+  readonly proposal: DeltaProposal | undefined;
   /** To be told whether it became a delta. */
   readonly learn: PiecePlan["learn"] | undefined;
 }
@@ -119,7 +121,11 @@ export class SegmentPush {
     const { signal } = this.#options;
     const digests = chunks.map((chunk) => chunk.digest);
     const answers = await this.#session.missing(digests, signal === undefined ? {} : { signal });
-    const placed = chunks.map((chunk, index) => ({ ...chunk, isMissing: answers[index] === true }));
+    const returning = await this.#returning(planner, chunks, answers);
+    const placed = chunks.map((chunk, index) => {
+      const isReturning = answers[index] === false && returning.has(chunk.digest);
+      return { ...chunk, isMissing: answers[index] === true || isReturning, isReturning };
+    });
     const runs = planner.plan(placed, isLast).map((run) => this.#based(planner, placed, run));
     return { chunks: placed, runs, learn: this.#learn };
   }
@@ -132,6 +138,21 @@ export class SegmentPush {
       return parts.length < 2 ? [] : parts.map((part) => this.#based(planner, placed, part));
     };
     return { from, to, base, halves };
+  }
+
+  /** Chunks that the store has, and who has the version before has not, where the old bytes are at hand for deltas. */
+  async #returning(
+    planner: DeltaPlanner,
+    chunks: readonly PlacedChunk[],
+    answers: readonly boolean[],
+  ): Promise<ReadonlySet<Digest>> {
+    const { reference, level } = this.#options;
+    if (reference === undefined || level === 0 || this.#session.bases === undefined) return new Set();
+    const known = chunks.filter((chunk, index) => answers[index] === false && !planner.has(chunk.digest));
+    return reference.lacking(
+      known,
+      chunks.filter((_, index) => answers[index]),
+    );
   }
 
   /** Old bytes that the new ones are nothing like cost as much to try as others. */
@@ -152,7 +173,7 @@ function placedChunks(piece: ScannedPiece): PlacedChunk[] {
   let from = piece.start;
   return Array.from(piece.chunkEnds, (end, index) => {
     const digest = digestFromBytes(piece.digests, index * DIGEST_BYTES);
-    const chunk = { digest, length: end - from, start: from, end, isMissing: false };
+    const chunk = { digest, length: end - from, start: from, end, isMissing: false, isReturning: false };
     from = end;
     return chunk;
   });

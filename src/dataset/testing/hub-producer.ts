@@ -19,14 +19,14 @@ export function producerOf(sessions: IngestSessions): Ingest {
 }
 
 /** A frame as it goes over the wire. */
-export function received({ codec, chunks, stored, base, hint }: IngestFrame): ReceivedFrame {
+export function received({ codec, chunks, stored, base, proposal }: IngestFrame): ReceivedFrame {
   return {
     codec,
     digests: joinDigests(chunks.map((chunk) => chunk.digest)),
     lengths: chunks.map((chunk) => chunk.length),
     stored: new Uint8Array(stored),
     base: base && { digests: base.digests, offset: base.offset, bytes: base.bytes },
-    hint,
+    proposal,
   };
 }
 
@@ -42,6 +42,7 @@ function producerSession(use: () => HubSession): IngestSession {
   let pageBodies = 0;
   return {
     bases: undefined,
+    takesProposals: true,
     missing: (digests, options = {}) => use().missing(digests, options),
     canBase: (bases, bytes, options = {}) => use().canBase(bases, bytes, options),
     put: async (frames, options = {}) => {

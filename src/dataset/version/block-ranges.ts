@@ -97,7 +97,7 @@ async function readRange(
   } catch (cause) {
     if (codeOf(cause) !== "RANGE_INVALID") throw cause;
     throw new AetherError("OBJECT_CORRUPT", `block ${formatDigest(block)} ends before byte ${end}`, {
-      data: { digest: formatDigest(block) },
+      data: { block: formatDigest(block) },
       cause,
     });
   }

@@ -1,5 +1,6 @@
 /** Reading chunks: planned, fetched in few requests, decoded in threads, verified. */
 import { must } from "../../base/assert.ts";
+import { concatBytes } from "../../base/bytes.ts";
 import { codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import type { ReadEngine } from "../engine.ts";
@@ -16,6 +17,8 @@ export const UNIT_BYTES = 4 * MiB;
 const UNIT_CHUNKS_MAX = 1024;
 /** What a unit under way may hold: its stored bytes, what it decodes to, and its bases. */
 const UNIT_MEMORY_BYTES = 4 * UNIT_BYTES;
+/** The same at most, unless one chunk takes more: a chunk of few bytes may lie in a frame of many, on others. */
+const UNIT_MEMORY_BYTES_MAX = 2 * UNIT_MEMORY_BYTES;
 
 /** A unit with the frames it needs, read. */
 export interface ReadUnit<L> {
@@ -40,19 +43,21 @@ export class ChunkReader {
   }
 
   /**
-   * Fetches what decoding these chunks takes; a chunk or base that `findLocal` knows is left out.
-   * Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, STORE_UNAVAILABLE.
+   * Fetches what decoding these chunks takes; a chunk or base that `findLocal` knows is left out. Undefined when it is too
+   * much at once: they are to be fetched in halves then, which ends, since one chunk never is. Errors: OBJECT_MISSING, OBJECT_CORRUPT, OBJECT_INVALID, STORE_UNAVAILABLE.
    */
   async fetch<L>(
     spans: readonly ChunkSpan[],
     findLocal: (digest: Digest) => L | undefined,
-  ): Promise<ReadUnit<L>> {
+  ): Promise<ReadUnit<L> | undefined> {
     return this.withFreshPlans(spans, async () => {
       const unit = new UnitBuilder<L>(findLocal);
       for (const span of spans) {
         if (unit.addLocal(span.digest, span.length)) continue;
         const placed = await placeChunk(this.#version, span, true);
         unit.add(unit.canAdd(placed) ? placed : await placeChunk(this.#version, span));
+        const takes = unit.storedBytes + unit.decodedBytes;
+        if (takes > UNIT_MEMORY_BYTES_MAX && spans.length > 1) return undefined;
       }
       const { signal, traffic } = this.#version;
       const options = signal === undefined ? {} : { signal };
@@ -66,13 +71,18 @@ export class ChunkReader {
    * The chunks' bytes one after another, verified. The caller keeps within UNIT_BYTES or so. Errors: those of fetch.
    */
   async read(spans: readonly ChunkSpan[]): Promise<Uint8Array> {
-    return this.withFreshPlans(spans, async () => {
-      const { unit, fetched } = await this.fetch(spans, () => undefined);
-      const { frames, chunks: wanted } = unit;
-      const transfer = fetched.ranges.map((range) => range.buffer);
-      const input = { frames, chunks: wanted, stored: fetched.stored, locals: [] };
+    const bytes = await this.withFreshPlans(spans, async () => {
+      const read = await this.fetch(spans, () => undefined);
+      if (read === undefined) return undefined;
+      const { frames, chunks: wanted } = read.unit;
+      const transfer = read.fetched.ranges.map((range) => range.buffer);
+      const input = { frames, chunks: wanted, stored: read.fetched.stored, locals: [] };
       return this.#engine.pool.run("decodeUnit", input, { transfer, signal: this.#version.signal });
     });
+    if (bytes !== undefined) return bytes;
+    const middle = spans.length >>> 1;
+    const first = await this.read(spans.slice(0, middle));
+    return concatBytes([first, await this.read(spans.slice(middle))]);
   }
 
   /** Bytes `start` (inclusive) to `end` (exclusive) of the stream, in pieces. Errors: RANGE_INVALID; those of fetch. */

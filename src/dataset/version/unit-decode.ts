@@ -28,18 +28,44 @@ export function decodeUnit(unit: FetchedUnit, makeRoom?: (bytes: number) => Uint
     const { codec, decodedBytes } = frame;
     const dictionary =
       frame.dictionary === undefined ? undefined : assemble(frame.dictionary, decoded, unit.locals);
-    decoded.push(
-      decodedBytes === undefined
-        ? decodeFrameWithin(codec, stored, PAGE_BYTES_MAX, dictionary)
-        : decodeFrame(codec, stored, decodedBytes, dictionary, roomFor(frame, decodedBytes, makeRoom)),
-    );
+    try {
+      decoded.push(
+        decodedBytes === undefined
+          ? decodeFrameWithin(codec, stored, PAGE_BYTES_MAX, dictionary)
+          : decodeFrame(codec, stored, decodedBytes, dictionary, roomFor(frame, decodedBytes, makeRoom)),
+      );
+    } catch (cause) {
+      throw cause instanceof AetherError ? damaged(unit, index, decoded, cause) : cause;
+    }
   }
   return unit.chunks.map((chunk) => {
     if ("local" in chunk) return must(unit.locals[chunk.local], "every local base was read");
     const frame = must(decoded[chunk.frame], "a chunk lies in a frame of its unit");
     const end = chunk.bytes === undefined ? frame.byteLength : chunk.offset + chunk.bytes;
-    return verifyBytes(frame.subarray(chunk.offset, end), chunk.digest);
+    const bytes = frame.subarray(chunk.offset, end);
+    if (hasDigest(bytes, chunk.digest)) return bytes;
+    throw damaged(unit, chunk.frame, decoded, mismatch(chunk.digest));
   });
+}
+
+/** The error, naming the block that is to blame as far as digests tell: a frame's bases are not verified for themselves. */
+function damaged(
+  { frames }: Pick<FetchedUnit, "frames">,
+  index: number,
+  decoded: readonly Uint8Array[],
+  error: AetherError,
+): AetherError {
+  const frame = must(frames[index], "the frame is of the unit");
+  for (const piece of frame.dictionary?.pieces ?? []) {
+    if (!("frame" in piece) || piece.digest === undefined) continue;
+    const base = must(decoded[piece.frame], "bases stand before the frames that need them");
+    if (!hasDigest(base.subarray(piece.offset, piece.offset + piece.bytes), piece.digest))
+      return damaged({ frames }, piece.frame, decoded, mismatch(piece.digest));
+  }
+  if (frame.offset === 0) return error;
+  const block = formatDigest(frame.block);
+  const data = { ...error.data, block };
+  return new AetherError(error.code, `${error.message}, in block ${block}`, { data, cause: error });
 }
 
 /** Room where it is of use: for a frame that a context which is used again decodes. */
@@ -53,9 +79,18 @@ function roomFor(
 
 /** The same bytes, when they have this digest. Errors: OBJECT_CORRUPT. */
 export function verifyBytes(bytes: Uint8Array, digest: Digest): Uint8Array {
-  if (hash("sha256", bytes, "hex") === digest) return bytes;
-  throw new AetherError("OBJECT_CORRUPT", `stored bytes do not match their digest ${formatDigest(digest)}`, {
-    data: { digest: formatDigest(digest) },
+  if (hasDigest(bytes, digest)) return bytes;
+  throw mismatch(digest);
+}
+
+function hasDigest(bytes: Uint8Array, digest: Digest): boolean {
+  return hash("sha256", bytes, "hex") === digest;
+}
+
+function mismatch(digest: Digest): AetherError {
+  const name = formatDigest(digest);
+  return new AetherError("OBJECT_CORRUPT", `stored bytes do not match their digest ${name}`, {
+    data: { digest: name },
   });
 }
 

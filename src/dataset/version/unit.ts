@@ -23,7 +23,13 @@ export interface PlacedChunk {
 
 /** A piece of a dictionary: of a frame decoded before, or of a base that the reader has itself. */
 export type DictionaryPiece =
-  | { readonly frame: number; readonly offset: number; readonly bytes: number }
+  | {
+      readonly frame: number;
+      readonly offset: number;
+      readonly bytes: number;
+      /** Where it is given, an error can tell whether the damage lies in the frame's own block or in the base's. */
+      readonly digest?: Digest;
+    }
   | { readonly local: number; readonly bytes: number };
 
 /** The dictionary is `bytes` from `offset` of the pieces' concatenation. */
@@ -36,6 +42,7 @@ export interface Dictionary {
 /** A frame to decode; bases stand before the frames that need them. */
 export interface UnitFrame {
   readonly block: Digest;
+  /** 0: the frame is a producer's, and lies in no block yet. */
   readonly offset: number;
   readonly storedBytes: number;
   readonly codec: Codec;
@@ -176,22 +183,23 @@ export class UnitBuilder<L> {
   /** Only the sources that the range touches count: the rest of the concatenation is not needed. */
   #addDictionary(plan: Plan, delta: PlanDelta): Dictionary {
     const used = usedSources(delta);
-    const pieces = used.map(({ digest, bytes, frame, offset }): DictionaryPiece => {
+    const pieces = used.map((source): DictionaryPiece => {
+      const { digest, bytes } = source;
       const place = this.#findLocal(digest);
       if (place !== undefined) return { local: this.#addLocal({ digest, bytes, place }), bytes };
-      return this.#addBase(plan, frame, offset, bytes);
+      return this.#addBase(plan, source);
     });
     const skipped = delta.sources.slice(0, used[0] === undefined ? 0 : delta.sources.indexOf(used[0]));
     const skippedBytes = skipped.reduce((sum, { bytes }) => sum + bytes, 0);
     return { pieces, offset: delta.baseOffset - skippedBytes, bytes: delta.baseBytes };
   }
 
-  #addBase(plan: Plan, frame: number, offset: number, bytes: number): DictionaryPiece {
+  #addBase(plan: Plan, { frame, offset, bytes, digest }: PlanSource): DictionaryPiece {
     const base = plan.frames[frame];
     if (base?.delta === undefined ? offset !== 0 : offset + bytes > base.delta.decodedBytes) {
       throw invalid("a base reaches past its frame");
     }
-    return { frame: this.#addFrame(plan, frame, bytes), offset, bytes };
+    return { frame: this.#addFrame(plan, frame, bytes), offset, bytes, digest };
   }
 
   #addLocal(base: LocalBase<L>): number {

@@ -1,5 +1,6 @@
 /** A push to a hub that sends nothing: it asks what is missing, and counts what it would send. */
 import type {
+  DeltaBases,
   IngestFrame,
   IngestSession,
   PageForm,
@@ -13,17 +14,21 @@ import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { HubConnection } from "./hub-connection.ts";
 import { HubSession, type BegunHubSession } from "./hub-session.ts";
+import type { SentChunks } from "./sent-chunks.ts";
 
 /** A session of the hub that only answers questions. What blocks and plans add to the bytes is not counted. */
 export class DrySession implements IngestSession {
-  /** The hub makes the deltas. */
-  readonly bases = undefined;
+  readonly takesProposals = true;
   readonly #session: HubSession;
   #storedBytes = 0;
   #manifestBytes = 0;
 
-  constructor(hub: HubConnection, begun: BegunHubSession) {
-    this.#session = new HubSession(hub, begun);
+  constructor(hub: HubConnection, begun: BegunHubSession, sent: SentChunks | undefined) {
+    this.#session = new HubSession(hub, begun, sent);
+  }
+
+  get bases(): DeltaBases | undefined {
+    return this.#session.bases;
   }
 
   missing(digests: readonly Digest[], options: CallOptions = {}): Promise<readonly boolean[]> {

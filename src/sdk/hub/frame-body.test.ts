@@ -20,7 +20,7 @@ const frames: fc.Arbitrary<IngestFrame> = fc.record({
   chunks: fc.array(fc.record({ digest: digests, length: fc.nat() }), { minLength: 1, maxLength: 5 }),
   stored: fc.uint8Array({ maxLength: 300 }),
   base: fc.option(bases, { nil: undefined }),
-  hint: fc.option(fc.record({ base: bases, frames: fc.nat(1000) }), { nil: undefined }),
+  proposal: fc.option(fc.record({ base: bases, frames: fc.nat(1000) }), { nil: undefined }),
 });
 
 describe("a body of frames", () => {
@@ -42,7 +42,7 @@ describe("a body of frames", () => {
         const message = fromBinary(PutFramesRequestSchema, body.bytes());
         assert.deepEqual([message.session, message.sequence], ["session", BigInt(sequence)]);
         assert.equal(message.frames.length, taken.length);
-        for (const [index, { codec, chunks, stored, base, hint }] of taken.entries()) {
+        for (const [index, { codec, chunks, stored, base, proposal }] of taken.entries()) {
           const frame = message.frames[index];
           assert.ok(frame !== undefined);
           assert.equal(frame.codec, codec);
@@ -57,10 +57,10 @@ describe("a body of frames", () => {
           assert.deepEqual(Buffer.from(frame.stored), Buffer.from(stored));
           assert.equal(frame.base?.offset, base === undefined ? undefined : BigInt(base.offset));
           assert.equal(frame.base?.bytes, base === undefined ? undefined : BigInt(base.bytes));
-          assert.equal(frame.hint?.frames, hint?.frames);
+          assert.equal(frame.proposal?.frames, proposal?.frames);
           assert.deepEqual(
-            frame.hint?.base && Buffer.from(frame.hint.base.digests),
-            hint && Buffer.from(hint.base.digests),
+            frame.proposal?.base && Buffer.from(frame.proposal.base.digests),
+            proposal && Buffer.from(proposal.base.digests),
           );
         }
       }),

@@ -1,6 +1,6 @@
 /** Bodies of `POST /bulk/v1/frames`: each one PutFramesRequest (docs/protocol.md §4), written without copying frames twice. */
 import { create, toBinary, type MessageShape } from "@bufbuild/protobuf";
-import { DeltaHintSchema, FrameBaseSchema, FrameSchema } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
+import { DeltaProposalSchema, FrameBaseSchema, FrameSchema } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import type { FrameBase } from "../../format/block.ts";
 import { digestBytes } from "../../format/digest.ts";
 import { BODY_DECODED_BYTES_MAX, BODY_FRAMES_MAX } from "../../dataset/ingest/sessions.ts";
@@ -76,15 +76,18 @@ export class FrameBody {
 }
 
 /** Everything of a frame but its stored bytes. */
-function encodeHead({ codec, chunks, base, hint }: IngestFrame): Uint8Array {
+function encodeHead({ codec, chunks, base, proposal }: IngestFrame): Uint8Array {
   const message = create(FrameSchema, {
     codec,
     digests: Buffer.concat(chunks.map(({ digest }) => digestBytes(digest))),
     lengths: chunks.map(({ length }) => BigInt(length)),
   });
   if (base !== undefined) message.base = baseMessage(base);
-  if (hint !== undefined) {
-    message.hint = create(DeltaHintSchema, { base: baseMessage(hint.base), frames: hint.frames });
+  if (proposal !== undefined) {
+    message.proposal = create(DeltaProposalSchema, {
+      base: baseMessage(proposal.base),
+      frames: proposal.frames,
+    });
   }
   return toBinary(FrameSchema, message);
 }

@@ -1,6 +1,7 @@
 /** A push's session on a hub. docs/protocol.md §4 */
 import { AetherError } from "../../base/errors.ts";
 import type {
+  DeltaBases,
   IngestFrame,
   IngestSession,
   PageForm,
@@ -8,12 +9,14 @@ import type {
   Published,
 } from "../../dataset/ingest/ingest.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
+import { encodeManifest } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { answersFor, Batch } from "./batch.ts";
 import { FrameSender } from "./frame-sender.ts";
 import type { HubConnection } from "./hub-connection.ts";
 import { PageSender } from "./page-sender.ts";
+import type { SentChunks } from "./sent-chunks.ts";
 
 /** Digests that one call asks for. */
 const ASKED_MAX = 8192;
@@ -31,12 +34,16 @@ export interface BegunHubSession {
   readonly id: string;
   readonly ttlSeconds: number;
   readonly bodyBytesMax: number;
+  readonly takesManifests: boolean;
+  /** Versions that manifests may be in terms of. */
+  readonly predecessors: readonly Digest[];
 }
 
 /** One session. Errors of all: HUB_UNAVAILABLE, SESSION_LOST (begin another), those of the hub's store. */
 export class HubSession implements IngestSession {
-  /** The hub makes the deltas. */
-  readonly bases = undefined;
+  readonly takesProposals = true;
+  readonly #begun: BegunHubSession;
+  readonly #sent: SentChunks | undefined;
   readonly #hub: HubConnection;
   readonly #id: string;
   readonly #frames: FrameSender;
@@ -45,9 +52,14 @@ export class HubSession implements IngestSession {
   readonly #canBase: Batch<PossibleDelta, boolean>;
   readonly #ended = new AbortController();
 
-  /** Says to the hub now and then that the producer is still there, until the session ends. */
-  constructor(hub: HubConnection, begun: BegunHubSession) {
+  /**
+   * Says to the hub now and then that the producer is still there, until the session ends. `sent`: what was sent to it before,
+   * which the session closes.
+   */
+  constructor(hub: HubConnection, begun: BegunHubSession, sent: SentChunks | undefined) {
     const { id, ttlSeconds, bodyBytesMax } = begun;
+    this.#begun = begun;
+    this.#sent = sent;
     this.#hub = hub;
     this.#id = id;
     this.#frames = new FrameSender(hub, id, bodyBytesMax);
@@ -65,6 +77,10 @@ export class HubSession implements IngestSession {
     void this.#renew(Math.max(1, ttlSeconds / 3) * 1000);
   }
 
+  get bases(): DeltaBases | undefined {
+    return this.#sent;
+  }
+
   async missing(digests: readonly Digest[], { signal }: CallOptions = {}): Promise<readonly boolean[]> {
     const answers: boolean[] = [];
     for (let start = 0; start < digests.length; start += ASKED_MAX) {
@@ -78,7 +94,7 @@ export class HubSession implements IngestSession {
   }
 
   async put(frames: readonly IngestFrame[], options: CallOptions = {}): Promise<void> {
-    await this.#frames.add(frames, options);
+    await Promise.all([this.#frames.add(frames, options), this.#sent?.keep(frames, options)]);
   }
 
   async putPage(page: EncodedPage, form: PageForm = {}, options: CallOptions = {}): Promise<void> {
@@ -89,10 +105,14 @@ export class HubSession implements IngestSession {
     await this.#frames.flush(options);
     await this.#pages.flush(options);
     const { root, inlinePages, base, tags, publisher, message, labels } = publication;
+    const manifest = this.#manifestOf(publication);
+    const content =
+      manifest === undefined
+        ? { root: new Uint8Array(root), inlinePages: inlinePages.map((page) => new Uint8Array(page)) }
+        : { manifest: new Uint8Array(manifest) };
     const request = {
       session: this.#id,
-      root: new Uint8Array(root),
-      inlinePages: inlinePages.map((page) => new Uint8Array(page)),
+      ...content,
       base: base === undefined ? new Uint8Array() : new Uint8Array(digestBytes(base.version)),
       tags: tags.map(({ name, tag }) => ({ name, tag })),
       publisher,
@@ -103,6 +123,7 @@ export class HubSession implements IngestSession {
       this.#hub.ingest.publish(request, callOf(options)),
     );
     this.#ended.abort();
+    await this.#sent?.close();
     const version = digestOf(root);
     if (answer.version.byteLength !== DIGEST_BYTES || digestFromBytes(answer.version) !== version) {
       throw new AetherError(
@@ -110,16 +131,26 @@ export class HubSession implements IngestSession {
         `the hub ${this.#hub.hub} published another version than it was asked to`,
       );
     }
-    const rootBytes = inlinePages.reduce((sum, page) => sum + page.byteLength, root.byteLength);
+    const rootBytes =
+      manifest?.byteLength ?? inlinePages.reduce((sum, page) => sum + page.byteLength, root.byteLength);
     const sentBytes = this.#frames.sentBytes + this.#pages.sentBytes + rootBytes;
     const storedBytes = Number(answer.storedBytes);
     const totals = { sentBytes, storedBytes, manifestBytes: Number(answer.manifestBytes) };
     return { version, moved: answer.moved, totals };
   }
 
+  /** The manifest object, as short as the hub takes it; undefined: it takes root and pages, or there are none. */
+  #manifestOf({ root, inlinePages: pages, base }: Publication): Uint8Array | undefined {
+    const { takesManifests, predecessors } = this.#begun;
+    if (!takesManifests || pages.length === 0) return undefined;
+    const isKnown = base !== undefined && predecessors.includes(base.version);
+    // The hub has the base whole, whatever it lies on.
+    return encodeManifest({ root, pages }, isKnown ? { ...base, depth: 0 } : undefined);
+  }
+
   async abort(): Promise<void> {
     this.#ended.abort();
-    await this.#frames.cancel();
+    await Promise.all([this.#frames.cancel(), this.#sent?.close()]);
     // No answer is no harm.
     const call = { timeoutMs: ABORT_MS_MAX };
     await this.#hub.ingest.abort({ session: this.#id }, call).catch(() => undefined);

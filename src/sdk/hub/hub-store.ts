@@ -1,9 +1,9 @@
 /** What reading versions takes, over the wire. docs/protocol.md §3 */
 import type { Dispatcher } from "undici";
 import type { ByteRange } from "../../base/byte-range.ts";
-import { codeOf } from "../../base/errors.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "../../format/block.ts";
-import { digestBytes, type Digest } from "../../format/digest.ts";
+import { digestBytes, formatDigest, type Digest } from "../../format/digest.ts";
 import type { DatasetName } from "../../format/reference.ts";
 import type { CallOptions, RangeReader } from "../../store/block-store.ts";
 import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
@@ -96,9 +96,18 @@ class HubBlocks implements RangeReader {
     const headers: Record<string, string> =
       range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
     const wanted = range === undefined ? undefined : range.end - range.start;
-    return await this.#hub.bulk({ method: "GET", path, headers }, signal, (response) =>
-      readBody(this.#hub.hub, response, wanted),
-    );
+    try {
+      return await this.#hub.bulk({ method: "GET", path, headers }, signal, (response) =>
+        readBody(this.#hub.hub, response, wanted),
+      );
+    } catch (cause) {
+      if (codeOf(cause) !== "PATH_NOT_FOUND") throw cause;
+      const text = formatDigest(block);
+      throw new AetherError("OBJECT_MISSING", `the hub ${this.#hub.hub} has no block ${text}`, {
+        data: { block: text },
+        cause,
+      });
+    }
   }
 }
 

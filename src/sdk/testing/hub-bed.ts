@@ -6,7 +6,7 @@ import { SILENT_LOG } from "../../base/log.ts";
 import { startHub, type Hub, type HubTls } from "../../daemon/hub.ts";
 import { temporaryFolder } from "../../dataset/testing/folder.ts";
 import type { Client } from "../client.ts";
-import { openHub } from "../hub-client.ts";
+import { openHub, type HubOptions } from "../hub-client.ts";
 import { openLocal } from "../local-client.ts";
 
 const PARTS = { memoryBytes: 128 * MiB, threads: 2 };
@@ -51,8 +51,12 @@ export class HubBed {
 
   /** A client of the hub, or of whoever stands at `address` for it, with a cache of its own. */
   client(address = this.address, waitMs?: number): Client {
-    const cacheDir = this.path(`cache-${this.#clients.length}`);
-    const client = openHub({ ...PARTS, address, cacheDir, waitMs });
+    return this.clientWith({ address, cacheDir: this.path(`cache-${this.#clients.length}`), waitMs });
+  }
+
+  /** A client of the hub with these settings. */
+  clientWith(options: Partial<HubOptions>): Client {
+    const client = openHub({ ...PARTS, address: this.address, cacheDir: undefined, ...options });
     this.#clients.push(client);
     return client;
   }

@@ -97,7 +97,7 @@ function begin(services: Services): MethodImpl<Methods["begin"]> {
       reference: digestOrNone(reference),
     };
     const { id, ttlSeconds } = await services.sessions.begin(session, { signal: context.signal });
-    return { session: id, ttlSeconds, bodyBytesMax: BODY_BYTES_MAX };
+    return { session: id, ttlSeconds, bodyBytesMax: BODY_BYTES_MAX, takesManifests: true };
   };
 }
 
@@ -105,10 +105,11 @@ function publish(services: Services): MethodImpl<Methods["publish"]> {
   return async (request, context) => {
     const { tags, identity } = await allowTags(services, context, request.tags);
     checkAnnotations(request);
-    const { root, inlinePages, base, message, labels } = request;
+    const { root, inlinePages, base, message, labels, manifest } = request;
     const session = services.sessions.use(request.session);
     const publisher = publisherOf(request.publisher, identity);
-    const publication = { root, inlinePages, base: digestOrNone(base), tags, publisher, message, labels };
+    const content = { root, inlinePages, base: digestOrNone(base), manifest };
+    const publication = { ...content, tags, publisher, message, labels };
     const { version, moved, totals } = await session.publish(publication, { signal: context.signal });
     return {
       version: digestBytes(version),
