@@ -76,3 +76,29 @@ test("packing of frames whose index grows large seals before readers would refus
   assert.ok(sealed !== undefined);
   assert.equal(framesOf(sealed).length, frames);
 });
+
+test("packing of frames for the block's end puts them there by what they are, each kind in its order", () => {
+  const packer = new BlockPacker("domain", MiB);
+  const frame = (number: number): Uint8Array => noise(number, 100 + number);
+  const kinds = [
+    "reBased",
+    "chunks",
+    "entries",
+    undefined,
+    "times",
+    "entries",
+    "reBased",
+    undefined,
+  ] as const;
+  for (const [number, kind] of kinds.entries()) {
+    if (kind === undefined) packer.add(infoOf(frame(number)), frame(number));
+    else packer.addLast(infoOf(frame(number)), frame(number), kind);
+  }
+  const sealed = packer.seal();
+  assert.ok(sealed !== undefined);
+  assert.deepEqual(framesOf(sealed), [3, 7, 2, 5, 4, 1, 0, 6].map(frame));
+  packer.recycle(sealed);
+  packer.add(infoOf(frame(9)), frame(9));
+  const next = packer.seal();
+  assert.deepEqual(next && framesOf(next), [frame(9)]);
+});

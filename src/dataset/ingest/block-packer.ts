@@ -32,6 +32,13 @@ export function splitDigests(joined: Uint8Array): Digest[] {
   return digests;
 }
 
+/**
+ * Frames that lie behind those in order, and their order among themselves: who reads the one kind does not read over the other.
+ */
+const LAST_ORDER = { entries: 0, times: 1, chunks: 2, reBased: 3 } as const;
+/** Deltas of pages, by their kind, and what re-basing makes. */
+export type LastKind = keyof typeof LAST_ORDER;
+
 /** Room for the frame that fills a block up, and for index and footer as a rule. */
 const SLACK_BYTES = 2 * MiB;
 /** A block's index takes about this at most: half of what readers allow. */
@@ -55,7 +62,7 @@ export class BlockPacker {
   #buffer: Buffer | undefined;
   #bytes = 0;
   /** Frames for the block's end, and their bytes. */
-  #last: { readonly info: FrameInfo; readonly stored: Uint8Array }[] = [];
+  #last: { readonly info: FrameInfo; readonly stored: Uint8Array; readonly kind: LastKind }[] = [];
   #lastBytes = 0;
   #indexBytes = 0;
   #hasher: Hash | undefined;
@@ -83,10 +90,10 @@ export class BlockPacker {
     this.#indexBytes += entryBytes(info);
   }
 
-  /** As add(), for a frame that is to lie behind all others of its block: who reads these does not read over it. */
-  addLast(info: FrameInfo, stored: Uint8Array): void {
+  /** As add(), for a frame that is to lie behind those. It is held apart until the block is sealed: for small ones. */
+  addLast(info: FrameInfo, stored: Uint8Array, kind: LastKind): void {
     this.#begin(stored.byteLength);
-    this.#last.push({ info, stored: new Uint8Array(stored) });
+    this.#last.push({ info, stored: new Uint8Array(stored), kind });
     this.#lastBytes += stored.byteLength;
     this.#indexBytes += entryBytes(info);
   }
@@ -102,6 +109,7 @@ export class BlockPacker {
   /** The block so far, or undefined when there is none. */
   seal(): SealedBlock | undefined {
     if (this.#hasher === undefined || this.#buffer === undefined) return undefined;
+    this.#last.sort((one, other) => LAST_ORDER[one.kind] - LAST_ORDER[other.kind]);
     for (const { info, stored } of this.#last) this.#append(info, stored);
     this.#last = [];
     this.#lastBytes = 0;

@@ -13,7 +13,7 @@ import { BlockDomains } from "../version/block-domains.ts";
 import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
-import { BlockPacker, joinDigests, splitDigests, type SealedBlock } from "./block-packer.ts";
+import { BlockPacker, joinDigests, splitDigests, type LastKind, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 import { StoredBases } from "./delta-bases.ts";
 import type { IngestFrame, IngestSession, IngestTotals, PageForm, Publication, Published } from "./ingest.ts";
@@ -89,7 +89,7 @@ export class LocalSession implements IngestSession {
       plans: this.#plans,
       pack: async (frame, call) => {
         const info = await this.#describe(frame, call);
-        await this.#pack(info, frame.stored, call, "last");
+        await this.#pack(info, frame.stored, call, "reBased");
         if (info.isPage) this.#manifestBytes += info.storedBytes;
         return info;
       },
@@ -166,7 +166,7 @@ export class LocalSession implements IngestSession {
       const { stored, ...form } = frame ?? plainPage(page);
       const info = await this.#describe({ ...form, stored, isPage: true }, options);
       this.#manifestBytes += stored.byteLength;
-      await this.#pack(info, stored, options);
+      await this.#pack(info, stored, options, info.base === undefined ? undefined : page.kind);
     }
     const items = itemsOf(page);
     const bases = frame?.base && splitDigests(frame.base.digests);
@@ -245,13 +245,8 @@ export class LocalSession implements IngestSession {
   }
 
   /** Frames of the producer and of re-basing come at the same time, and go one after another. */
-  #pack(
-    info: FrameInfo,
-    stored: Uint8Array,
-    options: CallOptions,
-    where: "next" | "last" = "next",
-  ): Promise<void> {
-    const packing = this.#packing.then(() => this.#packInTurn(info, stored, options, where));
+  #pack(info: FrameInfo, stored: Uint8Array, options: CallOptions, last?: LastKind): Promise<void> {
+    const packing = this.#packing.then(() => this.#packInTurn(info, stored, options, last));
     this.#packing = packing.catch(() => undefined);
     return packing;
   }
@@ -260,11 +255,11 @@ export class LocalSession implements IngestSession {
     info: FrameInfo,
     stored: Uint8Array,
     options: CallOptions,
-    where: "next" | "last",
+    last: LastKind | undefined,
   ): Promise<void> {
     if (this.#packer.isFull(stored.byteLength)) await this.#sealAndSend(options);
-    if (where === "next") this.#packer.add(info, stored);
-    else this.#packer.addLast(info, stored);
+    if (last === undefined) this.#packer.add(info, stored);
+    else this.#packer.addLast(info, stored, last);
     for (const digest of splitDigests(info.digests)) {
       this.#promised.add(digest);
       this.#packed.add(digest);
