@@ -21,8 +21,9 @@ export const DECODE_BYTES_MAX = 4 * MiB;
 export const DEFAULT_COMPRESSION_LEVEL = 3;
 /** Below this a compressed form is not worth decoding: 3 % less than raw. */
 const WORTHWHILE_SHARE = 0.97;
-/** Deltas are found with a hash table of 2^17 places; who asks for a level above this one wants the densest at any price. */
-const DELTA_HASH_LOG = 17;
+/** Places of the hash table that deltas are found with, at least, as a power of two. */
+const DELTA_HASH_LOG_MIN = 17;
+/** Who asks for a level above this one wants the densest at any price. */
 const DENSE_LEVEL_MIN = 12;
 /** Output buffers a little over the input's size save zlib from growing and joining them. */
 const OUTPUT_SLACK_BYTES = 1024;
@@ -57,11 +58,14 @@ export function encodeDelta(run: Uint8Array, dictionary: Uint8Array, level: numb
 }
 
 /**
- * What zstd takes for a whole window is mostly spent on clearing tables, for each run anew. Measured on level 9: 187 MB/s
- * instead of 68, for deltas 0.8 % longer (docs/decisions/0008).
+ * What zstd takes for a whole window is mostly spent on clearing tables, for each run anew. A table with a place for every
+ * third byte of dictionary and run finds as much: with fewer, the dictionary's beginning is forgotten before it is looked for
+ * (docs/decisions/0008).
  */
-function tablesFor(level: number): Record<number, number> {
-  return level > DENSE_LEVEL_MIN ? {} : { [constants.ZSTD_c_hashLog]: DELTA_HASH_LOG };
+function tablesFor(level: number, bytes: number): Record<number, number> {
+  if (level > DENSE_LEVEL_MIN) return {};
+  const hashLog = Math.floor(Math.log2(Math.max(bytes, 1)) - 1 / 2);
+  return { [constants.ZSTD_c_hashLog]: Math.max(hashLog, DELTA_HASH_LOG_MIN) };
 }
 
 function compress(bytes: Uint8Array, level: number, dictionary?: Uint8Array): Uint8Array {
@@ -69,7 +73,10 @@ function compress(bytes: Uint8Array, level: number, dictionary?: Uint8Array): Ui
     chunkSize: (bytes.byteLength >>> 1) + OUTPUT_SLACK_BYTES,
     // Told the size, zstd takes tables to match: less memory to fault in for each chunk.
     pledgedSrcSize: bytes.byteLength,
-    params: { [constants.ZSTD_c_compressionLevel]: level, ...(dictionary && tablesFor(level)) },
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      ...(dictionary && tablesFor(level, dictionary.byteLength + bytes.byteLength)),
+    },
     ...(dictionary === undefined ? {} : { dictionary }),
   });
 }

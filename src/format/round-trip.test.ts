@@ -1,10 +1,11 @@
 /** What is encoded and decoded again is the same, and what is decoded and encoded again too. */
 import assert from "node:assert/strict";
+import { createCipheriv } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { digestBytes, digestFromBytes, formatDigest, parseDigest } from "./digest.ts";
 import { decodeIndex, encodeBlock, indexBytes } from "./block.ts";
-import { CODECS, decodeFrame, encodeDelta, encodePlain } from "./frame.ts";
+import { CODECS, DELTA_BYTES_MAX, decodeFrame, encodeDelta, encodePlain } from "./frame.ts";
 import { HEADER_BYTES } from "./header.ts";
 import { decodeBundle, decodeManifestObject, decodeRoot, encodeManifest, encodeRoot } from "./manifest.ts";
 import * as page from "./page.ts";
@@ -159,5 +160,23 @@ test("a frame of the largest chunk, at every level, stays within the window that
   for (const level of [1, 3, 19, 22]) {
     const { codec, stored } = encodePlain(chunk, level);
     assert.ok(chunk.equals(decodeFrame(codec, stored, chunk.byteLength)), `level ${level}`);
+  }
+});
+
+test("a delta of bytes that do not compress, on a dictionary of any length that has them, is next to nothing", () => {
+  const random = new Uint8Array(DELTA_BYTES_MAX);
+  createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(random).copy(random);
+  for (const [runBytes, from, dictionaryBytes] of [
+    [60_000, 0, 60_000],
+    [200_000, 64_000, 330_000],
+    [500_000, 0, 655_360],
+    [500_000, 500_000, DELTA_BYTES_MAX],
+    [DELTA_BYTES_MAX, 0, DELTA_BYTES_MAX],
+  ] as const) {
+    const dictionary = random.subarray(0, dictionaryBytes);
+    const run = new Uint8Array(dictionary.subarray(from, from + runBytes));
+    for (let at = 5000; at < run.byteLength; at += 50_000) run[at] = (run[at] ?? 0) ^ 1;
+    const { stored } = encodeDelta(run, dictionary, 9);
+    assert.ok(stored.byteLength < 1000, `${stored.byteLength} bytes for ${runBytes} of ${dictionaryBytes}`);
   }
 });

@@ -90,7 +90,7 @@ class HubClient implements Client {
     const bytesMax = this.#sentBytesMax;
     if (cacheDir === undefined || bytesMax === 0) return undefined;
     const { SentChunks } = await import("./hub/sent-chunks.ts");
-    return await SentChunks.open({ ...parts, cacheDir, storeId, bytesMax });
+    return await SentChunks.open({ ...parts, cacheDir, hub: this.#hub.hub, storeId, bytesMax });
   }
 
   async pull(options: PullOptions): Promise<PullResult> {

@@ -68,6 +68,8 @@ export class ArrivingDeltas {
     options: CallOptions,
   ): Promise<boolean> {
     if (isOnItself(chunks, run, base)) return false;
+    // Looking for hundreds of bases takes a while: others have their turns.
+    await new Promise(setImmediate);
     const bytes = sumLengths(chunks.slice(run.from, run.to));
     return this.#local.canBase(splitDigests(base.digests), bytes, options);
   }
@@ -100,7 +102,8 @@ export class ArrivingDeltas {
       const dictionary = bases.subarray(base.offset, base.offset + base.bytes);
       const all = { chunks, bytes: bytes.subarray(bases.byteLength) };
       const [first] = await encodeRun(this.#engine, all, { frame: base, near, dictionary }, options);
-      return first?.base === undefined ? undefined : first;
+      // Copied: what it was made in is as large as the run, and a body's deltas wait for each other.
+      return first?.base === undefined ? undefined : { ...first, stored: new Uint8Array(first.stored) };
     } catch (error) {
       if (UNREADABLE.has(codeOf(error))) return undefined;
       throw error;

@@ -7,6 +7,7 @@ import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import type { FrameInfo } from "../../format/block.ts";
+import { CODECS } from "../../format/frame.ts";
 import { STRONG_FEATURES, type Sketch } from "../workers/sketch.ts";
 import { openIndexDatabase, removeDatabase, sqliteFault } from "./index-database.ts";
 
@@ -76,12 +77,12 @@ export class ChunkIndex {
     this.#select = this.#db.prepare(
       "SELECT block, frame, frame_offset, stored, codec, depth, chunk_offset, length FROM chunk WHERE digest = ?",
     );
-    // The first place stands, unless the new one lies on fewer others.
+    // The first place stands, unless the new one lies on fewer others and takes no more to decode: deltas count on that.
     this.#insert = this.#db.prepare(
-      `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET block = excluded.block,
+      `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET block = excluded.block,
        frame = excluded.frame, frame_offset = excluded.frame_offset, stored = excluded.stored, codec = excluded.codec,
-       depth = excluded.depth, chunk_offset = excluded.chunk_offset, length = excluded.length
-       WHERE chunk.depth > excluded.depth`,
+       depth = excluded.depth, decode = excluded.decode, chunk_offset = excluded.chunk_offset, length = excluded.length
+       WHERE chunk.depth > excluded.depth AND chunk.decode >= excluded.decode`,
     );
     this.#resembling = this.#db.prepare(
       "SELECT feature, digest FROM sketch WHERE feature IN (SELECT value FROM json_each(?))",
@@ -147,7 +148,6 @@ export class ChunkIndex {
         const among = "IN (SELECT value FROM json_each(?))";
         this.#db.prepare(`DELETE FROM chunk WHERE block ${among}`).run(numbers);
         this.#db.prepare(`DELETE FROM block WHERE number ${among}`).run(numbers);
-        this.#db.exec("DELETE FROM sketch WHERE digest NOT IN (SELECT digest FROM chunk)");
       });
     });
     for (const { number, digest } of known) {
@@ -200,7 +200,10 @@ export class ChunkIndex {
     for (const [index, length] of info.lengths.entries()) {
       const digest = info.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
       const { storedBytes, codec, depth } = info;
-      this.#insert.run(digest, block, frame, frameOffset, storedBytes, codec, depth, chunkOffset, length);
+      const decode = codec === CODECS.delta ? info.decodeBytes : length;
+      this.#insert.run(
+        ...[digest, block, frame, frameOffset, storedBytes, codec, depth, decode, chunkOffset, length],
+      );
       chunkOffset += length;
     }
   }

@@ -7,11 +7,13 @@ import { readPlanned } from "../version/planned-chunks.ts";
 import type { Sketch } from "../workers/sketch.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
-import type { DeltaBases, SimilarChunk } from "./ingest.ts";
+import type { DeltaBases, SimilarChunk, SketchedChunk } from "./ingest.ts";
 import type { PlanMaker } from "./plan-maker.ts";
 
 /** Of sketches that wait for their chunks to be stored. */
 const WAITING_MAX = 1 << 17;
+/** Chunks whose sketches are written before others have their turn. */
+const SETTLED_AT_ONCE = 1024;
 
 /** The bases that a store has. */
 export class StoredBases implements DeltaBases {
@@ -43,19 +45,25 @@ export class StoredBases implements DeltaBases {
     return bytes.subarray(base.offset, base.offset + base.bytes);
   }
 
-  /** Remembers a chunk's sketch for when it is stored. */
-  expect(digest: Digest, sketch: Sketch): void {
-    if (sketch.length > 0 && this.#waiting.size < WAITING_MAX) this.#waiting.set(digest, sketch);
+  /** Remembers what chunks are like, as far as that is known, for when they are stored. */
+  expect(chunks: readonly SketchedChunk[]): void {
+    for (const { digest, sketch = [] } of chunks) {
+      if (sketch.length > 0 && this.#waiting.size < WAITING_MAX) this.#waiting.set(digest, sketch);
+    }
   }
 
   /** Tells that chunks are stored: from now on they are found by what they are like. */
-  settle(digests: readonly Digest[]): void {
-    const known: (readonly [Digest, Sketch])[] = [];
-    for (const digest of digests) {
-      const sketch = this.#waiting.get(digest);
-      if (sketch !== undefined) known.push([digest, sketch]);
-      this.#waiting.delete(digest);
+  async settle(digests: readonly Digest[]): Promise<void> {
+    for (let at = 0; at < digests.length; at += SETTLED_AT_ONCE) {
+      const known: (readonly [Digest, Sketch])[] = [];
+      for (const digest of digests.slice(at, at + SETTLED_AT_ONCE)) {
+        const sketch = this.#waiting.get(digest);
+        if (sketch !== undefined) known.push([digest, sketch]);
+        this.#waiting.delete(digest);
+      }
+      if (known.length === 0) continue;
+      this.#index.addSketches(known);
+      await new Promise(setImmediate);
     }
-    if (known.length > 0) this.#index.addSketches(known);
   }
 }

@@ -12,6 +12,7 @@ import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
 import { unpackSketches, type Sketch } from "../workers/sketch.ts";
 import { PLAIN_FRAME_FIELDS } from "../workers/verify-task.ts";
+import { isOnItself } from "./based-runs.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { IngestFrame } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
@@ -102,6 +103,9 @@ export class FrameCheck {
       digest: digestFromBytes(digests, index * DIGEST_BYTES),
       length,
     }));
+    if (deltaBase !== undefined && isOnItself(chunks, { from: 0, to: chunks.length }, deltaBase)) {
+      throw new AetherError("OBJECT_INVALID", "a delta frame lies on a chunk that it holds");
+    }
     if (codec === CODECS.delta || proposal === undefined) return { codec, chunks, stored, base: deltaBase };
     const proposedBase = this.#proposedBase(proposal.base, lengths);
     return {
@@ -116,6 +120,7 @@ export class FrameCheck {
   /** Before anything is decoded: what a frame takes to decode is the producer's choice. */
   async #checkCost(frame: IngestFrame, options: CallOptions): Promise<void> {
     if (frame.base === undefined) return;
+    await new Promise(setImmediate);
     const bases = splitDigests(frame.base.digests);
     if (await this.#local.canBase(bases, decodedBytesOf(frame), options)) return;
     throw tooMuch("its bases are damaged, or take more");

@@ -184,9 +184,12 @@ describe("deltas that lie on each other in a circle, once the plain frames below
       await first.publish(publication([base, other]), {});
       const plain = [...bed.files("blocks").keys()];
       const second = await begin();
-      // Each on the other, and one on itself: all there, and so each is right.
-      await put(second, 0, deltaFrame(base, other), deltaFrame(other, base), deltaFrame(base, base));
+      // Each on the other: both are there, and so each is right.
+      await put(second, 0, deltaFrame(base, other), deltaFrame(other, base));
       await second.publish(publication([other, base]), {});
+      const onItself = await begin();
+      await fails(put(onItself, 0, deltaFrame(base, base)), "OBJECT_INVALID");
+      await onItself.abort();
       for (const file of plain) fs.rmSync(file);
       const third = await begin();
       assert.deepEqual(await third.missing([digestOf(base), digestOf(other)], {}), [true, true]);

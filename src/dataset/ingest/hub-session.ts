@@ -63,7 +63,7 @@ export class ProducerSession implements HubSession {
   /** The frames that came last, on their way. */
   #taking: Promise<void> = Promise.resolve();
   #calls = 0;
-  #result: { readonly root: Digest; readonly published: Published } | undefined;
+  #result: { readonly asked: Digest; readonly published: Published } | undefined;
   #ending: Promise<void> | undefined;
 
   constructor({ engine, local, predecessors, onEnd }: ProducerSessionParts) {
@@ -132,16 +132,17 @@ export class ProducerSession implements HubSession {
     });
   }
 
-  async publish(request: HubPublication, options: CallOptions): Promise<Published> {
-    const publication = { ...request, ...(await this.#unpacked(request, options)) };
-    const root = digestOf(publication.root);
+  publish(publication: HubPublication, options: CallOptions): Promise<Published> {
+    const { manifest, root } = publication;
+    const asked = digestOf(manifest === undefined || manifest.byteLength === 0 ? root : manifest);
     const again = this.#result;
-    if (again?.root === root) return again.published;
+    if (again?.asked === asked) return Promise.resolve(again.published);
     return this.#inTurn(options, async (call, work) => {
-      if (this.#result?.root === root) return this.#result.published;
+      if (this.#result?.asked === asked) return this.#result.published;
       await this.#taking;
-      const published = await this.#publish(publication, call, work);
-      this.#result = { root, published };
+      const content = await this.#unpacked(publication, call);
+      const published = await this.#publish({ ...publication, ...content }, call, work);
+      this.#result = { asked, published };
       this.#work = undefined;
       this.#ended.abort(lost());
       this.#onEnd(true);

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { makeFolders } from "../../store/make-folders.ts";
 
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 /** Pages of the log after which the file itself is written: each time the disk is waited for. */
 const CHECKPOINT_PAGES = 4000;
 /** How long one process waits for another's transaction. */
@@ -78,7 +78,7 @@ function makeSchema(db: DatabaseSync): void {
       DROP TABLE IF EXISTS sketch;
       CREATE TABLE block (number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL);
       CREATE TABLE chunk (digest BLOB PRIMARY KEY, block INTEGER NOT NULL, frame INTEGER NOT NULL,
-        frame_offset INTEGER NOT NULL, stored INTEGER NOT NULL, codec INTEGER NOT NULL, depth INTEGER NOT NULL,
+        frame_offset INTEGER NOT NULL, stored INTEGER NOT NULL, codec INTEGER NOT NULL, depth INTEGER NOT NULL, decode INTEGER NOT NULL,
         chunk_offset INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TABLE sketch (feature INTEGER PRIMARY KEY, digest BLOB NOT NULL);
       PRAGMA user_version = ${SCHEMA_VERSION};`);

@@ -136,10 +136,10 @@ export class LocalSession implements IngestSession {
     for (const frame of frames) {
       // Looking for hundreds of bases takes a while: others have their turns.
       if (frame.base !== undefined) await new Promise(setImmediate);
-      for (const { digest, sketch } of frame.chunks)
-        if (sketch !== undefined) this.bases.expect(digest, sketch);
       const info = await this.#describe(frame, options);
-      if (this.#isOfUse(info)) await this.#pack(info, frame.stored, options);
+      if (!this.#isOfUse(info)) continue;
+      if (!this.#dryRun) this.bases.expect(frame.chunks);
+      await this.#pack(info, frame.stored, options);
     }
   }
 
@@ -155,9 +155,7 @@ export class LocalSession implements IngestSession {
       if (location === undefined) return true;
       depths.push(location.depth);
     }
-    if (info.depth <= Math.max(...depths)) return false;
-    this.#plans.expectAgain(info);
-    return true;
+    return info.depth > Math.max(...depths) && this.#plans.expectAgain(info);
   }
 
   async putPage(page: EncodedPage, { frame }: PageForm = {}, options: CallOptions = {}): Promise<void> {
@@ -292,13 +290,11 @@ export class LocalSession implements IngestSession {
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
     this.#plans.settle(sealed);
-    for (const frame of sealed.frames) {
-      const digests = splitDigests(frame.digests);
-      this.bases.settle(digests);
-      for (const digest of digests) {
-        this.#promised.delete(digest);
-        this.#packed.delete(digest);
-      }
+    const digests = sealed.frames.flatMap((frame) => splitDigests(frame.digests));
+    await this.bases.settle(digests);
+    for (const digest of digests) {
+      this.#promised.delete(digest);
+      this.#packed.delete(digest);
     }
     await this.#writePlans(options);
   }

@@ -23,6 +23,9 @@ const UNREADABLE: ReadonlySet<ErrorCode> = new Set([
   "FORMAT_UNSUPPORTED",
 ]);
 
+/** Chunks of one session that get a second place, about. */
+const RETURNED_MAX = 1 << 16;
+
 /** What decoding a frame takes. */
 export interface DecodeCost {
   /** Delta frames that it passes through. */
@@ -155,7 +158,9 @@ export class PlanMaker {
     const draft = new PlanDraft(this.#index, this.#indexes, options);
     const places: PlanPlace[] = [];
     for (const digest of digests) {
-      places.push((await draft.place(digest, DEPTH_MAX, this.#returned.get(digest))).place);
+      const again = this.#returned.get(digest);
+      const placed = again && (await draft.place(digest, DEPTH_MAX, again).catch(() => undefined));
+      places.push((placed ?? (await draft.place(digest))).place);
     }
     return { plan: { covers, frames: draft.frames, places }, blocks: draft.blocks };
   }
@@ -173,10 +178,12 @@ export class PlanMaker {
 
   /**
    * Tells of chunks that are there already, and lie in this delta once more: who has the version before has its base, and
-   * fetches less by it. Plans that are made after it is stored say so.
+   * fetches less by it. Plans that are made after it is stored say so. False: there are too many already.
    */
-  expectAgain(frame: FrameInfo): void {
+  expectAgain(frame: FrameInfo): boolean {
+    if (this.#returning.size + this.#returned.size > RETURNED_MAX) return false;
     this.#returning.add(frame);
+    return true;
   }
 
   /** Tells that the index knows a block's frames now. */

@@ -16,8 +16,8 @@ import { sharedBuffer } from "./slots.ts";
 const JOB_BYTES = MiB;
 /** Of each chunk, about. */
 const SKETCHED_BYTES = 32 * KiB;
-/** Dictionaries of one piece together: pieces are many, and each of their runs may want one. */
-const DICTIONARIES_BYTES_MAX = 8 * MiB;
+/** Dictionaries of what is encoded at once: a slot's pieces may be many, and each of their runs may want one. */
+const DICTIONARIES_BYTES_MAX = 16 * MiB;
 /** What reading says of chunks that are lost or damaged. */
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
@@ -44,7 +44,10 @@ export class BaseStage {
   /** What is to be encoded of each piece, with the dictionaries. Errors: those of the session. */
   async works(plans: readonly PiecePlan[]): Promise<Work[][]> {
     const sketched = await this.#sketch(plans);
-    return Promise.all(plans.map((plan, index) => this.#worksOf(plan, sketched[index] ?? plan.chunks)));
+    const budget = { bytes: DICTIONARIES_BYTES_MAX };
+    return Promise.all(
+      plans.map((plan, index) => this.#worksOf(plan, sketched[index] ?? plan.chunks, budget)),
+    );
   }
 
   /** The pieces' chunks, the missing ones with their sketches where these are of use. */
@@ -74,13 +77,13 @@ export class BaseStage {
     return unpackSketches(await pool.run("sketchChunks", input, { transfer: [ranges.buffer], signal }));
   }
 
-  async #worksOf(plan: PiecePlan, chunks: readonly PlacedChunk[]): Promise<Work[]> {
+  async #worksOf(plan: PiecePlan, chunks: readonly PlacedChunk[], budget: Budget): Promise<Work[]> {
     const similar = this.#parts.session.bases?.similar(chunks.map(({ sketch }) => sketch ?? [])) ?? [];
     const chosen = plan.runs.flatMap((run) =>
       chooseBases(chunks, run, similar).map((each) => ({ run: each, isSimilar: each !== run })),
     );
     const works = await Promise.all(
-      withinBudget(chosen).map(async ({ run, isSimilar }) => {
+      withinBudget(chosen, budget).map(async ({ run, isSimilar }) => {
         const parts = await fitRun(run, (part, base) => this.#canBase(chunks, part, base));
         return Promise.all(parts.map((part) => this.#work(plan, chunks, part, isSimilar)));
       }),
@@ -127,11 +130,17 @@ export class BaseStage {
   }
 }
 
-/** The runs, the last ones without their bases if these would be too much together. */
-function withinBudget<T extends { readonly run: BasedRun }>(runs: readonly T[]): T[] {
-  let bytes = 0;
+/** What may still be taken. */
+interface Budget {
+  bytes: number;
+}
+
+/** The runs, without their bases where these would be too much together. */
+function withinBudget<T extends { readonly run: BasedRun }>(runs: readonly T[], budget: Budget): T[] {
   return runs.map((each) => {
-    bytes += each.run.base?.bytes ?? 0;
-    return bytes > DICTIONARIES_BYTES_MAX ? { ...each, run: plainRun(each.run.from, each.run.to) } : each;
+    const bytes = each.run.base?.bytes ?? 0;
+    if (bytes > budget.bytes) return { ...each, run: plainRun(each.run.from, each.run.to) };
+    budget.bytes -= bytes;
+    return each;
   });
 }

@@ -1,8 +1,10 @@
 /** What this machine pushed to a hub: the next push makes deltas on it. In the cache folder: it may be deleted at any time. */
 import { join } from "node:path";
-import { AetherError, codeOf } from "../../base/errors.ts";
+import { AetherError } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import type { ReadEngine } from "../../dataset/engine.ts";
+import { sumLengths } from "../../dataset/ingest/based-runs.ts";
+import { splitDigests } from "../../dataset/ingest/block-packer.ts";
 import { ChunkIndex } from "../../dataset/ingest/chunk-index.ts";
 import type { DeltaBases, IngestFrame, SimilarChunk } from "../../dataset/ingest/ingest.ts";
 import { LocalSession } from "../../dataset/ingest/local-session.ts";
@@ -22,7 +24,8 @@ const DOMAIN = "sent";
 /** What it works with. */
 export interface SentChunksParts extends Omit<ReadEngine, "store" | "cacheDir"> {
   readonly cacheDir: string;
-  /** The hub's store. */
+  /** The hub's address, and its store. */
+  readonly hub: string;
   readonly storeId: string;
   /** What is kept of blocks, in bytes, when a push has ended. */
   readonly bytesMax: number;
@@ -39,6 +42,7 @@ export class SentChunks implements DeltaBases {
   readonly #bytesMax: number;
   #isUsable = true;
   #isClosed = false;
+  #keptBytes = 0;
 
   private constructor(store: PrunableStore, index: ChunkIndex, session: LocalSession, bytesMax: number) {
     this.#store = store;
@@ -49,63 +53,77 @@ export class SentChunks implements DeltaBases {
 
   /** Opens what was sent to this hub before; undefined when the folder cannot be used. */
   static async open(parts: SentChunksParts): Promise<SentChunks | undefined> {
-    const { cacheDir, storeId, bytesMax, ...engine } = parts;
-    // The id is what the hub says: no name for a folder.
-    const folder = join(cacheDir, "sent", digestOf(Buffer.from(storeId)).slice(0, 32));
+    const { cacheDir, hub, storeId, bytesMax, ...engine } = parts;
+    // The id is what the hub says: no name for a folder, and no other hub's that says the same.
+    const folder = join(cacheDir, "sent", digestOf(Buffer.from(`${hub}\0${storeId}`)).slice(0, 32));
+    let store: PrunableStore | undefined;
+    let index: ChunkIndex | undefined;
     try {
       const { clock, random } = engine;
-      const store = await openStore(folder, { create: true, clock, random });
-      const index = new ChunkIndex(join(folder, "index.db"));
+      store = await openStore(folder, { create: true, clock, random });
+      index = new ChunkIndex(join(folder, "index.db"));
+      await syncIndex(index, store.blocks, DOMAIN);
       const options = { domain: DOMAIN, publisher: "", blockBytes: BLOCK_BYTES };
       const session = new LocalSession({ ...engine, cacheDir: undefined, store }, index, options);
-      await syncIndex(index, store.blocks, DOMAIN);
       return new SentChunks(store, index, session, bytesMax);
-    } catch (error) {
-      if (error instanceof AetherError || isFileError(error)) return undefined;
-      throw error;
+    } catch {
+      index?.close();
+      await store?.close().catch(() => undefined);
+      return undefined;
     }
   }
 
   similar(sketches: readonly Sketch[]): readonly (readonly SimilarChunk[])[] {
-    return this.#isUsable ? this.#session.bases.similar(sketches) : [];
+    if (!this.#isUsable) return [];
+    try {
+      return this.#session.bases.similar(sketches);
+    } catch {
+      this.#isUsable = false;
+      return [];
+    }
   }
 
-  async read(base: FrameBase, options?: CallOptions): Promise<Uint8Array | undefined> {
+  async read(base: FrameBase, options: CallOptions = {}): Promise<Uint8Array | undefined> {
     if (!this.#isUsable) return undefined;
     try {
       return await this.#session.bases.read(base, options);
     } catch (error) {
+      options.signal?.throwIfAborted();
       // Most often it was never sent from here, or was removed since.
-      if (error instanceof AetherError && codeOf(error) !== "CANCELLED") return undefined;
-      throw error;
+      if (!(error instanceof AetherError)) this.#isUsable = false;
+      return undefined;
     }
   }
 
-  /** Keeps what is sent. The frames' bytes are the caller's again when it resolves. */
+  /** Keeps what is sent, as far as there is room. The frames' bytes are the caller's again when it resolves. */
   async keep(frames: readonly IngestFrame[], options: CallOptions): Promise<void> {
-    if (!this.#isUsable || this.#bytesMax === 0) return;
     try {
-      await this.#session.put(frames, options);
-    } catch (error) {
-      if (!(error instanceof AetherError)) throw error;
+      for (const frame of frames) {
+        if (!this.#isUsable || this.#keptBytes > this.#bytesMax) return;
+        if (!(await this.#canKeep(frame, options))) continue;
+        await this.#session.put([frame], options);
+        this.#keptBytes += frame.stored.byteLength;
+      }
+    } catch {
       options.signal?.throwIfAborted();
       this.#isUsable = false;
     }
   }
 
-  /** Ends the push: what was kept is there for the next one, the oldest goes where it is too much. */
+  /** Whether a frame can be read here later: what it lies on may have been removed. */
+  async #canKeep({ base, chunks }: IngestFrame, options: CallOptions): Promise<boolean> {
+    if (base === undefined) return true;
+    return this.#session.canBase(splitDigests(base.digests), sumLengths(chunks), options);
+  }
+
+  /** Ends the push: what was kept is there for the next one, the oldest goes where it is too much. Never rejects. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    try {
-      await this.#session.keep();
-      await this.#trim();
-    } catch (error) {
-      if (!(error instanceof AetherError)) throw error;
-    } finally {
-      await this.#session.abort();
-      await this.#store.close();
-    }
+    await this.#session.keep().catch(() => undefined);
+    await this.#trim().catch(() => undefined);
+    await this.#session.abort().catch(() => undefined);
+    await this.#store.close().catch(() => undefined);
   }
 
   async #trim(): Promise<void> {
@@ -121,8 +139,4 @@ export class SentChunks implements DeltaBases {
     this.#index.remove(removed);
     for (const block of removed) await this.#store.blocks.remove(block);
   }
-}
-
-function isFileError(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error;
 }
