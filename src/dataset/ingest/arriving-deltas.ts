@@ -10,7 +10,15 @@ import { TaskGroup } from "../task-group.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
 import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
-import { chooseBases, fitRun, isOnItself, plainRun, sumLengths, type BasedRun } from "./based-runs.ts";
+import {
+  chooseBases,
+  fitRun,
+  isOnItself,
+  onlyStrong,
+  plainRun,
+  sumLengths,
+  type BasedRun,
+} from "./based-runs.ts";
 import { splitDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
 import type { IngestFrame, SimilarChunk } from "./ingest.ts";
@@ -39,7 +47,8 @@ export class ArrivingDeltas {
    */
   async make(frames: readonly IngestFrame[], options: CallOptions): Promise<readonly IngestFrame[]> {
     const chunks = frames.map((frame) => must(frame.chunks[0], "a frame holds a chunk"));
-    const similar = await this.#similar(frames);
+    const found = await this.#similar(frames);
+    const similar = this.#local.isUpdate ? found : onlyStrong(found);
     const runs = runsOf(frames).flatMap((run) => chooseBases(chunks, run, similar));
     const deltas = new Map<number, { readonly to: number; readonly frame: IngestFrame }>();
     const group = new TaskGroup(this.#engine.pool.threads);

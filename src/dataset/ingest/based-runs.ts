@@ -66,6 +66,11 @@ function extended(base: FrameBase, more: Iterable<ChunkItem>): FrameBase | undef
   return { digests, lengths, offset: base.offset, bytes };
 }
 
+/** What is mostly the same, without what is alike in part. */
+export function onlyStrong(similar: Similar): Similar {
+  return similar.map((likes) => likes.filter(({ isStrong }) => isStrong));
+}
+
 /** Whether the chunks, by index, would be encoded on one of themselves: then nothing could decode them. */
 export function isOnItself(
   chunks: readonly ChunkItem[],

@@ -41,6 +41,8 @@ export interface LocalSessionOptions {
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
 export class LocalSession implements IngestSession {
   readonly bases: StoredBases;
+  /** Whether the producer builds on a version before. */
+  readonly isUpdate: boolean;
   /** Its producer has the old bytes as near as the session itself. */
   readonly takesProposals = false;
   readonly #engine: Engine;
@@ -94,6 +96,7 @@ export class LocalSession implements IngestSession {
         return info;
       },
     });
+    this.isUpdate = options.reference !== undefined;
     if (options.reference !== undefined) this.#lease.addVersion(options.reference);
   }
 

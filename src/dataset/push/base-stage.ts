@@ -4,9 +4,16 @@ import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import type { FrameBase } from "../../format/block.ts";
 import type { ChunkerMemory } from "../../format/chunker.ts";
-import { chooseBases, fitRun, plainRun, sumLengths, type BasedRun } from "../ingest/based-runs.ts";
+import {
+  chooseBases,
+  fitRun,
+  onlyStrong,
+  plainRun,
+  sumLengths,
+  type BasedRun,
+} from "../ingest/based-runs.ts";
 import { splitDigests } from "../ingest/block-packer.ts";
-import type { IngestSession } from "../ingest/ingest.ts";
+import type { IngestSession, SimilarChunk } from "../ingest/ingest.ts";
 import { unpackSketches, type Sketch } from "../workers/sketch.ts";
 import type { WorkerPool } from "../workers/pool.ts";
 import type { PiecePlan, PlacedChunk, Work } from "./segment-push.ts";
@@ -18,6 +25,11 @@ const JOB_BYTES = MiB;
 const SKETCHED_BYTES = 32 * KiB;
 /** Dictionaries of what is encoded at once: a slot's pieces may be many, and each of their runs may want one. */
 const DICTIONARIES_BYTES_MAX = 16 * MiB;
+/** Below this share of gains, chunks that are alike in part are tried for one piece of so many. */
+const GAIN_MIN = 1 / 3;
+const TRIED_OF = 16;
+/** Runs after which what was before hardly counts. */
+const FADES_AFTER = 16;
 /** What reading says of chunks that are lost or damaged. */
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
@@ -28,6 +40,8 @@ export interface BaseStageParts {
   readonly memory: ChunkerMemory;
   /** zstd's; 0: nothing is compressed, and so no delta is made. */
   readonly level: number;
+  /** Whether a version was pushed before: then what is alike in part is worth a try. */
+  readonly isUpdate: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -35,6 +49,12 @@ export interface BaseStageParts {
 export class BaseStage {
   readonly #parts: BaseStageParts;
   readonly #memory: SharedArrayBuffer;
+  /** How many of the last runs on similar chunks became deltas: a share that fades. */
+  #gain = 1 / 2;
+  #asked = 0;
+  readonly #learn = (isDelta: boolean): void => {
+    this.#gain += ((isDelta ? 1 : 0) - this.#gain) / FADES_AFTER;
+  };
 
   constructor(parts: BaseStageParts) {
     this.#parts = parts;
@@ -78,7 +98,7 @@ export class BaseStage {
   }
 
   async #worksOf(plan: PiecePlan, chunks: readonly PlacedChunk[], budget: Budget): Promise<Work[]> {
-    const similar = this.#parts.session.bases?.similar(chunks.map(({ sketch }) => sketch ?? [])) ?? [];
+    const similar = this.#similar(chunks);
     const chosen = plan.runs.flatMap((run) =>
       chooseBases(chunks, run, similar).map((each) => ({ run: each, isSimilar: each !== run })),
     );
@@ -89,6 +109,13 @@ export class BaseStage {
       }),
     );
     return works.flat();
+  }
+
+  /** What each chunk resembles; in part only, as long as that often helps: else it costs as much to try, for nothing. */
+  #similar(chunks: readonly PlacedChunk[]): readonly (readonly SimilarChunk[])[] {
+    const similar = this.#parts.session.bases?.similar(chunks.map(({ sketch }) => sketch ?? [])) ?? [];
+    const isWorthTrying = this.#parts.isUpdate && (this.#gain > GAIN_MIN || this.#asked++ % TRIED_OF === 0);
+    return isWorthTrying ? similar : onlyStrong(similar);
   }
 
   #canBase(chunks: readonly PlacedChunk[], { from, to }: BasedRun, base: FrameBase): Promise<boolean> {
@@ -114,8 +141,8 @@ export class BaseStage {
       this.#parts.session.takesProposals &&
       !held.some((chunk) => chunk.isReturning);
     const proposal = isProposal ? { base, frames: held.length } : undefined;
-    const isGuess = dictionary !== undefined && !isSimilar;
-    return { chunks: held, base, near, request, proposal, learn: isGuess ? plan.learn : undefined };
+    const learn = isSimilar ? this.#learn : plan.learn;
+    return { chunks: held, base, near, request, proposal, learn: dictionary && learn };
   }
 
   /** Undefined: the bytes are not at hand, or what is only similar cannot be read, which is no reason to fail. */

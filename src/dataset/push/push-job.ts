@@ -86,7 +86,14 @@ export class PushJob {
     this.#walk = new WalkAhead(this.#source);
     const { pool } = engine;
     const { memory } = slots;
-    const encode = new EncodeStage({ session, pool, memory, level: this.#level, signal });
+    const encode = new EncodeStage({
+      session,
+      pool,
+      memory,
+      level: this.#level,
+      isUpdate: reference !== undefined,
+      signal,
+    });
     this.#scan = new ScanStage(this.#source, slots, encode, (bytes) => {
       this.#counts.readBytes += bytes;
       this.#report("read");
