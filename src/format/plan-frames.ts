@@ -52,46 +52,27 @@ export interface PlanFrame {
 
 /** A plan's delta; `isOnPage`: the plan is in terms of a page's. */
 export function encodePlanDelta(delta: PlanDelta, isOnPage: boolean): Uint8Array {
-  const { sources } = delta;
-  const first = sources[0];
-  if (first?.frame === ELSEWHERE) {
-    const isRun = sources.every(
-      ({ frame, offset }, index) => frame === ELSEWHERE && offset === first.offset + index,
-    );
-    assert(isRun, "sources that lie elsewhere lie one after another");
-    const named = isOnPage ? sources : [];
-    return new WireWriter()
-      .uint(1, delta.decodedBytes)
-      .uint(2, delta.depth)
-      .bytes(3, Buffer.concat(named.map((source) => digestBytes(source.digest))))
-      .packed(
-        4,
-        named.map((source) => source.bytes),
-      )
-      .uint(7, delta.baseOffset)
-      .uint(8, delta.baseBytes)
-      .uint(9, first.offset)
-      .uint(10, sources.length)
-      .finish();
-  }
+  const { decodedBytes, depth, sources, baseOffset, baseBytes } = delta;
+  const first = sources[0]?.frame === ELSEWHERE ? sources[0] : undefined;
+  const isRun = sources.every(({ frame, offset }, index) =>
+    first === undefined ? frame !== ELSEWHERE : frame === ELSEWHERE && offset === first.offset + index,
+  );
+  assert(isRun, "sources that lie elsewhere lie one after another");
+  const named = first === undefined || isOnPage ? sources : [];
+  const placed = first === undefined ? sources : [];
+  const column = (of: readonly PlanSource[], key: "bytes" | "frame" | "offset"): number[] =>
+    of.map((source) => source[key]);
   return new WireWriter()
-    .uint(1, delta.decodedBytes)
-    .uint(2, delta.depth)
-    .bytes(3, Buffer.concat(sources.map((source) => digestBytes(source.digest))))
-    .packed(
-      4,
-      sources.map((source) => source.bytes),
-    )
-    .packed(
-      5,
-      sources.map((source) => source.frame),
-    )
-    .packed(
-      6,
-      sources.map((source) => source.offset),
-    )
-    .uint(7, delta.baseOffset)
-    .uint(8, delta.baseBytes)
+    .uint(1, decodedBytes)
+    .uint(2, depth)
+    .bytes(3, Buffer.concat(named.map((source) => digestBytes(source.digest))))
+    .packed(4, column(named, "bytes"))
+    .packed(5, column(placed, "frame"))
+    .packed(6, column(placed, "offset"))
+    .uint(7, baseOffset)
+    .uint(8, baseBytes)
+    .uint(9, first?.offset ?? 0)
+    .uint(10, first === undefined ? 0 : sources.length)
     .finish();
 }
 

@@ -1,10 +1,10 @@
 /** The deltas that a hub makes of plain frames: the producer that sent them has not the bytes that stood in their place. */
 import { must } from "../../base/assert.ts";
-import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { FRAME_CHUNKS_MAX, type FrameBase } from "../../format/block.ts";
 import { DELTA_BYTES_MAX } from "../../format/frame.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
+import { isDamage } from "../damage.ts";
 import type { Engine } from "../engine.ts";
 import { TaskGroup } from "../task-group.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
@@ -23,9 +23,6 @@ import { splitDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
 import type { IngestFrame, SimilarChunk } from "./ingest.ts";
 import type { LocalSession } from "./local-session.ts";
-
-/** What reading says of bases that are lost or damaged: the frames stay as they came. */
-const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
 /** Sketches that are looked for before others have their turn. */
 const ASKED_AT_ONCE = 256;
@@ -114,7 +111,7 @@ export class ArrivingDeltas {
       // Copied: what it was made in is as large as the run, and a body's deltas wait for each other.
       return first?.base === undefined ? undefined : { ...first, stored: new Uint8Array(first.stored) };
     } catch (error) {
-      if (UNREADABLE.has(codeOf(error))) return undefined;
+      if (isDamage(error)) return undefined;
       throw error;
     }
   }

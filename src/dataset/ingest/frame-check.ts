@@ -7,6 +7,7 @@ import { DIGEST_BYTES, digestFromBytes, formatDigest, type Digest } from "../../
 import { CODECS, DECODE_BYTES_MAX, DELTA_BASES_MAX, DELTA_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
+import { TaskGroup } from "../task-group.ts";
 import { fetchFrames } from "../version/block-ranges.ts";
 import { addPlanned } from "../version/planned-chunks.ts";
 import { UnitBuilder, type UnitFrame } from "../version/unit.ts";
@@ -78,20 +79,13 @@ export class FrameCheck {
 
   /** As many at a time as there are threads. */
   async #runAll(tasks: readonly (() => Promise<void>)[]): Promise<void> {
-    let next = 0;
-    const work = async (): Promise<void> => {
-      for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await task();
-    };
-    const width = Math.min(this.#engine.pool.threads, tasks.length);
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: width }, () =>
-        work().catch((error: unknown) => {
-          next = tasks.length;
-          throw error;
-        }),
-      ),
-    );
-    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    const group = new TaskGroup(this.#engine.pool.threads);
+    try {
+      for (const task of tasks) await group.add(task);
+      await group.finish();
+    } finally {
+      await group.settle();
+    }
   }
 
   #checkForm(received: ReceivedFrame): IngestFrame {

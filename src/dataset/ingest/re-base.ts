@@ -3,12 +3,12 @@
  * chunks are stored once more: as deltas on the plain chunks that they come down to, or plain.
  */
 import { must } from "../../base/assert.ts";
-import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import type { FrameBase, FrameInfo } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
 import { DECODE_BYTES_MAX, DELTA_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
+import { isDamage } from "../damage.ts";
 import type { Engine } from "../engine.ts";
 import { readPlanned } from "../version/planned-chunks.ts";
 import { sumLengths } from "./based-runs.ts";
@@ -16,9 +16,6 @@ import { joinDigests } from "./block-packer.ts";
 import { encodeRun } from "./encode-run.ts";
 import type { IngestFrame } from "./ingest.ts";
 import { costOn, type BaseFrame, type DecodeCost, type PlanMaker } from "./plan-maker.ts";
-
-/** What reading says of chunks that are lost or damaged. */
-const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
 /** What re-basing works with. */
 export interface ReBaseParts {
@@ -77,7 +74,7 @@ export class ReBase {
       await this.#storeAnew(frame, options);
       return true;
     } catch (error) {
-      if (UNREADABLE.has(codeOf(error))) return false;
+      if (isDamage(error)) return false;
       throw error;
     }
   }

@@ -1,9 +1,9 @@
 /** Finds what each run of new chunks is encoded against: the old bytes of its place, or similar ones. */
 import { must } from "../../base/assert.ts";
-import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import type { FrameBase } from "../../format/block.ts";
 import type { ChunkerMemory } from "../../format/chunker.ts";
+import { isDamage } from "../damage.ts";
 import {
   chooseBases,
   fitRun,
@@ -30,9 +30,6 @@ const GAIN_MIN = 1 / 3;
 const TRIED_OF = 16;
 /** Runs after which what was before hardly counts. */
 const FADES_AFTER = 16;
-/** What reading says of chunks that are lost or damaged. */
-const UNREADABLE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
-
 /** What the stage works with. */
 export interface BaseStageParts {
   readonly session: IngestSession;
@@ -151,7 +148,7 @@ export class BaseStage {
     try {
       return await session.bases?.read(base, signal === undefined ? {} : { signal });
     } catch (error) {
-      if (isSimilar && UNREADABLE.has(codeOf(error))) return undefined;
+      if (isSimilar && isDamage(error)) return undefined;
       throw error;
     }
   }

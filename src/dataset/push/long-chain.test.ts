@@ -12,7 +12,7 @@ import { pull } from "../pull/pull.ts";
 import { noise } from "../testing/engine.ts";
 import { comparable, readFolder } from "../testing/folder.ts";
 import { assertWithinLimits } from "../testing/frame-costs.ts";
-import { BED_TAG, openPushBed, type PushBed } from "../testing/push-bed.ts";
+import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
 
 const pool = new WorkerPool(2);
@@ -24,14 +24,7 @@ const LOG_BYTES_MAX = 24 * KiB;
 /** Some tens for each chunk of each release; by every way down to a plain one it would be millions. */
 const LOOKUPS_MAX = 200_000;
 
-async function withBed(work: (bed: PushBed) => Promise<void>): Promise<void> {
-  const bed = await openPushBed(pool);
-  try {
-    await work(bed);
-  } finally {
-    await bed.close();
-  }
-}
+const withBed = (work: (bed: PushBed) => Promise<void>): Promise<void> => withPushBed(pool, work);
 
 /** A source that goes on changing in the same few ways, and stays about as large as it is. */
 class Series {

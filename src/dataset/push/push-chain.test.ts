@@ -9,7 +9,7 @@ import type { Digest } from "../../format/digest.ts";
 import { CODECS, DECODE_BYTES_MAX, DEPTH_MAX } from "../../format/frame.ts";
 import { pull } from "../pull/pull.ts";
 import { noise } from "../testing/engine.ts";
-import { BED_TAG, openPushBed, type PushBed } from "../testing/push-bed.ts";
+import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
 
 const pool = new WorkerPool(2);
@@ -17,14 +17,7 @@ after(() => pool.close());
 
 const FILE_BYTES = 200 * KiB;
 
-async function withBed(work: (bed: PushBed) => Promise<void>): Promise<void> {
-  const bed = await openPushBed(pool);
-  try {
-    await work(bed);
-  } finally {
-    await bed.close();
-  }
-}
+const withBed = (work: (bed: PushBed) => Promise<void>): Promise<void> => withPushBed(pool, work);
 
 /** Some bytes of each tenth of the file become others. */
 function change(file: Buffer, release: number): void {

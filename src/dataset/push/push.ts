@@ -1,7 +1,7 @@
 /** Publishing a folder or an archive as a version. ARCHITECTURE.md "How a push works" */
 import { join } from "node:path";
 import { realpath } from "node:fs/promises";
-import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
 import { TAGS_PER_PUSH_MAX } from "../../base/limits.ts";
 import {
   DEFAULT_CHUNKING,
@@ -12,6 +12,7 @@ import {
 import { digestOf } from "../../format/digest.ts";
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from "../../format/block.ts";
 import { makeFolders } from "../../store/make-folders.ts";
+import { isDamage } from "../damage.ts";
 import { STDIN_SOURCE, type PushOptions, type PushResult } from "../contract.ts";
 import type { PushEngine } from "../engine.ts";
 import { removeAbandoned, statCacheVersion } from "../stat-cache.ts";
@@ -27,11 +28,6 @@ import { Reference } from "./reference.ts";
 const TRIES_MAX = 3;
 /** zstd's highest. */
 const COMPRESSION_LEVEL_MAX = 22;
-/**
- * What says that something of the store is lost. The next try has no reference: it reads every file, and stores again what
- * is missing, so that a damaged version is mended by pushing its content once more.
- */
-const DAMAGE: ReadonlySet<ErrorCode> = new Set(["OBJECT_MISSING", "OBJECT_CORRUPT", "OBJECT_INVALID"]);
 
 /**
  * Publishes `source` as a version and points the tags at it. What the store has is not sent again; a tag moves only when
@@ -66,10 +62,10 @@ async function pushSource(
       return await pushOnce(engine, options, archive, useReference);
     } catch (error) {
       const code = codeOf(error);
-      const isDamage = DAMAGE.has(code);
-      const again = code === "SOURCE_CHANGED" || code === "SESSION_LOST" || isDamage;
+      const again = code === "SOURCE_CHANGED" || code === "SESSION_LOST" || isDamage(error);
       if (!again || tries === TRIES_MAX || options.signal?.aborted === true) throw error;
-      if (isDamage) useReference = false;
+      // Then every file is read, and what is missing is stored again: so pushing its content once more mends a version.
+      if (isDamage(error)) useReference = false;
     }
   }
 }

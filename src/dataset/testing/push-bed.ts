@@ -35,6 +35,16 @@ export async function openPushBed(pool: WorkerPool): Promise<PushBed> {
   return new PushBed(folder, store, pool);
 }
 
+/** Runs `work` with a bed, and takes it away afterwards, whatever happens. */
+export async function withPushBed(pool: WorkerPool, work: (bed: PushBed) => Promise<void>): Promise<void> {
+  const bed = await openPushBed(pool);
+  try {
+    await work(bed);
+  } finally {
+    await bed.close();
+  }
+}
+
 /** What openPushBed makes. */
 export class PushBed {
   readonly store: PrunableStore;
