@@ -34,6 +34,7 @@ const EVENT: record.EventRecord = {
 };
 const LEASE: record.LeaseRecord = {
   ...{ id: ID, holder: "me", created: TIME, ttlSeconds: 900, beat: 1, blocks: [digest], versions: [] },
+  epoch: 4,
 };
 
 /** Records as they are written, and ones that are refused. */

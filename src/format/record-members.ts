@@ -12,7 +12,8 @@ const FORMAT_PREFIX = "aetherfs.";
 const TAG_STATES: readonly string[] = ["announced", "staged", "pinned", "deleted"];
 
 /** What a record is. */
-export type RecordKind = "store" | "dataset" | "history" | "hint" | "event" | "lease" | "signature" | "view";
+export type RecordKind =
+  "store" | "dataset" | "history" | "hint" | "event" | "lease" | "epoch" | "condemned" | "signature" | "view";
 type Json = Record<string, unknown>;
 
 /** The bytes of a record with these members. */
@@ -73,6 +74,11 @@ export class RecordMembers {
     });
   }
 
+  /** Whether the record has the member at all: older ones lack what was added later. */
+  has(name: string): boolean {
+    return this.#json[name] !== undefined;
+  }
+
   isNull(name: string): boolean {
     return this.#json[name] === null;
   }
@@ -87,6 +93,12 @@ export class RecordMembers {
     const value = this.#json[name];
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
       throw invalid(this.#kind, name);
+    return value;
+  }
+
+  countUpTo(name: string, max: number): number {
+    const value = this.count(name);
+    if (value > max) throw invalid(this.#kind, name);
     return value;
   }
 

@@ -42,6 +42,7 @@ const EVENT: record.EventRecord = {
 };
 const HINT: record.TagHint = { number: 7, digest: DIGEST, state: "pinned", event: 3 };
 const LEASE: record.LeaseRecord = {
+  epoch: 4,
   id: ID,
   holder: "me",
   created: TIME,

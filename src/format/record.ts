@@ -91,6 +91,11 @@ export interface LeaseRecord {
   readonly blocks: readonly Digest[];
   /** Versions of which everything stays. */
   readonly versions: readonly Digest[];
+  /**
+   * The newest epoch that its holder knew of when it began, 0 when none: no later one is swept while the lease lives.
+   * null: it names every block that its holder needs, and holds up nothing. docs/format.md §9.1
+   */
+  readonly epoch: number | null;
 }
 
 /** The bytes of the store's own record. */
@@ -209,5 +214,6 @@ export function decodeLease(bytes: Uint8Array): LeaseRecord {
     beat: members.count("beat"),
     blocks: members.digests("blocks", LEASE_BLOCKS_MAX),
     versions: members.digests("versions", LEASE_VERSIONS_MAX),
+    epoch: !members.has("epoch") ? 0 : members.isNull("epoch") ? null : members.count("epoch"),
   };
 }

@@ -60,10 +60,6 @@ export interface BlockStore extends BlockReader {
   put(block: Digest, parts: readonly Uint8Array[], options?: CallOptions): Promise<void>;
   /** The barrier: what this process put before survives a power failure when it resolves. */
   flush(options?: CallOptions): Promise<void>;
-}
-
-/** Removing blocks: for prune alone. */
-export interface PrunableBlockStore extends BlockStore {
-  /** Removes a block; one that is not there is no error. */
+  /** Removes a block: for prune alone. One that is not there is no error. */
   remove(block: Digest, options?: CallOptions): Promise<void>;
 }

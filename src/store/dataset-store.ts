@@ -1,5 +1,6 @@
 /** The seam below which manifests, plans and records are kept. docs/format.md §6–8; ARCHITECTURE.md "Seams". */
 import type { Digest } from "../format/digest.ts";
+import type { CondemnedRecord, EpochRecord } from "../format/prune-record.ts";
 import type {
   DatasetRecord,
   EventRecord,
@@ -10,6 +11,7 @@ import type {
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { BlockStore, CallOptions, RangeReader } from "./block-store.ts";
+import type { ObjectKind } from "./keys.ts";
 
 /** Names one state of a replaceable object; compared, never interpreted. */
 export type Revision = string & { readonly __brand: "Revision" };
@@ -59,8 +61,12 @@ export interface DatasetStore extends ManifestReader {
 
   /** Stores a manifest object; replaces an equal-named one, which says the same. */
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void>;
-  /** Every version that has a manifest object. */
-  listManifests(options?: CallOptions): AsyncIterable<Digest>;
+  /** The digests of all objects of a kind, in order. One that is put or removed meanwhile may or may not appear. */
+  listObjects(kind: ObjectKind, options?: CallOptions): AsyncIterable<Digest>;
+  /** Whether an object is there. */
+  hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean>;
+  /** Removes an object: for prune alone. One that is not there is no error. */
+  removeObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<void>;
 
   /**
    * Writes a plan in place of `expected` (undefined: there must be none).
@@ -112,8 +118,27 @@ export interface DatasetStore extends ManifestReader {
   ): Promise<Revision>;
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void>;
+  /** Writes a lease in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
+  replaceLease(record: LeaseRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
+  getLease(id: string, options?: CallOptions): Promise<Revised<LeaseRecord> | undefined>;
   removeLease(id: string, options?: CallOptions): Promise<void>;
   listLeases(options?: CallOptions): AsyncIterable<LeaseRecord>;
+  /** When a lease was last written, by the store's own clock, in milliseconds since 1970; undefined where nobody knows. */
+  leaseTimeMs(id: string, options?: CallOptions): Promise<number | undefined>;
+
+  /** The numbers of all epochs that are there, ascending. */
+  listEpochs(options?: CallOptions): AsyncIterable<number>;
+  getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined>;
+  /** Writes an epoch in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
+  putEpoch(record: EpochRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
+  removeEpoch(number: number, options?: CallOptions): Promise<void>;
+  /** The leases under which condemned names were written. */
+  listMarks(options?: CallOptions): AsyncIterable<string>;
+  /** A part, from 1, of condemned names. */
+  getCondemned(mark: string, part: number, options?: CallOptions): Promise<CondemnedRecord | undefined>;
+  putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void>;
+  /** Removes all parts that were written under a lease. */
+  removeCondemned(mark: string, options?: CallOptions): Promise<void>;
 
   /** The barrier: what this process put before survives a power failure when it resolves. */
   flush(options?: CallOptions): Promise<void>;

@@ -14,7 +14,8 @@
  *     │   ├── history/<tag>/<n>             what happened to the tag, from 1: creating one moves the tag
  *     │   └── tags/<tag>.json               a hint where the history ends
  *     ├── leases/<id>                       a claim on blocks
- *     ├── epochs/<n>                        reserved: prune
+ *     ├── epochs/<n>                        what a prune is about to remove, from 1
+ *     ├── condemned/<mark>/<part>           the names of it, from 1
  *     ├── signatures/<hh>/<rest>            where a block of the first AetherFS's interface lies, by its signature
  *     ├── views/<hh>/<rest>                 a version as such blocks
  *     └── tmp/                              of a driver alone: never listed, never read
@@ -31,6 +32,7 @@ export type KeyPrefix = string & { readonly __brand: "KeyPrefix" };
 
 const ROOT = "aetherfs/v1/";
 const NUMBER_DIGITS = 10;
+const NUMBER = /^[0-9]{10}$/;
 /** The highest number of a history or event. */
 export const NUMBER_MAX = 10 ** NUMBER_DIGITS - 1;
 /** Segments of the longest key. */
@@ -49,6 +51,33 @@ export const LEASES = `${ROOT}leases/` as KeyPrefix;
 const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
 const DOMAIN_PLANS = `${ROOT}domain-plans/` as KeyPrefix;
 const VIEWS = `${ROOT}views/` as KeyPrefix;
+/** Where epochs lie, by their numbers. */
+export const EPOCHS = `${ROOT}epochs/` as KeyPrefix;
+/** Where condemned names lie, by the lease under which they were written. */
+export const CONDEMNED = `${ROOT}condemned/` as KeyPrefix;
+
+/** Objects beside blocks that are named by a digest, by the folder that they lie in. */
+const OBJECTS = {
+  manifests: MANIFESTS,
+  plans: PLANS,
+  "domain-plans": DOMAIN_PLANS,
+  signatures: SIGNATURES,
+  views: VIEWS,
+} as const;
+/** A kind of such objects. */
+export type ObjectKind = keyof typeof OBJECTS;
+/** Every kind. */
+export const OBJECT_KINDS = Object.keys(OBJECTS) as ObjectKind[];
+
+/** What the keys of a kind of objects begin with. */
+export function objectsPrefix(kind: ObjectKind): KeyPrefix {
+  return OBJECTS[kind];
+}
+
+/** Key of an object of a kind. */
+export function objectKey(kind: ObjectKind, digest: Digest): Key {
+  return digestKey(OBJECTS[kind], digest);
+}
 
 function digestKey(prefix: KeyPrefix, digest: Digest): Key {
   return `${prefix}${digest.slice(0, 2)}/${digest.slice(2)}` as Key;
@@ -71,10 +100,15 @@ export function manifestKey(version: Digest): Key {
   return digestKey(MANIFESTS, version);
 }
 
+/** The digest that names the plan which a domain keeps apart. docs/format.md §7 */
+export function domainPlanDigest(page: Digest, domain: string): Digest {
+  return digestOfParts([digestBytes(page), Buffer.from(domain)]);
+}
+
 /** Key of the plan of a page or root: the one that all share, or that a domain keeps apart. docs/format.md §7 */
 export function planKey(page: Digest, domain?: string): Key {
   if (domain === undefined) return digestKey(PLANS, page);
-  return digestKey(DOMAIN_PLANS, digestOfParts([digestBytes(page), Buffer.from(domain)]));
+  return digestKey(DOMAIN_PLANS, domainPlanDigest(page, domain));
 }
 
 /** Key of the record of a block that has this signature (32 bytes, as hex digits). */
@@ -117,6 +151,41 @@ export function eventKey(name: DatasetName, sequence: number): Key {
   return `${datasetPrefix(name)}events/${formatNumber(sequence)}` as Key;
 }
 
+/** Key of an epoch; `number` from 1 to NUMBER_MAX. */
+export function epochKey(number: number): Key {
+  return `${EPOCHS}${formatNumber(number)}` as Key;
+}
+
+/** The number of the epoch that a key names, or undefined when it names none. */
+export function parseEpochKey(key: string): number | undefined {
+  const digits = key.startsWith(EPOCHS) ? key.slice(EPOCHS.length) : "";
+  const number = NUMBER.test(digits) ? Number(digits) : 0;
+  return number > 0 ? number : undefined;
+}
+
+/** What the keys of the condemned names begin with that were written under a lease. Errors: as leaseKey. */
+export function condemnedPrefix(mark: string): KeyPrefix {
+  return `${CONDEMNED}${checkedLeaseId(mark)}/` as KeyPrefix;
+}
+
+/** Key of a part of condemned names; `part` from 1. Errors: as leaseKey. */
+export function condemnedKey(mark: string, part: number): Key {
+  return `${condemnedPrefix(mark)}${formatNumber(part)}` as Key;
+}
+
+/** The part that a key under condemnedPrefix names, or undefined when it names none. */
+export function parseCondemnedKey(mark: string, key: string): number | undefined {
+  const prefix = condemnedPrefix(mark);
+  const digits = key.startsWith(prefix) ? key.slice(prefix.length) : "";
+  const part = NUMBER.test(digits) ? Number(digits) : 0;
+  return part > 0 ? part : undefined;
+}
+
+/** The lease that a folder under CONDEMNED names, or undefined when it names none. */
+export function markOfFolder(folder: string): string | undefined {
+  return LEASE_ID.test(folder) ? folder : undefined;
+}
+
 function formatNumber(number: number): string {
   assert(Number.isSafeInteger(number) && number >= 1 && number <= NUMBER_MAX, "a history or event number");
   return String(number).padStart(NUMBER_DIGITS, "0");
@@ -126,9 +195,12 @@ const LEASE_ID = /^[0-9a-f]{32}$/;
 
 /** Key of a lease. Errors: ARGUMENT_INVALID when the id is not 32 hex digits, since it may come from a client. */
 export function leaseKey(id: string): Key {
-  if (!LEASE_ID.test(id))
-    throw new AetherError("ARGUMENT_INVALID", "a lease's id is 32 lower-case hex digits");
-  return `${LEASES}${id}` as Key;
+  return `${LEASES}${checkedLeaseId(id)}` as Key;
+}
+
+function checkedLeaseId(id: string): string {
+  if (LEASE_ID.test(id)) return id;
+  throw new AetherError("ARGUMENT_INVALID", "a lease's id is 32 lower-case hex digits");
 }
 
 /** The lease that a key names, or undefined when it names none. */

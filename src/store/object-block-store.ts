@@ -2,13 +2,7 @@ import type { ByteRange } from "../base/byte-range.ts";
 import { AetherError } from "../base/errors.ts";
 import { GiB } from "../base/limits.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
-import type {
-  BlockInfo,
-  CallOptions,
-  PrunableBlockStore,
-  ReadRangeOptions,
-  StoreFeatures,
-} from "./block-store.ts";
+import type { BlockInfo, BlockStore, CallOptions, ReadRangeOptions, StoreFeatures } from "./block-store.ts";
 import { blockKey, BLOCKS, parseDigestKey } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 
@@ -16,7 +10,7 @@ import type { ObjectStore } from "./object-store.ts";
 const WHOLE_BLOCK_BYTES_MAX = GiB;
 
 /** Blocks as objects of any driver. Errors besides the seam's: those of the ObjectStore, passed on as they are. */
-export class ObjectBlockStore implements PrunableBlockStore {
+export class ObjectBlockStore implements BlockStore {
   readonly #objects: ObjectStore;
 
   constructor(objects: ObjectStore) {

@@ -3,6 +3,14 @@ import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import type { Digest } from "../format/digest.ts";
 import {
+  decodeCondemned,
+  decodeEpoch,
+  encodeCondemned,
+  encodeEpoch,
+  type CondemnedRecord,
+  type EpochRecord,
+} from "../format/prune-record.ts";
+import {
   decodeDataset,
   decodeEvent,
   decodeHint,
@@ -25,7 +33,7 @@ import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "./block-store.ts";
 import type { DatasetStore, NamesOptions, PlanOptions, Revised, Revision, ViewKey } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
-import type { Key } from "./keys.ts";
+import type { Key, ObjectKind } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 
 /** Whether a name comes after another in the byte order of `name/`: the order of keys. */
@@ -61,11 +69,20 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.put(keys.manifestKey(version), bytes, options);
   }
 
-  async *listManifests(options?: CallOptions): AsyncGenerator<Digest> {
-    for await (const { key } of this.#objects.list(keys.MANIFESTS, options)) {
-      const version = keys.parseDigestKey(keys.MANIFESTS, key);
-      if (version !== undefined) yield version;
+  async *listObjects(kind: ObjectKind, options?: CallOptions): AsyncGenerator<Digest> {
+    const prefix = keys.objectsPrefix(kind);
+    for await (const { key } of this.#objects.list(prefix, options)) {
+      const digest = keys.parseDigestKey(prefix, key);
+      if (digest !== undefined) yield digest;
     }
+  }
+
+  async hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean> {
+    return (await this.#objects.stat(keys.objectKey(kind, digest), options)) !== undefined;
+  }
+
+  removeObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<void> {
+    return this.#objects.remove(keys.objectKey(kind, digest), options);
   }
 
   getPlan(page: Digest, options?: PlanOptions): Promise<Revised<Uint8Array> | undefined> {
@@ -191,6 +208,24 @@ export class ObjectDatasetStore implements DatasetStore {
     await this.#objects.put(keys.leaseKey(record.id), encodeLease(record), options);
   }
 
+  replaceLease(
+    record: LeaseRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#objects.replace(keys.leaseKey(record.id), encodeLease(record), expected, options);
+  }
+
+  async getLease(id: string, options?: CallOptions): Promise<Revised<LeaseRecord> | undefined> {
+    const key = keys.leaseKey(id);
+    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
+    if (found === undefined) return undefined;
+    return {
+      value: this.#decoded(key, found.value, decodeLease, (record) => record.id === id),
+      revision: found.revision,
+    };
+  }
+
   async removeLease(id: string, options?: CallOptions): Promise<void> {
     await this.#objects.remove(keys.leaseKey(id), options);
   }
@@ -202,6 +237,61 @@ export class ObjectDatasetStore implements DatasetStore {
       const lease = await this.#record(keys.leaseKey(id), decodeLease, (record) => record.id === id, options);
       if (lease !== undefined) yield lease;
     }
+  }
+
+  async leaseTimeMs(id: string, options?: CallOptions): Promise<number | undefined> {
+    const key = keys.leaseKey(id);
+    for await (const found of this.#objects.list(keys.LEASES, options))
+      if (found.key === key) return found.modifiedMs;
+    return undefined;
+  }
+
+  async *listEpochs(options?: CallOptions): AsyncGenerator<number> {
+    for await (const { key } of this.#objects.list(keys.EPOCHS, options)) {
+      const number = keys.parseEpochKey(key);
+      if (number !== undefined) yield number;
+    }
+  }
+
+  async getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined> {
+    const key = keys.epochKey(number);
+    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
+    if (found === undefined) return undefined;
+    const value = this.#decoded(key, found.value, decodeEpoch, (record) => record.number === number);
+    return { value, revision: found.revision };
+  }
+
+  putEpoch(record: EpochRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision> {
+    return this.#objects.replace(keys.epochKey(record.number), encodeEpoch(record), expected, options);
+  }
+
+  removeEpoch(number: number, options?: CallOptions): Promise<void> {
+    return this.#objects.remove(keys.epochKey(number), options);
+  }
+
+  async *listMarks(options?: CallOptions): AsyncGenerator<string> {
+    for await (const folder of this.#objects.folders(keys.CONDEMNED, options)) {
+      const mark = keys.markOfFolder(folder);
+      if (mark !== undefined) yield mark;
+    }
+  }
+
+  getCondemned(mark: string, part: number, options?: CallOptions): Promise<CondemnedRecord | undefined> {
+    const fits = (record: CondemnedRecord): boolean => record.mark === mark && record.part === part;
+    return this.#record(keys.condemnedKey(mark, part), decodeCondemned, fits, options);
+  }
+
+  putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void> {
+    return this.#objects.put(keys.condemnedKey(record.mark, record.part), encodeCondemned(record), options);
+  }
+
+  async removeCondemned(mark: string, options?: CallOptions): Promise<void> {
+    const parts: number[] = [];
+    for await (const { key } of this.#objects.list(keys.condemnedPrefix(mark), options)) {
+      const part = keys.parseCondemnedKey(mark, key);
+      if (part !== undefined) parts.push(part);
+    }
+    for (const part of parts) await this.#objects.remove(keys.condemnedKey(mark, part), options);
   }
 
   flush(options?: CallOptions): Promise<void> {

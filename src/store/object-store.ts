@@ -12,6 +12,8 @@ export interface ObjectInfo {
   /** As found: no more than a string until a parser of keys.ts has read it. */
   readonly key: string;
   readonly bytes: number;
+  /** When it was last written by the store's own clock, in milliseconds since 1970; undefined where nobody knows. */
+  readonly modifiedMs?: number | undefined;
 }
 
 /** Options of a read of a whole object. */

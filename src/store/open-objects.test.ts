@@ -9,9 +9,9 @@ import { systemRandom } from "../base/random.ts";
 import { failsWith } from "./conformance/block-store-suite.ts";
 import { openStore } from "./drivers/all.ts";
 import { STORE_KEY } from "./keys.ts";
-import type { PrunableStore } from "./open-objects.ts";
+import type { Store } from "./dataset-store.ts";
 
-function openAt(address: string, create: boolean): Promise<PrunableStore> {
+function openAt(address: string, create: boolean): Promise<Store> {
   return openStore(address, { create, clock: systemClock, random: systemRandom });
 }
 
@@ -58,6 +58,7 @@ test("a store whose record was removed is STORE_FOREIGN, not made anew", () =>
   inFolder(async (folder) => {
     const store = await openAt(folder, true);
     await store.datasets.putLease({
+      epoch: 0,
       id: "a".repeat(32),
       holder: "",
       created: "",

@@ -1,17 +1,12 @@
 import { AetherError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { decodeStore, encodeStore, RECORD_BYTES_MAX, type StoreRecord } from "../format/record.ts";
-import type { CallOptions, PrunableBlockStore } from "./block-store.ts";
+import type { CallOptions } from "./block-store.ts";
 import type { Store } from "./dataset-store.ts";
 import { EVERYTHING, STORE_KEY } from "./keys.ts";
 import { ObjectBlockStore } from "./object-block-store.ts";
 import { ObjectDatasetStore } from "./object-dataset-store.ts";
 import type { ObjectStore } from "./object-store.ts";
-
-/** A store of this machine's own, which prune may work on. */
-export interface PrunableStore extends Store {
-  readonly blocks: PrunableBlockStore;
-}
 
 /** How to open the store in objects. */
 export interface OpenObjectsOptions extends CallOptions {
@@ -25,7 +20,7 @@ export interface OpenObjectsOptions extends CallOptions {
  * Errors: STORE_NOT_FOUND when nothing is there and `create` is not set; STORE_FOREIGN when something else is there;
  * FORMAT_UNSUPPORTED when a newer AetherFS made it; OBJECT_INVALID when its record is damaged.
  */
-export async function openObjects(objects: ObjectStore, options: OpenObjectsOptions): Promise<PrunableStore> {
+export async function openObjects(objects: ObjectStore, options: OpenObjectsOptions): Promise<Store> {
   try {
     const record = await openRecord(objects, options);
     return {

@@ -99,6 +99,11 @@ export class CountedBlocks implements BlockStore {
     return into.subarray(0, length);
   }
 
+  /** Only from the list: the temporary file goes with the analysis. */
+  async remove(block: Digest): Promise<void> {
+    this.#places.delete(block);
+  }
+
   stat(block: Digest): Promise<number | undefined> {
     return Promise.resolve(this.#places.get(block)?.bytes);
   }

@@ -77,12 +77,13 @@ export class ChunkIndex {
     this.#select = this.#db.prepare(
       "SELECT block, frame, frame_offset, stored, codec, depth, chunk_offset, length FROM chunk WHERE digest = ?",
     );
-    // The first place stands, unless the new one lies on fewer others and takes no more to decode: deltas count on that.
+    // The new place stands, unless it lies on more others or takes more to decode: deltas count on that. Of two that are alike
+    // it is the one that a prune moved the chunk to.
     this.#insert = this.#db.prepare(
       `INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET block = excluded.block,
        frame = excluded.frame, frame_offset = excluded.frame_offset, stored = excluded.stored, codec = excluded.codec,
        depth = excluded.depth, decode = excluded.decode, chunk_offset = excluded.chunk_offset, length = excluded.length
-       WHERE chunk.depth > excluded.depth AND chunk.decode >= excluded.decode`,
+       WHERE chunk.depth >= excluded.depth AND chunk.decode >= excluded.decode`,
     );
     this.#resembling = this.#db.prepare(
       "SELECT feature, digest FROM sketch WHERE feature IN (SELECT value FROM json_each(?))",

@@ -2,8 +2,8 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DatasetStore } from "../../store/dataset-store.ts";
-import { AetherError } from "../../base/errors.ts";
+import type { DatasetStore, Revision } from "../../store/dataset-store.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
 import { LEASE_BLOCKS_MAX } from "../../format/record.ts";
 
 /** How long a holder may be silent. */
@@ -22,6 +22,10 @@ export class Lease {
   readonly #released = new AbortController();
   #beat = 0;
   #stored = -1;
+  #epoch: number | null = 0;
+  #revision: Revision | undefined;
+  /** When the last write that succeeded was begun, by this process's clock. */
+  #confirmedMs = -Infinity;
   #last: Promise<void> = Promise.resolve();
   #renewal: Promise<void> | undefined;
 
@@ -50,12 +54,33 @@ export class Lease {
     this.#versions.add(version);
   }
 
+  /** Says which epoch the holder knows of, with the next store(); null: it names all that it needs. docs/format.md §9.1 */
+  set epoch(number: number | null) {
+    this.#epoch = number;
+  }
+
+  /**
+   * Whether nobody can have taken the claim for dead: what is done now is done under it. For half the time that others wait,
+   * so that the rest is for calls that are under way.
+   */
+  get isFresh(): boolean {
+    return this.#clock.elapsedMs() - this.#confirmedMs < (TTL_SECONDS * 1000) / 2;
+  }
+
+  /** The id of its record. */
+  get id(): string {
+    return this.#id;
+  }
+
   /** The blocks that are claimed. */
   get blocks(): ReadonlySet<Digest> {
     return this.#blocks;
   }
 
-  /** Writes the claim when it has grown, or renews it. One write at a time. */
+  /**
+   * Writes the claim when it has grown, or renews it. One write at a time. Errors: SESSION_LOST when others took it for dead
+   * since it was silent too long, and so removed it; those of the store.
+   */
   store(options?: CallOptions): Promise<void> {
     this.#renewal ??= this.#renew();
     this.#last = this.#last.catch(() => undefined).then(() => this.#write(options));
@@ -86,6 +111,7 @@ export class Lease {
   }
 
   async #write(options?: CallOptions): Promise<void> {
+    const startMs = this.#clock.elapsedMs();
     const blocks = [...this.#blocks];
     const versions = [...this.#versions];
     const record = {
@@ -96,8 +122,21 @@ export class Lease {
       beat: this.#beat++,
       blocks,
       versions,
+      epoch: this.#epoch,
     };
-    await this.#datasets.putLease(record, options);
+    try {
+      this.#revision = await this.#datasets.replaceLease(record, this.#revision, options);
+    } catch (error) {
+      if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
+      throw new AetherError(
+        "SESSION_LOST",
+        "this push was silent for too long and lost its claim: begin it again",
+        {
+          cause: error,
+        },
+      );
+    }
+    this.#confirmedMs = startMs;
     this.#stored = blocks.length + versions.length;
   }
 }

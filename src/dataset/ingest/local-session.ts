@@ -3,18 +3,18 @@ import { codeOf } from "../../base/errors.ts";
 import { BLOCK_BYTES_DEFAULT, type FrameInfo } from "../../format/block.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { DEFAULT_COMPRESSION_LEVEL, DEPTH_MAX, encodePlain } from "../../format/frame.ts";
-import { decodeRoot, encodeManifest } from "../../format/manifest.ts";
+import { encodeManifest } from "../../format/manifest.ts";
 import type { EncodedPage } from "../../format/page.ts";
 import type { Plan } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
-import { commitTag } from "../tags.ts";
 import { BlockDomains } from "../version/block-domains.ts";
 import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
 import { BlockIndexes, missing } from "./block-indexes.ts";
 import { BlockPacker, joinDigests, splitDigests, type LastKind, type SealedBlock } from "./block-packer.ts";
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
+import { Commit } from "./commit.ts";
 import { StoredBases } from "./delta-bases.ts";
 import type { IngestFrame, IngestSession, IngestTotals, PageForm, Publication, Published } from "./ingest.ts";
 import { Lease } from "./lease.ts";
@@ -24,8 +24,6 @@ import { PlanWriter, itemsOf, rootPlan } from "./plan-writer.ts";
 
 /** Blocks on their way to the store while the next one fills. */
 const PUTS_MAX = 1;
-/** Calls at the same time when many small objects are written or looked for. */
-const PARALLEL_MAX = 16;
 
 /** What a session is for. */
 export interface LocalSessionOptions {
@@ -52,6 +50,7 @@ export class LocalSession implements IngestSession {
   readonly #planWriter: PlanWriter;
   readonly #packer: BlockPacker;
   readonly #lease: Lease;
+  readonly #commit: Commit;
   readonly #dryRun: boolean;
   /** Chunks that were declared missing or put, until their block is stored. */
   readonly #promised = new Set<Digest>();
@@ -74,11 +73,12 @@ export class LocalSession implements IngestSession {
     this.bases = new StoredBases(engine, index, this.#plans);
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
     this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
+    this.#commit = new Commit(engine, index, this.#lease);
     this.#dryRun = options.dryRun === true;
     const { domain } = options;
     const domains = new BlockDomains(store.blocks);
     const parts = {
-      datasets: store.datasets,
+      datasets: this.#commit.manifests,
       index,
       plans: this.#plans,
       lease: this.#lease,
@@ -102,7 +102,7 @@ export class LocalSession implements IngestSession {
 
   /** Makes the first claim: to be awaited before anything of the store is relied on. */
   async begin(options: CallOptions): Promise<void> {
-    if (!this.#dryRun) await this.#lease.store(options);
+    if (!this.#dryRun) await this.#commit.begin(options);
   }
 
   /** The domain that the session's chunks lie in. */
@@ -184,7 +184,7 @@ export class LocalSession implements IngestSession {
     await this.#putManifest(version, publication, options);
     const moved = this.#dryRun
       ? publication.tags.map(() => false)
-      : await this.#commit(version, publication, options);
+      : await this.#commit.run(publication, options);
     await this.#end();
     return { version, moved, totals: this.#totals() };
   }
@@ -325,18 +325,21 @@ export class LocalSession implements IngestSession {
       await this.#writeManifest(base.version, encodeManifest(base.bundle), options);
     const shallow = base && { ...base, depth: base.depth % DEPTH_MAX };
     await this.#writeManifest(version, encodeManifest({ root, pages }, shallow), options);
+    // Reads the bases' objects too, whose names count.
+    if (this.#commit.isWatching)
+      await loadBundle(this.#commit.manifests, version, { ...options, traffic: new Traffic() });
   }
 
   async #writeManifest(version: Digest, bytes: Uint8Array, options: CallOptions): Promise<void> {
     this.#storedBytes += bytes.byteLength;
     this.#manifestBytes += bytes.byteLength;
-    if (!this.#dryRun) await this.#engine.store.datasets.putManifest(version, bytes, options);
+    if (!this.#dryRun) await this.#commit.manifests.putManifest(version, bytes, options);
   }
 
   /** Whether the version's manifest object is there and can be read, with all that it needs. */
   async #hasManifest(version: Digest, pages: readonly Uint8Array[], options: CallOptions): Promise<boolean> {
     try {
-      const bundle = await loadBundle(this.#engine.store.datasets, version, {
+      const bundle = await loadBundle(this.#commit.manifests, version, {
         ...options,
         traffic: new Traffic(),
       });
@@ -346,37 +349,6 @@ export class LocalSession implements IngestSession {
       const code = codeOf(error);
       if (code === "VERSION_NOT_FOUND" || code.startsWith("OBJECT_")) return false;
       throw error;
-    }
-  }
-
-  /** The barrier, the last look for every block, then the tags. docs/format.md §9 */
-  async #commit(version: Digest, publication: Publication, options: CallOptions): Promise<boolean[]> {
-    const { store, random } = this.#engine;
-    await this.#lease.storeGrown(options);
-    await Promise.all([store.blocks.flush(options), store.datasets.flush(options)]);
-    await this.#checkBlocks(options);
-    const root = decodeRoot(publication.root);
-    const moved: boolean[] = [];
-    for (const { name, tag } of publication.tags) {
-      const { publisher, message, labels } = publication;
-      const totals = { files: root.files, bytes: root.bytes };
-      const change = { digest: version, ...totals, state: "announced", publisher, message, labels } as const;
-      const result = await commitTag(this.#engine, name, tag, { ...change, writeId: random.id() }, options);
-      moved.push(result.moved);
-    }
-    return moved;
-  }
-
-  async #checkBlocks(options: CallOptions): Promise<void> {
-    const used = [...this.#lease.blocks];
-    const check = async (block: Digest): Promise<void> => {
-      const bytes = await this.#engine.store.blocks.stat(block, options);
-      if (bytes !== undefined && bytes === this.#index.bytesOf(block)) return;
-      this.#index.remove([block]);
-      throw missing(block);
-    };
-    for (let next = 0; next < used.length; next += PARALLEL_MAX) {
-      await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
   }
 }

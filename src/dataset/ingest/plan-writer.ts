@@ -6,8 +6,9 @@ import { decodePage, type EncodedPage } from "../../format/page.ts";
 import { shortenPlan } from "../../format/plan-base.ts";
 import { PLAN_HEIGHT_MAX, encodePlan, planBaseOf, type Plan, type PlanCovers } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DatasetStore, PlanOptions, Revision } from "../../store/dataset-store.ts";
+import type { PlanOptions, Revision } from "../../store/dataset-store.ts";
 import type { BlockDomains } from "../version/block-domains.ts";
+import type { ManifestStore } from "../version/watched-reads.ts";
 import { inlineChunks, placedPage, placedVersion, readPlan, wholePlan } from "../version/load-plan.ts";
 import { Traffic } from "../version/traffic.ts";
 import { missing } from "./block-indexes.ts";
@@ -35,7 +36,7 @@ export interface PendingPlan {
 
 /** What a plan writer works with. */
 export interface PlanWriterParts {
-  readonly datasets: DatasetStore;
+  readonly datasets: ManifestStore;
   readonly index: ChunkIndex;
   readonly plans: PlanMaker;
   /** Claims every block that the plans lead to. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { must } from "../../base/assert.ts";
 import { digestOf } from "../../format/digest.ts";
-import type { PrunableStore } from "../../store/open-objects.ts";
+import type { Store } from "../../store/dataset-store.ts";
 import { noise } from "../testing/engine.ts";
 import { openMemoryStore, VersionBuilder, type BuiltVersion } from "../testing/version-builder.ts";
 import { openVersion } from "../version/version.ts";
@@ -10,7 +10,7 @@ import { LocalChunks } from "./local-chunks.ts";
 
 const FILES = 400;
 
-let store: PrunableStore;
+let store: Store;
 let built: BuiltVersion;
 before(async () => {
   store = await openMemoryStore();

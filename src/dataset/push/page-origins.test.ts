@@ -3,13 +3,13 @@ import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { EncodedPage } from "../../format/page.ts";
 import { decodePage } from "../../format/page.ts";
-import type { PrunableStore } from "../../store/open-objects.ts";
+import type { Store } from "../../store/dataset-store.ts";
 import { openMemoryStore, VersionBuilder, type BuiltVersion } from "../testing/version-builder.ts";
 import type { Tree } from "../testing/tree.ts";
 import { openVersion } from "../version/version.ts";
 import { PageOrigins, type PageOrigin } from "./page-origins.ts";
 
-let store: PrunableStore;
+let store: Store;
 before(async () => {
   store = await openMemoryStore();
 });

@@ -86,7 +86,14 @@ describe("push that fails", () => {
     await failsWith("SPACE_EXHAUSTED", bed.push({ blockBytes: MiB }, { ...engine, memoryBytes: 32 * MiB }));
   });
 
-  for (const call of ["putPlan", "putManifest", "getPlan", "putLease", "createHistory", "flush"] as const) {
+  for (const call of [
+    "putPlan",
+    "putManifest",
+    "getPlan",
+    "replaceLease",
+    "createHistory",
+    "flush",
+  ] as const) {
     it(`because ${call} does rejects with that`, async () => {
       makeLarge(2);
       await failsWith("SPACE_EXHAUSTED", bed.push({}, storeWith({ datasets: { [call]: fail } })));

@@ -9,7 +9,7 @@ import { digestOf, type Digest } from "../../format/digest.ts";
 import type { Entry } from "../../format/entry.ts";
 import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import { openStore } from "../../store/drivers/all.ts";
-import type { PrunableStore } from "../../store/open-objects.ts";
+import type { Store } from "../../store/dataset-store.ts";
 import type { PushOptions, PushResult } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { readBlockIndex } from "../ingest/block-indexes.ts";
@@ -47,14 +47,14 @@ export async function withPushBed(pool: WorkerPool, work: (bed: PushBed) => Prom
 
 /** What openPushBed makes. */
 export class PushBed {
-  readonly store: PrunableStore;
+  readonly store: Store;
   readonly engine: Engine;
   readonly source: string;
   readonly storeFolder: string;
   readonly cacheDir: string;
   readonly #folder: ReturnType<typeof temporaryFolder>;
 
-  constructor(folder: ReturnType<typeof temporaryFolder>, store: PrunableStore, pool: WorkerPool) {
+  constructor(folder: ReturnType<typeof temporaryFolder>, store: Store, pool: WorkerPool) {
     this.#folder = folder;
     this.store = store;
     this.source = path.join(folder.path, "source");

@@ -15,14 +15,13 @@ import { encodePlan, type PlanCovers, type PlanFrame, type PlanPlace } from "../
 import { ChunkTreeBuilder, EntryTreesBuilder } from "../../format/tree.ts";
 import type { Store } from "../../store/dataset-store.ts";
 import { openStore } from "../../store/drivers/all.ts";
-import type { PrunableStore } from "../../store/open-objects.ts";
 import { chunksOf, entriesOf, type Tree } from "./tree.ts";
 
 /** Small chunks, so that small trees have many. */
 export const TEST_CHUNKING: ChunkingParameters = { kind: "cdc", averageBytes: 4096 };
 
 /** A store in memory. */
-export function openMemoryStore(): Promise<PrunableStore> {
+export function openMemoryStore(): Promise<Store> {
   return openStore("memory:", { create: true, clock: systemClock, random: systemRandom });
 }
 

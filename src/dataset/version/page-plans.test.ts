@@ -5,7 +5,7 @@ import { must } from "../../base/assert.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { ELSEWHERE, decodePlan, encodePlan, type Plan } from "../../format/plan.ts";
-import type { PrunableStore } from "../../store/open-objects.ts";
+import type { Store } from "../../store/dataset-store.ts";
 import { gather } from "../testing/engine.ts";
 import { openMemoryStore, VersionBuilder } from "../testing/version-builder.ts";
 import { entries } from "./entries.ts";
@@ -14,7 +14,7 @@ import { openVersion } from "./version.ts";
 const FILES = 1500;
 const NOWHERE = digestOf(Buffer.from("nowhere"));
 
-let store: PrunableStore;
+let store: Store;
 let version: Digest;
 /** The top page of the version's entries, its plan, and a page below it. */
 let top: Digest;

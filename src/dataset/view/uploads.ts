@@ -126,7 +126,7 @@ function putLease(
   // Whoever uploads it again does not know the last beat: any other one is a sign of life.
   const beat = Math.floor(nowMs / 1000);
   return store.datasets.putLease(
-    { id, holder, created, ttlSeconds: TTL_SECONDS, beat, blocks, versions: [] },
+    { id, holder, created, ttlSeconds: TTL_SECONDS, beat, blocks, versions: [], epoch: null },
     options,
   );
 }

@@ -14,7 +14,7 @@ import { digestOf } from "../../format/digest.ts";
 import type { FrameBase } from "../../format/block.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { openStore } from "../../store/drivers/all.ts";
-import type { PrunableStore } from "../../store/open-objects.ts";
+import type { Store } from "../../store/dataset-store.ts";
 
 /** Small blocks: what is removed to keep within the limit goes by blocks. */
 const BLOCK_BYTES = 4 * MiB;
@@ -36,7 +36,7 @@ export interface SentChunksParts extends Omit<ReadEngine, "store" | "cacheDir"> 
  * was sent. One push at a time uses an instance; several processes may use the same folder.
  */
 export class SentChunks implements DeltaBases {
-  readonly #store: PrunableStore;
+  readonly #store: Store;
   readonly #index: ChunkIndex;
   readonly #session: LocalSession;
   readonly #bytesMax: number;
@@ -44,7 +44,7 @@ export class SentChunks implements DeltaBases {
   #isClosed = false;
   #keptBytes = 0;
 
-  private constructor(store: PrunableStore, index: ChunkIndex, session: LocalSession, bytesMax: number) {
+  private constructor(store: Store, index: ChunkIndex, session: LocalSession, bytesMax: number) {
     this.#store = store;
     this.#index = index;
     this.#session = session;
@@ -56,7 +56,7 @@ export class SentChunks implements DeltaBases {
     const { cacheDir, hub, storeId, bytesMax, ...engine } = parts;
     // The id is what the hub says: no name for a folder, and no other hub's that says the same.
     const folder = join(cacheDir, "sent", digestOf(Buffer.from(`${hub}\0${storeId}`)).slice(0, 32));
-    let store: PrunableStore | undefined;
+    let store: Store | undefined;
     let index: ChunkIndex | undefined;
     try {
       const { clock, random } = engine;

@@ -57,6 +57,7 @@ export function leaseOf(id: string, beat = 0): LeaseRecord {
     beat,
     blocks: [named("a"), named("b")],
     versions: [named("c")],
+    epoch: 7,
   };
 }
 
@@ -220,7 +221,7 @@ function listTests(factory: StoreFactory): void {
   test("lists of an empty store give nothing", () =>
     onStore(factory, async ({ store: { datasets } }) => {
       assert.deepEqual(await all(datasets.listDatasets()), []);
-      assert.deepEqual(await all(datasets.listManifests()), []);
+      assert.deepEqual(await all(datasets.listObjects("manifests")), []);
       assert.deepEqual(await all(datasets.listLeases()), []);
       assert.deepEqual(await all(datasets.listTags(NAME)), []);
     }));
@@ -264,7 +265,7 @@ function listTests(factory: StoreFactory): void {
     onStore(factory, async ({ store: { datasets } }) => {
       const versions = Array.from({ length: 30 }, (_, index) => named(String(index)));
       for (const version of versions) await datasets.putManifest(version, Buffer.from("m"));
-      assert.deepEqual(await all(datasets.listManifests()), versions.sort());
+      assert.deepEqual(await all(datasets.listObjects("manifests")), versions.sort());
     }));
 }
 
@@ -348,7 +349,7 @@ function abortTests(factory: StoreFactory): void {
       await assert.rejects(datasets.putLease(leaseOf("a".repeat(32)), options), reason);
       assert.deepEqual(await all(datasets.listDatasets()), []);
       assert.deepEqual(await all(datasets.listTags(NAME)), []);
-      assert.deepEqual(await all(datasets.listManifests()), []);
+      assert.deepEqual(await all(datasets.listObjects("manifests")), []);
       assert.deepEqual(await all(datasets.listLeases()), []);
       assert.equal(await datasets.getPlan(named("p")), undefined);
       assert.equal(await datasets.lastEvent(NAME), 0);

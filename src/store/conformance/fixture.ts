@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
-import type { PrunableBlockStore } from "../block-store.ts";
+import type { BlockStore } from "../block-store.ts";
 import type { Store } from "../dataset-store.ts";
 import { openStore } from "../drivers/all.ts";
 
@@ -13,7 +13,7 @@ import { openStore } from "../drivers/all.ts";
 export interface StoreFixture {
   readonly store: Store;
   /** The same blocks where they can be removed; undefined for a store that cannot. */
-  readonly prunable: PrunableBlockStore | undefined;
+  readonly prunable: BlockStore | undefined;
   /** What writers left behind that is not part of the store: must be empty whenever nothing is under way. */
   readonly leftovers: () => Promise<readonly string[]>;
   /** Closes and removes the store. */

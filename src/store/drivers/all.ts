@@ -5,7 +5,8 @@ import type { Clock } from "../../base/clock.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { CallOptions } from "../block-store.ts";
-import { openObjects, type PrunableStore } from "../open-objects.ts";
+import type { Store } from "../dataset-store.ts";
+import { openObjects } from "../open-objects.ts";
 import { openDisk } from "./disk/disk-object-store.ts";
 import { MemoryObjectStore } from "./memory/memory-object-store.ts";
 
@@ -24,7 +25,7 @@ const SCHEME = /^([a-z][a-z0-9+.-]*):/i;
  * `memory:`, which is a new empty one each time.
  * Errors: FEATURE_UNSUPPORTED for other schemes, ARGUMENT_INVALID for an address that is none, and those of openObjects.
  */
-export async function openStore(address: string, options: OpenStoreOptions): Promise<PrunableStore> {
+export async function openStore(address: string, options: OpenStoreOptions): Promise<Store> {
   const scheme = SCHEME.exec(address)?.[1]?.toLowerCase();
   if (scheme === "memory" && address.length === "memory:".length) {
     return openObjects(new MemoryObjectStore(), { ...options, create: true });

@@ -66,6 +66,10 @@ export class CachedStore implements BlockStore {
   flush(options?: CallOptions): Promise<void> {
     return this.#inner.flush(options);
   }
+
+  remove(block: Digest, options?: CallOptions): Promise<void> {
+    return this.#inner.remove(block, options);
+  }
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {

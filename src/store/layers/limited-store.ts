@@ -56,4 +56,8 @@ class LimitedStore implements BlockStore {
   flush(options?: CallOptions): Promise<void> {
     return this.#gate.run(0, () => this.#inner.flush(options), options?.signal);
   }
+
+  remove(block: Digest, options?: CallOptions): Promise<void> {
+    return this.#gate.run(0, () => this.#inner.remove(block, options), options?.signal);
+  }
 }

@@ -1,9 +1,11 @@
 import { equalBytes } from "../../base/bytes.ts";
 import { codeOf } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
+import { encodeEpoch, type CondemnedRecord, type EpochRecord } from "../../format/prune-record.ts";
 import {
   encodeDataset,
   encodeEvent,
+  encodeLease,
   type DatasetRecord,
   type EventRecord,
   type HistoryRecord,
@@ -21,6 +23,7 @@ import type {
   Revision,
   ViewKey,
 } from "../dataset-store.ts";
+import type { ObjectKind } from "../keys.ts";
 import type { Retry } from "./retry.ts";
 
 /**
@@ -48,8 +51,16 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.run(() => this.#inner.putManifest(version, bytes, options), options?.signal);
   }
 
-  listManifests(options?: CallOptions): AsyncIterable<Digest> {
-    return this.#retry.iterate(() => this.#inner.listManifests(options), String, options?.signal);
+  listObjects(kind: ObjectKind, options?: CallOptions): AsyncIterable<Digest> {
+    return this.#retry.iterate(() => this.#inner.listObjects(kind, options), String, options?.signal);
+  }
+
+  hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(() => this.#inner.hasObject(kind, digest, options), options?.signal);
+  }
+
+  removeObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.removeObject(kind, digest, options), options?.signal);
   }
 
   getPlan(key: Digest, options?: PlanOptions): Promise<Revised<Uint8Array> | undefined> {
@@ -168,6 +179,23 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.run(() => this.#inner.putLease(record, options), options?.signal);
   }
 
+  replaceLease(
+    record: LeaseRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#replaced(
+      () => this.#inner.replaceLease(record, expected, options),
+      () => this.#inner.getLease(record.id, options),
+      (found) => equalBytes(encodeLease(found), encodeLease(record)),
+      options,
+    );
+  }
+
+  getLease(id: string, options?: CallOptions): Promise<Revised<LeaseRecord> | undefined> {
+    return this.#retry.run(() => this.#inner.getLease(id, options), options?.signal);
+  }
+
   removeLease(id: string, options?: CallOptions): Promise<void> {
     return this.#retry.run(() => this.#inner.removeLease(id, options), options?.signal);
   }
@@ -178,6 +206,48 @@ export class RetriedDatasetStore implements DatasetStore {
       ({ id }) => id,
       options?.signal,
     );
+  }
+
+  leaseTimeMs(id: string, options?: CallOptions): Promise<number | undefined> {
+    return this.#retry.run(() => this.#inner.leaseTimeMs(id, options), options?.signal);
+  }
+
+  listEpochs(options?: CallOptions): AsyncIterable<number> {
+    const keyOf = (number: number): string => String(number).padStart(16, "0");
+    return this.#retry.iterate(() => this.#inner.listEpochs(options), keyOf, options?.signal);
+  }
+
+  getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined> {
+    return this.#retry.run(() => this.#inner.getEpoch(number, options), options?.signal);
+  }
+
+  putEpoch(record: EpochRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision> {
+    return this.#replaced(
+      () => this.#inner.putEpoch(record, expected, options),
+      () => this.#inner.getEpoch(record.number, options),
+      (found) => equalBytes(encodeEpoch(found), encodeEpoch(record)),
+      options,
+    );
+  }
+
+  removeEpoch(number: number, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.removeEpoch(number, options), options?.signal);
+  }
+
+  listMarks(options?: CallOptions): AsyncIterable<string> {
+    return this.#retry.iterate(() => this.#inner.listMarks(options), String, options?.signal);
+  }
+
+  getCondemned(mark: string, part: number, options?: CallOptions): Promise<CondemnedRecord | undefined> {
+    return this.#retry.run(() => this.#inner.getCondemned(mark, part, options), options?.signal);
+  }
+
+  removeCondemned(mark: string, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.removeCondemned(mark, options), options?.signal);
+  }
+
+  putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.putCondemned(record, options), options?.signal);
   }
 
   flush(options?: CallOptions): Promise<void> {

@@ -54,4 +54,8 @@ class RetriedStore implements BlockStore {
   flush(options?: CallOptions): Promise<void> {
     return this.#retry.run(() => this.#inner.flush(options), options?.signal);
   }
+
+  remove(block: Digest, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.remove(block, options), options?.signal);
+  }
 }

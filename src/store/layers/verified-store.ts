@@ -56,6 +56,10 @@ class VerifiedStore implements BlockStore {
   flush(options?: CallOptions): Promise<void> {
     return this.#inner.flush(options);
   }
+
+  remove(block: Digest, options?: CallOptions): Promise<void> {
+    return this.#inner.remove(block, options);
+  }
 }
 
 async function verify(

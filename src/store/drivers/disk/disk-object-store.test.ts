@@ -23,14 +23,14 @@ import { blockOf, failsWith } from "../../conformance/block-store-suite.ts";
 import { datasetOf, historyOf, NAME, named, TAG } from "../../conformance/dataset-store-suite.ts";
 import { leftoversIn } from "../../conformance/fixture.ts";
 import { blockKey, datasetKey, historyKey, type Key } from "../../keys.ts";
-import type { PrunableStore } from "../../open-objects.ts";
+import type { Store } from "../../dataset-store.ts";
 import { openStore } from "../all.ts";
 
 const CHILD = join(import.meta.dirname, "../../conformance/store-child.ts");
 const IS_ROOT = process.getuid?.() === 0;
 const NOBODY = "65534";
 
-function openAt(folder: string, create = true): Promise<PrunableStore> {
+function openAt(folder: string, create = true): Promise<Store> {
   return openStore(folder, { create, clock: systemClock, random: systemRandom });
 }
 
@@ -43,7 +43,7 @@ async function inFolder(task: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-async function withStore(task: (store: PrunableStore, folder: string) => Promise<void>): Promise<void> {
+async function withStore(task: (store: Store, folder: string) => Promise<void>): Promise<void> {
   await inFolder(async (folder) => {
     const store = await openAt(folder);
     try {

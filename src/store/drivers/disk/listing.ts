@@ -1,4 +1,4 @@
-import type { Dirent } from "node:fs";
+import type { Dirent, Stats } from "node:fs";
 import { lstat, opendir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { compareUtf8 } from "../../../base/bytes.ts";
@@ -28,12 +28,12 @@ export async function* listFiles(
     const batch = entries
       .slice(start, start + PARALLEL_STATS)
       .filter((entry) => isAhead(entry.key, options.after));
-    const sizes = await Promise.all(
-      batch.map(async (entry) => (entry.isFolder ? undefined : sizeOf(root, entry.key))),
+    const states = await Promise.all(
+      batch.map(async (entry) => (entry.isFolder ? undefined : stateOf(root, entry.key))),
     );
     for (const [index, { key, isFolder }] of batch.entries()) {
-      const bytes = sizes[index];
-      if (bytes !== undefined) yield { key, bytes };
+      const state = states[index];
+      if (state !== undefined) yield { key, bytes: state.size, modifiedMs: state.mtimeMs };
       if (isFolder && key !== hidden && depth + 1 < KEY_DEPTH_MAX)
         yield* listFiles(root, key, hidden, options);
     }
@@ -81,9 +81,9 @@ function isAhead(key: string, after: string | undefined): boolean {
   return after === undefined || compareUtf8(key, after) > 0 || (key.endsWith("/") && after.startsWith(key));
 }
 
-async function sizeOf(root: string, key: string): Promise<number | undefined> {
+async function stateOf(root: string, key: string): Promise<Stats | undefined> {
   try {
-    return (await lstat(join(root, key))).size;
+    return await lstat(join(root, key));
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;

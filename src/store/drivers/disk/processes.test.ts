@@ -13,7 +13,7 @@ import { digestOf } from "../../../format/digest.ts";
 import { assertEntries, entriesOf, NAME, named, TAG } from "../../conformance/dataset-store-suite.ts";
 import { fractions } from "../../conformance/faulty-store.ts";
 import { leftoversIn } from "../../conformance/fixture.ts";
-import type { PrunableStore } from "../../open-objects.ts";
+import type { Store } from "../../dataset-store.ts";
 import { openStore } from "../all.ts";
 
 const CHILD = join(import.meta.dirname, "../../conformance/store-child.ts");
@@ -42,7 +42,7 @@ async function inFolder(task: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-function openAt(folder: string): Promise<PrunableStore> {
+function openAt(folder: string): Promise<Store> {
   return openStore(folder, { create: true, clock: systemClock, random: systemRandom });
 }
 

@@ -1,0 +1,106 @@
+/** The end of a push: all that it put and built on is there, and stays; then the tags move. docs/format.md §9 */
+import { codeOf } from "../../base/errors.ts";
+import { digestOf, type Digest } from "../../format/digest.ts";
+import { decodeRoot } from "../../format/manifest.ts";
+import { objectName, type ObjectName } from "../../format/prune-record.ts";
+import type { CallOptions } from "../../store/block-store.ts";
+import type { Engine } from "../engine.ts";
+import { commitTag } from "../tags.ts";
+import { watchedManifests, type ManifestStore } from "../version/watched-reads.ts";
+import { missing } from "./block-indexes.ts";
+import type { ChunkIndex } from "./chunk-index.ts";
+import type { Publication } from "./ingest.ts";
+import type { Lease } from "./lease.ts";
+import { SweptNames } from "./swept-names.ts";
+
+/** Blocks that are looked for at the same time. */
+const PARALLEL_MAX = 16;
+
+/** What one session commits in the end. */
+export class Commit {
+  /** Manifests and plans of the store, through which the session must read and write all that its version needs. */
+  readonly manifests: ManifestStore;
+  readonly #engine: Engine;
+  readonly #index: ChunkIndex;
+  readonly #lease: Lease;
+  readonly #swept: SweptNames;
+  readonly #names = new Set<ObjectName>();
+
+  /** `lease` claims every block and version that the session builds on. */
+  constructor(engine: Engine, index: ChunkIndex, lease: Lease) {
+    this.#engine = engine;
+    this.#index = index;
+    this.#lease = lease;
+    this.#swept = new SweptNames(engine.store, engine.clock, lease);
+    this.manifests = watchedManifests(engine.store.datasets, (name) => this.#names.add(name));
+  }
+
+  /** Makes the first claim: to be awaited before anything of the store is relied on. */
+  async begin(options: CallOptions): Promise<void> {
+    await this.#lease.store(options);
+    await this.#swept.begin(options);
+  }
+
+  /** Whether run() looks at the names of all that the version needs: each must have been read or written through here. */
+  get isWatching(): boolean {
+    return this.#swept.isNeeded;
+  }
+
+  /**
+   * The barrier, the last look for every block, then the tags: whether each was moved. Errors: OBJECT_MISSING when something
+   * was pruned meanwhile; SESSION_LOST when the claim was lost; those of SweptNames.settle and commitTag.
+   */
+  async run(publication: Publication, options: CallOptions): Promise<boolean[]> {
+    const { store, random } = this.#engine;
+    await this.#lease.storeGrown(options);
+    await Promise.all([store.blocks.flush(options), store.datasets.flush(options)]);
+    await this.#checkBlocks(options);
+    await this.#settle(options);
+    await this.#lease.store(options);
+    const version = digestOf(publication.root);
+    const { files, bytes } = decodeRoot(publication.root);
+    const { publisher, message, labels } = publication;
+    const moved: boolean[] = [];
+    for (const { name, tag } of publication.tags) {
+      if (!this.#lease.isFresh) await this.#lease.store(options);
+      const change = {
+        digest: version,
+        files,
+        bytes,
+        state: "announced",
+        publisher,
+        message,
+        labels,
+      } as const;
+      const result = await commitTag(this.#engine, name, tag, { ...change, writeId: random.id() }, options);
+      moved.push(result.moved);
+    }
+    return moved;
+  }
+
+  /** Whatever a prune condemned of what the version needs is taken out of it. */
+  async #settle(options: CallOptions): Promise<void> {
+    if (!this.#swept.isNeeded) return;
+    for (const block of this.#lease.blocks) this.#names.add(objectName("blocks", block));
+    try {
+      await this.#swept.settle(this.#names, options);
+    } catch (error) {
+      // The index may know blocks that went: it is made anew from those that are there.
+      if (codeOf(error) === "OBJECT_MISSING") await this.#checkBlocks(options);
+      throw error;
+    }
+  }
+
+  async #checkBlocks(options: CallOptions): Promise<void> {
+    const used = [...this.#lease.blocks];
+    const check = async (block: Digest): Promise<void> => {
+      const bytes = await this.#engine.store.blocks.stat(block, options);
+      if (bytes !== undefined && bytes === this.#index.bytesOf(block)) return;
+      this.#index.remove([block]);
+      throw missing(block);
+    };
+    for (let next = 0; next < used.length; next += PARALLEL_MAX) {
+      await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/** Looks through a store: what is needed, and what is there. docs/format.md §9.1 */
+import { codeOf } from "../../base/errors.ts";
+import type { Digest } from "../../format/digest.ts";
+import { objectName, type ObjectName } from "../../format/prune-record.ts";
+import type { LeaseRecord } from "../../format/record.ts";
+import { decodeSignature, type SignatureRecord } from "../../format/view-record.ts";
+import type { BlockInfo, CallOptions } from "../../store/block-store.ts";
+import { OBJECT_KINDS } from "../../store/keys.ts";
+import { isDamage } from "../damage.ts";
+import type { Engine } from "../engine.ts";
+import type { PruneCount, PruneProgress } from "./contract.ts";
+import { LiveSet } from "./live-set.ts";
+import { Marker } from "./mark.ts";
+import { liveVersions } from "./roots.ts";
+
+/** Objects between two reports. */
+const REPORT_EVERY = 100;
+
+/** Options of a survey. */
+export interface SurveyOptions extends CallOptions {
+  readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
+}
+
+/** What is needed: by the datasets' histories, and by `leases`, which must be read before. */
+export async function surveyLive(
+  engine: Engine,
+  leases: readonly LeaseRecord[],
+  options: SurveyOptions,
+): Promise<{ readonly live: LiveSet; readonly versions: number }> {
+  const live = new LiveSet();
+  const marker = new Marker(engine, live, options);
+  const versions = new Set<Digest>();
+  const domains = new Set([""]);
+  for await (const { version, domain } of liveVersions(engine, options)) {
+    await marker.mark(version, domain);
+    domains.add(domain);
+    if (versions.has(version)) continue;
+    versions.add(version);
+    options.onProgress?.({ phase: "mark", done: versions.size });
+  }
+  for (const lease of leases) {
+    for (const block of lease.blocks) live.holdBlock(block);
+    for (const version of lease.versions) {
+      for (const domain of domains) await markClaimed(marker, version, domain);
+    }
+  }
+  return { live, versions: versions.size };
+}
+
+/** What a lease claims need not be there: its holder finds out. */
+async function markClaimed(marker: Marker, version: Digest, domain: string): Promise<void> {
+  try {
+    await marker.mark(version, domain);
+  } catch (error) {
+    if (codeOf(error) !== "VERSION_NOT_FOUND" && !isDamage(error)) throw error;
+  }
+}
+
+/** What is there, told apart. */
+export interface Inventory {
+  readonly kept: PruneCount;
+  readonly unusedBytes: number;
+  readonly dead: PruneCount;
+}
+
+/** A block of which only a part is needed. */
+export interface PartlyLive extends BlockInfo {
+  readonly liveBytes: number;
+}
+
+/** The blocks of which less than this share (0 to 1) is needed, and not nothing; those that a lease claims are left out. */
+export async function listPartlyLive(
+  engine: Engine,
+  live: LiveSet,
+  below: number,
+  options: CallOptions,
+): Promise<PartlyLive[]> {
+  const partly: PartlyLive[] = [];
+  for await (const block of engine.store.blocks.list(options)) {
+    const liveBytes = live.isHeld(block.digest) ? undefined : live.framesOf(block.digest)?.bytes;
+    if (liveBytes !== undefined && liveBytes < block.bytes * below) partly.push({ ...block, liveBytes });
+  }
+  return partly;
+}
+
+/** Lists a store and holds it to what is needed; tells `onDead` of each object that is not. */
+export async function takeInventory(
+  engine: Engine,
+  live: LiveSet,
+  leases: readonly LeaseRecord[],
+  onDead: (name: ObjectName) => Promise<void>,
+  options: SurveyOptions,
+): Promise<Inventory> {
+  const { blocks, datasets } = engine.store;
+  const count = {
+    kept: { blocks: 0, blockBytes: 0, others: 0 },
+    dead: { blocks: 0, blockBytes: 0, others: 0 },
+  };
+  let unusedBytes = 0;
+  let done = 0;
+  const step = (): void => {
+    if (++done % REPORT_EVERY === 0) options.onProgress?.({ phase: "list", done });
+  };
+  const uploads = new Set(leases.map(({ id }) => id));
+  // What is read first goes first: nobody finds a manifest whose blocks went.
+  for (const kind of OBJECT_KINDS) {
+    for await (const digest of datasets.listObjects(kind, options)) {
+      const isKept =
+        kind === "views"
+          ? live.has("manifests", digest)
+          : kind === "signatures"
+            ? await isSignatureLive(engine, digest, live, uploads, options)
+            : live.has(kind, digest);
+      count[isKept ? "kept" : "dead"].others++;
+      if (!isKept) await onDead(objectName(kind, digest));
+      step();
+    }
+  }
+  for await (const { digest, bytes } of blocks.list(options)) {
+    const isKept = live.has("blocks", digest);
+    const tally = count[isKept ? "kept" : "dead"];
+    tally.blocks++;
+    tally.blockBytes += bytes;
+    step();
+    if (!isKept) await onDead(objectName("blocks", digest));
+    else if (!live.isHeld(digest)) unusedBytes += Math.max(0, bytes - (live.framesOf(digest)?.bytes ?? 0));
+  }
+  return { ...count, unusedBytes };
+}
+
+/** A signature stays while a version has its block, or who uploaded it may still publish it. */
+async function isSignatureLive(
+  engine: Engine,
+  signature: Digest,
+  live: LiveSet,
+  leases: ReadonlySet<string>,
+  options: CallOptions,
+): Promise<boolean> {
+  const found = await engine.store.datasets.getView({ kind: "signature", digest: signature }, options);
+  if (found === undefined) return false;
+  let record: SignatureRecord;
+  try {
+    record = decodeSignature(found.value);
+  } catch (error) {
+    // Of a newer AetherFS, or damaged: nobody can say that it is not needed.
+    if (codeOf(error) === "FORMAT_UNSUPPORTED" || isDamage(error)) return true;
+    throw error;
+  }
+  if (record.upload !== null && leases.has(record.upload.lease)) return true;
+  return record.places.some(({ version }) => live.has("manifests", version));
+}
