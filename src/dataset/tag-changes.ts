@@ -13,7 +13,7 @@ import {
 } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { TagReference } from "./contract.ts";
-import { history, requireDataset } from "./datasets.ts";
+import { findDataset, history, requireDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
 import { announce } from "./tag-events.ts";
@@ -190,7 +190,7 @@ async function requireSameDomain(
 ): Promise<void> {
   if (source === target) return;
   const { domain } = await requireDataset(engine, source, options);
-  const present = await engine.store.datasets.getDataset(target, options);
+  const present = await findDataset(engine.store.datasets, target, options);
   if (domain === (present?.value.domain ?? scopeOf(target))) return;
   throw new AetherError(
     "FEATURE_UNSUPPORTED",
