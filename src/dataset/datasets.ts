@@ -91,9 +91,18 @@ export async function requireDataset(
   name: DatasetName,
   options: CallOptions = {},
 ): Promise<DatasetRecord> {
+  return (await requireRevised(engine, name, options)).value;
+}
+
+/** The dataset's record, as requireDataset, and its revision. */
+export async function requireRevised(
+  engine: Engine,
+  name: DatasetName,
+  options: CallOptions = {},
+): Promise<Revised<DatasetRecord>> {
   const { datasets } = engine.store;
   const found = await findDataset(datasets, name, options);
-  if (found !== undefined) return found.value;
+  if (found !== undefined) return found;
   const others = await first(datasets.listDatasets(options), CANDIDATES_MAX);
   const hint = others.length === 0 ? "; the store holds none yet: push one" : didYouMean(name, others);
   throw new AetherError("DATASET_NOT_FOUND", `there is no dataset ${name}${hint}`, {

@@ -127,7 +127,7 @@ async function* presentDatasets(datasets: DatasetStore, options: CallOptions): A
  * All entries of a tag's history, newest first. Where it ends is seen from a list: looking for entries one by one would end at
  * a gap. Errors: OBJECT_MISSING at a gap; those of the store.
  */
-async function* entriesBackwards(
+export async function* entriesBackwards(
   datasets: DatasetStore,
   name: DatasetName,
   tag: Tag,
