@@ -22,6 +22,8 @@ const DATASET: record.DatasetRecord = {
   created: TIME,
   chunking: { kind: "cdc", averageBytes: 65536 },
   immutableTags: ["v*"],
+  retention: null,
+  deleted: null,
 };
 const HISTORY: record.HistoryRecord = {
   number: 7,
@@ -46,6 +48,7 @@ const LEASE: record.LeaseRecord = {
 
 const EPOCH: EpochRecord = {
   ...{ number: 3, state: "sweeping", mark: ID, parts: 1, markedMs: 1_764_000_000_000, sweeper: ID },
+  datasets: [{ name: parseDatasetName("@earth/cities"), incarnation: ID }],
   rescued: [objectName("plans", digest)],
 };
 const CONDEMNED: CondemnedRecord = {
@@ -129,10 +132,28 @@ export function recordCases(): VectorCase[] {
     chunking: null,
     immutableTags: [],
   };
+  const retained = {
+    ...DATASET,
+    retention: { keepLast: 10, keepWithinSeconds: 2_592_000, keepTags: ["v*"] },
+  };
+  const deleted = { ...DATASET, deleted: { time: TIME, publisher: "me", state: "deleted" } } as const;
   return [
     valid("store", record.encodeStore({ id: ID }), { id: ID }),
     valid("dataset", record.encodeDataset(DATASET), DATASET),
     valid("dataset", record.encodeDataset(bare), bare, "dataset-without-scope"),
+    valid("dataset", record.encodeDataset(retained), retained, "dataset-with-retention"),
+    valid("dataset", record.encodeDataset(deleted), deleted, "dataset-deleted"),
+    {
+      path: "record/dataset-deleted-unmarked.json",
+      content: {
+        description: "a deletion that no feature bit tells of",
+        kind: "dataset",
+        text: Buffer.from(record.encodeDataset(deleted))
+          .toString("utf8")
+          .replace('"requires":1', '"requires":0'),
+        expect: { error: "OBJECT_INVALID" },
+      },
+    },
     valid("history", record.encodeHistory(HISTORY), HISTORY),
     valid(
       "history",

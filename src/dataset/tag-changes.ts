@@ -13,7 +13,7 @@ import {
 } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { TagReference } from "./contract.ts";
-import { ensureDataset, history, requireDataset } from "./datasets.ts";
+import { ensureDataset, findDataset, history, requireDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
 import { revive } from "./ingest/revive.ts";
@@ -204,7 +204,7 @@ async function requireSameDomain(
 ): Promise<void> {
   if (source === target) return;
   const { domain } = await requireDataset(engine, source, options);
-  const present = await engine.store.datasets.getDataset(target, options);
+  const present = await findDataset(engine.store.datasets, target, options);
   if (domain === (present?.value.domain ?? scopeOf(target))) return;
   throw new AetherError(
     "FEATURE_UNSUPPORTED",

@@ -7,8 +7,10 @@ import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import { ensureDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
+import { EXPIRES_LABEL, parseExpiry } from "./retention.ts";
 import { announce } from "./tag-events.ts";
 import { currentOf, readHead, type TagHead } from "./tag-head.ts";
+import { matchesPattern } from "./tag-pattern.ts";
 
 /** Numbers that one commit may lose to others before it gives up. */
 const ATTEMPTS_MAX = 256;
@@ -34,6 +36,8 @@ export interface TagChange extends Annotations {
   readonly writeId: string;
   /** The version that the tag must point at (null: at none) for the change to be made; undefined: any. */
   readonly expected?: Digest | null;
+  /** The number that the tag's newest entry must have for the change to be made; undefined: any. */
+  readonly expectedNumber?: number;
 }
 
 /** What became of a change. */
@@ -44,7 +48,7 @@ export interface TagCommit {
   readonly moved: boolean;
 }
 
-/** Checks the lengths that records allow. Errors: LIMIT_EXCEEDED. */
+/** Checks the lengths that records allow, and that a label that says when the tag expires says a time. Errors: LIMIT_EXCEEDED, ARGUMENT_INVALID. */
 export function checkAnnotations({ publisher, message, labels }: Annotations): void {
   checkLength("a publisher's name", publisher, PUBLISHER_LENGTH_MAX);
   checkLength("a message", message, MESSAGE_LENGTH_MAX);
@@ -55,6 +59,11 @@ export function checkAnnotations({ publisher, message, labels }: Annotations): v
   for (const [key, value] of pairs) {
     checkLength("a label's name", key, LABEL_LENGTH_MAX);
     checkLength(`the label ${key}`, value, LABEL_LENGTH_MAX);
+    if (key !== EXPIRES_LABEL || parseExpiry(value) !== undefined) continue;
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `the label ${key} is "${value}": it says when the tag is removed, as in 2026-12-31 or 2026-12-31T10:00:00Z`,
+    );
   }
 }
 
@@ -64,7 +73,8 @@ export function checkAnnotations({ publisher, message, labels }: Annotations): v
  * the last of several who commit at once wins, and the history names them all, in order; also who died in between is
  * announced. A rejection after the commit itself (an event that could not be written) leaves the tag moved; the same
  * call again, or anyone's next, completes it.
- * Errors: TAG_CONFLICT when the tag is not at `expected`; TAG_IMMUTABLE; LIMIT_EXCEEDED; those of the store.
+ * Errors: TAG_CONFLICT when the tag is not at `expected` or `expectedNumber`; TAG_IMMUTABLE; those of checkAnnotations and
+ * of the store.
  */
 export async function commitTag(
   engine: Engine,
@@ -114,7 +124,9 @@ async function isOurs(
 
 function isAsWanted(present: HistoryRecord, change: TagChange): boolean {
   if (present.state !== change.state) return false;
-  return change.state === "deleted" || present.digest === change.digest;
+  if (change.state === "deleted") return true;
+  // The same version for longer is a change: else it would go although somebody has just asked for it.
+  return present.digest === change.digest && present.labels[EXPIRES_LABEL] === change.labels[EXPIRES_LABEL];
 }
 
 function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagChange): void {
@@ -127,6 +139,11 @@ function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagC
     });
   }
   const present = head.record;
+  if (change.expectedNumber !== undefined && change.expectedNumber !== present?.number) {
+    throw new AetherError("TAG_CONFLICT", `${where} was changed meanwhile: look again`, {
+      data: { dataset: dataset.name, tag },
+    });
+  }
   if (present === undefined || present.digest === change.digest) return;
   if (dataset.immutableTags.some((pattern) => matchesPattern(pattern, tag))) {
     throw new AetherError(
@@ -135,21 +152,6 @@ function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagC
       { data: { dataset: dataset.name, tag } },
     );
   }
-}
-
-/** Whether the tag matches a pattern in which `*` stands for any run of characters. */
-function matchesPattern(pattern: string, tag: Tag): boolean {
-  const [head = "", ...rest] = pattern.split("*");
-  const tail = rest.pop();
-  if (tail === undefined) return tag === pattern;
-  if (!tag.startsWith(head) || !tag.endsWith(tail) || tag.length < head.length + tail.length) return false;
-  let position = head.length;
-  for (const part of rest) {
-    const found = tag.indexOf(part, position);
-    if (found === -1) return false;
-    position = found + part.length;
-  }
-  return position <= tag.length - tail.length;
 }
 
 function recordAfter(present: HistoryRecord | undefined, change: TagChange, nowMs: number): HistoryRecord {

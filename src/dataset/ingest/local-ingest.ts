@@ -8,6 +8,7 @@ import { scopeOf, type DatasetName } from "../../format/reference.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { makeFolders } from "../../store/make-folders.ts";
 import type { TagReference } from "../contract.ts";
+import { findDataset } from "../datasets.ts";
 import type { Engine, PushEngine } from "../engine.ts";
 import { currentOf, readHead } from "../tag-head.ts";
 import { ChunkIndex } from "./chunk-index.ts";
@@ -68,7 +69,7 @@ export async function beginLocalSession(
   }
 }
 
-/** The domain in which all the tags lie. Errors: FEATURE_UNSUPPORTED when they lie in several; those of the store. */
+/** The domain in which all the tags lie. Errors: FEATURE_UNSUPPORTED when they lie in several; those of findDataset. */
 export async function domainOf(
   engine: Engine,
   tags: readonly TagReference[],
@@ -108,7 +109,7 @@ async function sharedSettings(
   const names = [...new Set(tags.map((reference) => reference.name))];
   const settings = await Promise.all(
     names.map(async (name: DatasetName) => {
-      const record = await engine.store.datasets.getDataset(name, options);
+      const record = await findDataset(engine.store.datasets, name, options);
       return { domain: record?.value.domain ?? scopeOf(name), chunking: record?.value.chunking ?? undefined };
     }),
   );
