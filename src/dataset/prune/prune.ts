@@ -159,9 +159,9 @@ class PruneRun {
 
   /** Removes tags whose time is over. */
   async #expire(): Promise<number> {
-    let count = 0;
-    for await (const _ of expireTags(this.#engine, { ...this.#call, publisher: HOLDER })) count++;
-    return count;
+    const expired = [];
+    for await (const tag of expireTags(this.#engine, { ...this.#call, publisher: HOLDER })) expired.push(tag);
+    return expired.length;
   }
 
   /** What is needed while an epoch is swept. When that cannot be told, it may wait again: nothing of it is removed yet. */
