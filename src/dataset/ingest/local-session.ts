@@ -357,11 +357,12 @@ export class LocalSession implements IngestSession {
     await this.#checkBlocks(options);
     const root = decodeRoot(publication.root);
     const moved: boolean[] = [];
-    for (const { name, tag } of publication.tags) {
-      const { publisher, message, labels } = publication;
+    const { publisher, message, labels, attempt } = publication;
+    for (const [index, { name, tag }] of publication.tags.entries()) {
       const totals = { files: root.files, bytes: root.bytes };
       const change = { digest: version, ...totals, state: "announced", publisher, message, labels } as const;
-      const result = await commitTag(this.#engine, name, tag, { ...change, writeId: random.id() }, options);
+      const once = { writeId: attempt?.writeId ?? random.id(), since: attempt?.heads[index] };
+      const result = await commitTag(this.#engine, name, tag, { ...change, ...once }, options);
       moved.push(result.moved);
     }
     return moved;
