@@ -1,5 +1,6 @@
 /** A client that knows several hubs on one store, and hubs that know nothing of each other. */
 import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { MiB } from "../base/limits.ts";
 import { gather, noise } from "../dataset/testing/engine.ts";
@@ -117,6 +118,37 @@ describe("what was published through one hub", () => {
         );
         assert.deepEqual(tags, [version]);
       }
+    });
+  });
+});
+
+describe("a hub whose store is away", () => {
+  it("is not ready, answers that asking again helps, and is as before when the store is back", async () => {
+    await withHubBed(async (bed) => {
+      const client = bed.client();
+      const version = await pushText(bed, client, "1\n");
+      const status = async (path: string): Promise<number> => {
+        const response = await fetch(`http://${bed.address}${path}`);
+        await response.body?.cancel();
+        return response.status;
+      };
+      assert.equal(await status("/readyz"), 200);
+      const store = bed.path("store");
+      renameSync(store, `${store}.away`);
+      // A disk that is not mounted leaves an empty folder.
+      mkdirSync(store);
+      assert.equal(await status("/readyz"), 503);
+      assert.equal(await status("/healthz"), 200);
+      assert.equal(await status("/fs/none/latest/a.txt"), 503);
+      await assert.rejects(client.resolve(parseReference("none")), { code: "STORE_UNAVAILABLE" });
+      await assert.rejects(pushText(bed, client, "2\n"), { code: "STORE_UNAVAILABLE" });
+      assert.deepEqual(readdirSync(store), []);
+      rmdirSync(store);
+      renameSync(`${store}.away`, store);
+      assert.equal(await status("/readyz"), 200);
+      assert.equal((await client.resolve(REFERENCE)).version, version);
+      await pushText(bed, client, "3\n");
+      assert.deepEqual(await historyOf(client), [2, 1]);
     });
   });
 });

@@ -63,7 +63,9 @@ async function rollBack(stage: Stage, actor: string, id: string, client: Client)
   const [latest] = TAGS;
   await change(stage, { actor, kind: "rollback", id, tag: latest }, async () => {
     const says = { ...SAYS, message: id };
-    return (await client.rollback({ name: stage.name, tag: latest }, {}, says)).record.digest;
+    const { moved, record } = await client.rollback({ name: stage.name, tag: latest }, {}, says);
+    // Of two at once that go back to the same version, one finds the tag where it wants it.
+    return moved ? record.digest : undefined;
   });
 }
 
