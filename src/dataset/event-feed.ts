@@ -1,7 +1,7 @@
 /** The end of a dataset's events, looked for once for all in this process who follow the dataset. docs/format.md §8.4 */
 import { must } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
-import type { EventRecord } from "../format/record.ts";
+import type { DatasetRecord, EventRecord } from "../format/record.ts";
 import type { DatasetName } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
@@ -21,7 +21,8 @@ const RECENT_MAX = 256;
 /** Events that are read at once. */
 const BATCH_MAX = 32;
 
-const feeds = new WeakMap<DatasetStore, Map<DatasetName, EventFeed>>();
+/** By name and incarnation: a dataset that was deleted and made again begins its events anew. */
+const feeds = new WeakMap<DatasetStore, Map<string, EventFeed>>();
 
 /** What one who waits is told. */
 interface Waiter {
@@ -60,12 +61,13 @@ export class EventFeed {
   }
 
   /** The feed of a dataset in the engine's store, one for all who follow it now. Leave it, whatever happens. */
-  static join(engine: Engine, name: DatasetName): EventFeed {
+  static join(engine: Engine, { name, incarnation }: DatasetRecord): EventFeed {
     const { datasets } = engine.store;
-    const ofStore = feeds.get(datasets) ?? new Map<DatasetName, EventFeed>();
+    const ofStore = feeds.get(datasets) ?? new Map<string, EventFeed>();
     feeds.set(datasets, ofStore);
-    const feed = ofStore.get(name) ?? new EventFeed(engine, name, () => ofStore.delete(name));
-    ofStore.set(name, feed);
+    const key = `${name} ${incarnation}`;
+    const feed = ofStore.get(key) ?? new EventFeed(engine, name, () => ofStore.delete(key));
+    ofStore.set(key, feed);
     feed.#followers++;
     return feed;
   }

@@ -27,8 +27,7 @@ export async function* watchEvents(
   options: WatchEventsOptions = {},
 ): AsyncGenerator<EventRecord> {
   const { tag, untilNow = false } = options;
-  await requireDataset(engine, name, options);
-  const feed = EventFeed.join(engine, name);
+  const feed = EventFeed.join(engine, await requireDataset(engine, name, options));
   try {
     const last = await feed.last(options);
     for (let next = options.sequence ?? last + 1; ;) {
