@@ -8,7 +8,7 @@ import type { Progress } from "../dataset/contract.ts";
 import { formatReference, parseReference, type Reference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
 import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
-import type { HubTls } from "../sdk/hub/hub-connection.ts";
+import type { HubTls } from "../sdk/hub/hub-endpoint.ts";
 import { defaultPublisher } from "../sdk/publisher.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./human.ts";

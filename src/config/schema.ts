@@ -36,9 +36,9 @@ const SETTINGS = {
   hub: optional(
     {
       flag: "hub",
-      placeholder: "HOST[:PORT]",
+      placeholder: "HOST[:PORT],…",
       fallback: "localhost:8080",
-      help: "the hub of references that name none",
+      help: "the hub of references that name none; of several on one store, the first that answers",
     },
     same,
   ),

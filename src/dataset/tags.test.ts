@@ -96,6 +96,18 @@ describe("commitTag", () => {
     assert.deepEqual(await commit(engine, "one", { writeId }), first);
   });
 
+  it("again with the same write id, after others moved the tag since, finds its own entry", async () => {
+    const engine = await openEngine();
+    await commit(engine, "before");
+    const change = { writeId: engine.random.id(), since: 1 };
+    const first = await commit(engine, "one", change);
+    for (let other = 0; other < 70; other++) await commit(engine, `other ${other}`);
+    assert.deepEqual(await commit(engine, "one", change), first);
+    assert.equal((await collect(history(engine, NAME, TAG))).length, 72);
+    const late = await commit(engine, "one", { ...change, since: 2 });
+    assert.equal(late.record.number, 73, "what was there before the push began is none of its own");
+  });
+
   it("whose creation's answer was lost, finds its own entry", async () => {
     const engine = await openEngine();
     const createHistory: DatasetStore["createHistory"] = async (...parameters) => {

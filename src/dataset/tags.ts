@@ -5,6 +5,7 @@ import { formatDigest, type Digest } from "../format/digest.ts";
 import type { DatasetRecord, HistoryRecord, TagState } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
+import type { DatasetStore } from "../store/dataset-store.ts";
 import { ensureDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { EXPIRES_LABEL, parseExpiry } from "./retention.ts";
@@ -15,6 +16,9 @@ import { matchesPattern } from "./tag-pattern.ts";
 /** Numbers that one commit may lose to others before it gives up. */
 const ATTEMPTS_MAX = 256;
 const PUBLISHER_LENGTH_MAX = 256;
+/** Entries that are looked through for a change that was made already, and how many are read at once. */
+const SINCE_MAX = 1024;
+const BATCH_MAX = 32;
 
 /** What people say about a change. */
 export interface Annotations {
@@ -34,6 +38,11 @@ export interface TagChange extends Annotations {
   readonly bytes: number;
   /** 32 hex digits of this attempt to publish: the same for its retries, whose answers may have been lost. */
   readonly writeId: string;
+  /**
+   * The number of an entry that was there before the first attempt, or 0: later ones are looked through for the write id, so that
+   * a change whose answer was lost is not made twice, also when others moved the tag since. undefined: only the newest is.
+   */
+  readonly since?: number | undefined;
   /** The version that the tag must point at (null: at none) for the change to be made; undefined: any. */
   readonly expected?: Digest | null;
   /** The number that the tag's newest entry must have for the change to be made; undefined: any. */
@@ -86,14 +95,16 @@ export async function commitTag(
   const { datasets } = engine.store;
   checkAnnotations(change);
   const dataset = await ensureDataset(engine, name, options);
+  let since = change.since ?? Infinity;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const head = await readHead(datasets, name, tag, options);
     const present = head.record;
-    const ours = present?.writeId === change.writeId;
-    if (present !== undefined && (ours || isAsWanted(present, change))) {
+    const made = present && (await madeSince(datasets, name, tag, present, since, change.writeId, options));
+    if (present !== undefined && (made !== undefined || isAsWanted(present, change))) {
       await announce(datasets, name, tag, head.announced, present.number, options);
-      return { record: present, moved: ours };
+      return { record: made ?? present, moved: made !== undefined };
     }
+    since = present?.number ?? 0;
     checkMove(dataset, tag, head, change);
     // Nobody can have announced the next entry before it is there: its event comes after this one.
     const lastEvent = await datasets.lastEvent(name, options);
@@ -108,6 +119,27 @@ export async function commitTag(
   throw new AetherError("TAG_CONFLICT", `${name}:${tag} is being moved by too many at once: try again`, {
     data: { dataset: name, tag },
   });
+}
+
+/** The entry with the write id: the newest one, or one of those after `since`. */
+async function madeSince(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  newest: HistoryRecord,
+  since: number,
+  writeId: string,
+  options: CallOptions,
+): Promise<HistoryRecord | undefined> {
+  if (newest.writeId === writeId) return newest;
+  const oldest = Math.max(since + 1, newest.number - SINCE_MAX);
+  for (let end = newest.number; end > oldest; end -= BATCH_MAX) {
+    const numbers = Array.from({ length: Math.min(BATCH_MAX, end - oldest) }, (_, index) => end - 1 - index);
+    const batch = await Promise.all(numbers.map((number) => datasets.getHistory(name, tag, number, options)));
+    const made = batch.find((record) => record?.writeId === writeId);
+    if (made !== undefined) return made;
+  }
+  return undefined;
 }
 
 /** Whether the entry that is there is our own, whose creation was answered too late or not at all. */

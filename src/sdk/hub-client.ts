@@ -29,7 +29,8 @@ import type { CallOptions } from "../store/block-store.ts";
 import { analyzeInput } from "./analyze-input.ts";
 import type { AnalyzeOptions, Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
 import { commitOf, pages, pointerOf, reading, recordOf, resolvedOf } from "./hub/hub-catalog.ts";
-import { HubConnection, type HubTls } from "./hub/hub-connection.ts";
+import { HubConnection } from "./hub/hub-connection.ts";
+import type { HubTls } from "./hub/hub-endpoint.ts";
 import { HubIngest } from "./hub/hub-ingest.ts";
 import type { SentChunks } from "./hub/sent-chunks.ts";
 import { eitherStore, hubStore } from "./hub/hub-store.ts";
@@ -42,7 +43,7 @@ const SENT_BYTES_MAX_DEFAULT = GiB;
 
 /** Which hub, and what the engine may use. */
 export interface HubOptions {
-  /** `host[:port]` (8080 when it names none), or a URL. */
+  /** `host[:port]` (8080 when it names none), or a URL; several hubs on one store, of which the first that answers is asked: `a,b`. */
   readonly address: string;
   /** Present: TLS, whatever the address says. */
   readonly tls?: HubTls | undefined;
@@ -90,7 +91,7 @@ class HubClient implements Client {
     const bytesMax = this.#sentBytesMax;
     if (cacheDir === undefined || bytesMax === 0) return undefined;
     const { SentChunks } = await import("./hub/sent-chunks.ts");
-    return await SentChunks.open({ ...parts, cacheDir, hub: this.#hub.hub, storeId, bytesMax });
+    return await SentChunks.open({ ...parts, cacheDir, hub: this.#hub.name, storeId, bytesMax });
   }
 
   async pull(options: PullOptions): Promise<PullResult> {

@@ -8,7 +8,7 @@ import { parseReference, type Reference } from "../format/reference.ts";
 import type { Client, WatchOptions } from "./client.ts";
 import { AetherError } from "../base/errors.ts";
 import { openHub } from "./hub-client.ts";
-import type { HubTls } from "./hub/hub-connection.ts";
+import type { HubTls } from "./hub/hub-endpoint.ts";
 import { HUB_DEFAULT, hubOf } from "./hub/which-hub.ts";
 import { defaultPublisher } from "./publisher.ts";
 import { openLocal } from "./local-client.ts";
@@ -59,8 +59,9 @@ export interface PlaceOptions extends ConnectOptions {
 }
 
 /**
- * A client of the hub at `host[:port]` (8080 when it names no port) or a URL; of this machine's when none is given. The
- * first call connects. Errors: ARGUMENT_INVALID.
+ * A client of the hub at `host[:port]` (8080 when it names no port) or a URL; of this machine's when none is given. Several
+ * hubs on one store may be named with commas between them: when one does not answer, the next is asked, and kept. The first
+ * call connects. Errors: ARGUMENT_INVALID.
  */
 export function connect(address = HUB_DEFAULT, options: ConnectOptions = {}): Client {
   const { tls, waitMs, sentBytesMax, ...rest } = options;

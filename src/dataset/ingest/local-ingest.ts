@@ -35,8 +35,8 @@ class LocalIngest implements Ingest {
 
   async prepare(tags: readonly TagReference[], options: CallOptions = {}): Promise<IngestStart> {
     const { chunking } = await sharedSettings(this.#engine, tags, options);
-    const predecessors = await findPredecessors(this.#engine, tags, options);
-    return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors };
+    const { predecessors, heads } = await findPredecessors(this.#engine, tags, options);
+    return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors, heads };
   }
 
   begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
@@ -128,17 +128,20 @@ async function findPredecessors(
   engine: Engine,
   tags: readonly TagReference[],
   options: CallOptions,
-): Promise<readonly Digest[]> {
+): Promise<Pick<IngestStart, "predecessors" | "heads">> {
   const { datasets } = engine.store;
   const found = new Set<Digest>();
+  const heads: number[] = [];
   for (const { name, tag } of tags) {
-    const version = currentOf((await readHead(datasets, name, tag, options)).record);
+    const { record } = await readHead(datasets, name, tag, options);
+    heads.push(record?.number ?? 0);
+    const version = currentOf(record);
     if (version !== null) found.add(version);
   }
   const name = tags[0]?.name;
   const newest = name === undefined || found.size > 0 ? undefined : await newestOf(engine, name, options);
   if (newest !== undefined) found.add(newest);
-  return [...found];
+  return { predecessors: [...found], heads };
 }
 
 async function newestOf(
