@@ -7,6 +7,7 @@ import type { Random } from "../../base/random.ts";
 import { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
 import { ErrorDetailSchema } from "../../gen/aetherfs/hub/v1/error_pb.ts";
 import { IngestAPI } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
+import { MaintenanceAPI } from "../../gen/aetherfs/hub/v1/maintenance_pb.ts";
 import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
 import { openTransport, type RpcTransport } from "../../rpc/transport.ts";
 import { problemError } from "./problem.ts";
@@ -57,6 +58,7 @@ export class HubConnection {
   readonly catalog: RpcClient<typeof CatalogAPI>;
   readonly versions: RpcClient<typeof VersionAPI>;
   readonly ingest: RpcClient<typeof IngestAPI>;
+  readonly maintenance: RpcClient<typeof MaintenanceAPI>;
   readonly clock: Clock;
   readonly #transport: RpcTransport;
   readonly #pool: Pool;
@@ -75,6 +77,7 @@ export class HubConnection {
     this.catalog = rpc(CatalogAPI);
     this.versions = rpc(VersionAPI);
     this.ingest = rpc(IngestAPI);
+    this.maintenance = rpc(MaintenanceAPI);
     this.#pool = new Pool(origin, {
       connections: SOCKETS_MAX,
       connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },

@@ -37,6 +37,8 @@ export class HubBed {
       host: "127.0.0.1",
       port: this.#port,
       tls,
+      pruneIntervalMs: 0,
+      pruneGraceMs: 0,
       version: "0.0.0",
       log: SILENT_LOG,
     });
