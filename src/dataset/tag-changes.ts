@@ -13,9 +13,10 @@ import {
 } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { TagReference } from "./contract.ts";
-import { history, requireDataset } from "./datasets.ts";
+import { ensureDataset, history, requireDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
+import { revive } from "./ingest/revive.ts";
 import { announce } from "./tag-events.ts";
 import { currentOf, readHead } from "./tag-head.ts";
 import { commitTag, type Annotations, type TagCommit } from "./tags.ts";
@@ -30,6 +31,13 @@ export interface TagChangeOptions extends CallOptions, Annotations {
    * newest entries and not made again. undefined: nobody asks again.
    */
   readonly writeId?: string | undefined;
+}
+
+interface CommitOptions extends TagChangeOptions {
+  /** Whether a tag points at the version now. */
+  readonly isCurrent: () => Promise<boolean>;
+  /** The version that the tag must point at; undefined: any. */
+  readonly expected?: Digest | null;
 }
 
 /** Where a rollback goes, and what is said about it. */
@@ -54,8 +62,9 @@ export async function tagVersion(
   const { name, record } = await resolve(engine, source, options);
   const origin = record ?? (await findInDataset(engine, source, options));
   await requireSameDomain(engine, name, target.name, options);
-  await requireManifest(engine, name, origin.digest, options);
-  return await commitAs(engine, target, origin, options);
+  const isCurrent = async (): Promise<boolean> =>
+    source.digest === undefined && (await resolve(engine, source, options)).version === origin.digest;
+  return await commitAs(engine, target, origin, { ...options, isCurrent });
 }
 
 /**
@@ -80,8 +89,9 @@ export async function rollback(
     break;
   }
   if (chosen === undefined) throw noSuchEntry(name, tag, options.to);
-  await requireManifest(engine, name, chosen.digest, options);
-  return await commitAs(engine, { name, tag }, chosen, options, currentOf(newest));
+  const isCurrent = (): Promise<boolean> => Promise.resolve(false);
+  const expected = currentOf(newest);
+  return await commitAs(engine, { name, tag }, chosen, { ...options, isCurrent, expected });
 }
 
 /**
@@ -134,14 +144,18 @@ async function commitAs(
   engine: Engine,
   { name, tag }: TagReference,
   origin: HistoryRecord,
-  options: TagChangeOptions,
-  expected?: Digest | null,
+  options: CommitOptions,
 ): Promise<TagCommit> {
   const { digest, files, bytes } = origin;
-  const { publisher, message, labels, writeId = engine.random.id() } = options;
+  const { publisher, message, labels, writeId = engine.random.id(), expected, isCurrent } = options;
   const condition = expected === undefined ? {} : { expected };
   const change = { state: "announced", digest, files, bytes, publisher, message, labels, writeId } as const;
-  return await commitTag(engine, name, tag, { ...change, ...condition }, options);
+  const call = options.signal === undefined ? {} : { signal: options.signal };
+  await requireManifest(engine, name, digest, call);
+  const { domain } = await ensureDataset(engine, name, call);
+  return await revive(engine, { version: digest, domain, publisher, isCurrent, ...call }, () =>
+    commitTag(engine, name, tag, { ...change, ...condition }, call),
+  );
 }
 
 function isChosen(record: HistoryRecord, current: Digest | null, to: number | Digest | undefined): boolean {

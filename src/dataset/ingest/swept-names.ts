@@ -84,11 +84,11 @@ export class SweptNames {
     const endMs = this.#clock.elapsedMs() + WAIT_MS_MAX;
     for (let tries = 0; tries < TRIES_MAX;) {
       const found = await this.#store.datasets.getEpoch(this.#epoch, options);
-      if (found === undefined) return this.#requireAll([...names], options);
+      if (found === undefined) return this.requireAll([...names], options);
       const hit = await condemnedAmong(this.#store.datasets, found.value, names, options);
       if (hit.length === 0) return;
       const { state } = found.value;
-      if (state === "done") return this.#requireAll(hit, options);
+      if (state === "done") return this.requireAll(hit, options);
       if (state === "marked") {
         if (await this.#rescue(found, hit, options)) return;
         tries++;
@@ -122,7 +122,8 @@ export class SweptNames {
     }
   }
 
-  async #requireAll(names: readonly ObjectName[], options: CallOptions): Promise<void> {
+  /** That objects are there. Errors: OBJECT_MISSING; those of the store. */
+  async requireAll(names: readonly ObjectName[], options: CallOptions): Promise<void> {
     for (let next = 0; next < names.length; next += PARALLEL_MAX) {
       const some = names.slice(next, next + PARALLEL_MAX);
       const there = await Promise.all(some.map((name) => this.#isThere(name, options)));

@@ -5,7 +5,7 @@ import type { CallOptions } from "../../store/block-store.ts";
 import { history, listDatasets, requireDataset } from "../datasets.ts";
 import type { Engine } from "../engine.ts";
 
-/** Every version that the history of a tag names, unless the tag was removed; the same may come several times. */
+/** Every version that the history of a tag names since the tag was last removed; the same may come several times. */
 export async function* liveVersions(
   engine: Engine,
   options: CallOptions,
@@ -13,10 +13,9 @@ export async function* liveVersions(
   for await (const name of listDatasets(engine, options)) {
     const { domain } = await requireDataset(engine, name, options);
     for await (const tag of engine.store.datasets.listTags(name, options)) {
-      let isFirst = true;
       for await (const record of history(engine, name, tag, options)) {
-        if (isFirst && record.state === "deleted") break;
-        isFirst = false;
+        // What came before a removal was given up with it.
+        if (record.state === "deleted") break;
         yield { version: record.digest, name, domain };
       }
     }

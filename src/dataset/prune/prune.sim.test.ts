@@ -1,0 +1,281 @@
+/**
+ * Publishers, pruners and readers on one store, whose clocks differ, who stand still for longer than leases live, and die: at
+ * every moment all that a tag's history names must be there.
+ */
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { codeOf } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
+import { parseObjectName } from "../../format/prune-record.ts";
+import { digestOf, type Digest } from "../../format/digest.ts";
+import { CODECS, encodeDelta, encodePlain } from "../../format/frame.ts";
+import { decodeManifestObject, type ManifestBase } from "../../format/manifest.ts";
+import { parseDatasetName, parseTag } from "../../format/reference.ts";
+import type { Store } from "../../store/dataset-store.ts";
+import { MemoryObjectStore } from "../../store/drivers/memory/memory-object-store.ts";
+import { openObjects } from "../../store/open-objects.ts";
+import type { TagReference } from "../contract.ts";
+import type { Engine } from "../engine.ts";
+import { joinDigests } from "../ingest/block-packer.ts";
+import type { IngestFrame } from "../ingest/ingest.ts";
+import { beginLocalSession } from "../ingest/local-ingest.ts";
+import type { LocalSession } from "../ingest/local-session.ts";
+import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
+import { currentOf, readHead } from "../tag-head.ts";
+import { fileVersion } from "../testing/hub-frames.ts";
+import { Actor, Death, VirtualWorld, type ActorOptions } from "../testing/virtual-world.ts";
+import { loadBundle } from "../version/manifest-source.ts";
+import { Traffic } from "../version/traffic.ts";
+import { WorkerPool } from "../workers/pool.ts";
+import { LeaseWatch } from "./lease-watch.ts";
+import { LiveSet } from "./live-set.ts";
+import { Marker } from "./mark.ts";
+import { prune } from "./prune.ts";
+import { liveVersions } from "./roots.ts";
+
+const SEEDS = Number(process.env["AETHERFS_SIM_SEEDS"] ?? 12);
+const SEED_FIRST = Number(process.env["AETHERFS_SIM_SEED"] ?? 1);
+const MINUTE_MS = 60_000;
+const CHUNKS = 24;
+const PUBLISHES = 25;
+const PRUNES = 20;
+const TAGS: readonly TagReference[] = ["a", "b"].flatMap((name) =>
+  ["latest", "stable", "old"].map((tag) => ({ name: parseDatasetName(name), tag: parseTag(tag) })),
+);
+const SAYS = { publisher: "sim", message: "", labels: {} };
+/** What who pushes or prunes beside others may meet; the command says it, and may be given again. */
+const EXPECTED: ReadonlySet<string> = new Set([
+  ...["OBJECT_MISSING", "OBJECT_CONFLICT", "OBJECT_INVALID", "SESSION_LOST", "TAG_CONFLICT", "TAG_NOT_FOUND"],
+  ...["VERSION_NOT_FOUND", "DATASET_NOT_FOUND"],
+]);
+
+const pool = new WorkerPool(1);
+after(() => pool.close());
+
+/** Every odd chunk is much like the even one before it, and lies on it as a delta. */
+function chunk(number: number): Uint8Array {
+  const seed = Buffer.from(`chunk ${number >> 1} `);
+  const bytes = Buffer.concat(
+    Array.from({ length: 8 }, (_, index) =>
+      Buffer.from(digestOf(Buffer.concat([seed, Buffer.from([index])]))),
+    ),
+  );
+  return number % 2 === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`changed ${number}`)]);
+}
+
+class Simulation {
+  readonly world: VirtualWorld;
+  readonly raw: Store;
+  /** Versions that somebody is about to commit: their tag may move, and be taken back. */
+  readonly #committing = new Map<Digest, number>();
+  #publishersLeft = 0;
+  readonly counts = { published: 0, pruned: 0, removed: 0, repacked: 0, read: 0, deaths: 0 };
+
+  constructor(world: VirtualWorld, raw: Store) {
+    this.world = world;
+    this.raw = raw;
+  }
+
+  engineOf(store: Store, clock = this.world.clock): Engine {
+    const random = { fraction: this.world.fraction, id: this.world.id };
+    return { store, clock, random, pool, memoryBytes: 64 * MiB, cacheDir: undefined };
+  }
+
+  #spawn(options: ActorOptions): { actor: Actor; engine: Engine } {
+    const actor = new Actor(this.world, this.raw, options);
+    return { actor, engine: this.engineOf(actor.store, actor.clock) };
+  }
+
+  /** Runs `step` again and again, in a new process whenever the one before died. */
+  async actor(
+    steps: number,
+    options: () => ActorOptions,
+    step: (engine: Engine) => Promise<void>,
+  ): Promise<void> {
+    let { engine } = this.#spawn(options());
+    for (let count = 0; count < steps; count++) {
+      try {
+        await step(engine);
+      } catch (error) {
+        if (error instanceof Death) {
+          this.counts.deaths++;
+          ({ engine } = this.#spawn(options()));
+        } else if (!EXPECTED.has(codeOf(error))) throw error;
+      }
+      await this.world.sleep(this.world.fraction() * 5 * MINUTE_MS);
+    }
+  }
+
+  async publisher(): Promise<void> {
+    this.#publishersLeft++;
+    const { world } = this;
+    const options = (): ActorOptions => ({
+      callsMax: 30 + world.below(600),
+      pauses: 0.004,
+      pauseMsMax: 40 * MINUTE_MS,
+    });
+    await this.actor(PUBLISHES, options, async (engine) => {
+      const target = TAGS[world.below(TAGS.length)] ?? assert.fail();
+      const source = TAGS[world.below(TAGS.length)] ?? assert.fail();
+      const kind = world.below(10);
+      if (kind < 5) await this.#publish(engine, target);
+      else if (kind < 8) await removeTag(engine, target, SAYS);
+      else if (kind < 9)
+        await this.#guarded(await this.#goal(engine, target), () => rollback(engine, target, SAYS));
+      else
+        await this.#guarded(await this.#goal(engine, source), () =>
+          tagVersion(engine, { ...source, host: undefined, digest: undefined }, target, SAYS),
+        );
+    });
+    this.#publishersLeft--;
+  }
+
+  /** Any version that the tag ever pointed at may be where a rollback goes. */
+  async #goal(engine: Engine, { name, tag }: TagReference): Promise<Digest[]> {
+    const { record } = await readHead(engine.store.datasets, name, tag, {});
+    const versions: Digest[] = [];
+    for (let number = record?.number ?? 0; number > 0; number--) {
+      const entry = await this.raw.datasets.getHistory(name, tag, number);
+      if (entry !== undefined) versions.push(entry.digest);
+    }
+    return versions;
+  }
+
+  async #guarded(versions: readonly Digest[], task: () => Promise<unknown>): Promise<void> {
+    for (const version of versions) this.#committing.set(version, (this.#committing.get(version) ?? 0) + 1);
+    try {
+      await task();
+    } finally {
+      for (const version of versions) this.#committing.set(version, (this.#committing.get(version) ?? 1) - 1);
+    }
+  }
+
+  async #publish(engine: Engine, target: TagReference): Promise<void> {
+    const numbers = new Set<number>();
+    for (let count = 3 + this.world.below(8); count > 0; count--) {
+      const number = this.world.below(CHUNKS);
+      numbers.add(number & ~1).add(number);
+    }
+    const chunks = [...numbers].sort((a, b) => a - b).map(chunk);
+    const { version, root, inlinePages } = fileVersion(chunks);
+    const head = await readHead(engine.store.datasets, target.name, target.tag, {});
+    const previous = currentOf(head.record);
+    const reference = previous !== null && this.world.chance(0.6) ? previous : undefined;
+    const session = await beginLocalSession(engine, { tags: [target], publisher: "sim", reference }, {});
+    try {
+      await this.#put(session, chunks);
+      const base = reference === undefined ? undefined : await baseOf(engine, reference);
+      await this.#guarded([version], () =>
+        session.publish({ root, inlinePages, base, tags: [target], ...SAYS }),
+      );
+      this.counts.published++;
+    } catch (error) {
+      if (!(error instanceof Death)) await session.abort();
+      throw error;
+    }
+  }
+
+  async #put(session: LocalSession, chunks: readonly Uint8Array[]): Promise<void> {
+    const digests = chunks.map(digestOf);
+    const lacks = await session.missing(digests);
+    for (const [index, bytes] of chunks.entries()) {
+      if (lacks[index] !== true) continue;
+      const before = chunks[index - 1];
+      const isDelta = bytes.byteLength % 8 !== 0 && before !== undefined;
+      if (isDelta && (await session.canBase([digestOf(before)], bytes.byteLength)))
+        await session.put([deltaOf(bytes, before)]);
+      else await session.put([plainOf(bytes)]);
+    }
+  }
+
+  async pruner(): Promise<void> {
+    const { world } = this;
+    const watches = new WeakMap<Store, LeaseWatch>();
+    const options = (): ActorOptions => ({
+      callsMax: 100 + world.below(2000),
+      pauses: 0.002,
+      pauseMsMax: 40 * MINUTE_MS,
+    });
+    await this.actor(PRUNES, options, async (engine) => {
+      const watch = watches.get(engine.store) ?? new LeaseWatch(engine.clock);
+      watches.set(engine.store, watch);
+      const graceMs = world.chance(0.7) ? 0 : world.below(10 * MINUTE_MS);
+      const result = await prune(engine, { graceMs, repackBelow: 0.6, waitMs: world.below(10 * MINUTE_MS), watch });
+      this.counts.pruned++;
+      this.counts.removed += result.removed.blocks;
+      this.counts.repacked += result.repacked.blocks;
+    });
+  }
+
+  /** Looks at the whole store at random moments, as nobody in the simulation can. */
+  async checker(): Promise<void> {
+    while (this.#publishersLeft > 0) {
+      await this.world.sleep(this.world.fraction() * 5 * MINUTE_MS);
+      await this.check();
+    }
+  }
+
+  async check(): Promise<void> {
+    const engine = this.engineOf(this.raw);
+    for await (const { version, domain, name } of liveVersions(engine, {})) {
+      if ((this.#committing.get(version) ?? 0) > 0) continue;
+      const live = new LiveSet();
+      try {
+        await new Marker(engine, live, {}).mark(version, domain);
+        for (const object of live.names()) {
+          const { kind, digest } = parseObjectName(object) ?? assert.fail();
+          if (kind === "blocks") assert.notEqual(await this.raw.blocks.stat(digest), undefined, object);
+        }
+      } catch (error) {
+        assert.fail(`at ${this.world.nowMs}: ${name}@${version} is not whole: ${String(error)}`);
+      }
+      this.counts.read++;
+    }
+  }
+}
+
+async function baseOf({ store: { datasets } }: Engine, version: Digest): Promise<ManifestBase | undefined> {
+  const object = await datasets.getManifest(version);
+  if (object === undefined) return undefined;
+  const bundle = await loadBundle(datasets, version, { traffic: new Traffic() });
+  return { version, depth: decodeManifestObject(object).depth, bundle };
+}
+
+function plainOf(bytes: Uint8Array): IngestFrame {
+  return {
+    ...encodePlain(bytes, 3),
+    chunks: [{ digest: digestOf(bytes), length: bytes.byteLength }],
+    base: undefined,
+  };
+}
+
+function deltaOf(bytes: Uint8Array, base: Uint8Array): IngestFrame {
+  return {
+    codec: CODECS.delta,
+    chunks: [{ digest: digestOf(bytes), length: bytes.byteLength }],
+    stored: encodeDelta(bytes, base, 3).stored,
+    base: {
+      digests: joinDigests([digestOf(base)]),
+      lengths: [base.byteLength],
+      offset: 0,
+      bytes: base.byteLength,
+    },
+  };
+}
+
+describe("of publishers, pruners, deaths and wrong clocks", () => {
+  for (let seed = SEED_FIRST; seed < SEED_FIRST + SEEDS; seed++) {
+    it(`nothing that a tag names is ever lost: seed ${seed}`, async (test) => {
+      const world = new VirtualWorld(seed);
+      const random = { fraction: world.fraction, id: world.id };
+      const raw = await openObjects(new MemoryObjectStore(world.clock), { create: true, random });
+      const simulation = new Simulation(world, raw);
+      const publishers = [1, 2, 3].map(() => simulation.publisher());
+      await world.run([...publishers, simulation.pruner(), simulation.pruner(), simulation.checker()]);
+      await simulation.check();
+      const { counts } = simulation;
+      test.diagnostic(JSON.stringify(counts));
+      assert.ok(counts.published > 0 && counts.read > 0);
+    });
+  }
+});
