@@ -1,6 +1,13 @@
 /** Vectors of records. docs/format.md §8 */
 import { digestOf } from "../../src/format/digest.ts";
 import * as record from "../../src/format/record.ts";
+import {
+  encodeCondemned,
+  encodeEpoch,
+  objectName,
+  type CondemnedRecord,
+  type EpochRecord,
+} from "../../src/format/prune-record.ts";
 import { parseDatasetName, parseTag } from "../../src/format/reference.ts";
 import { plain, type VectorCase } from "./case.ts";
 
@@ -36,6 +43,57 @@ const LEASE: record.LeaseRecord = {
   ...{ id: ID, holder: "me", created: TIME, ttlSeconds: 900, beat: 1, blocks: [digest], versions: [] },
   epoch: 4,
 };
+
+const EPOCH: EpochRecord = {
+  ...{ number: 3, state: "sweeping", mark: ID, parts: 1, markedMs: 1_764_000_000_000, sweeper: ID },
+  rescued: [objectName("plans", digest)],
+};
+const CONDEMNED: CondemnedRecord = {
+  ...{ mark: ID, part: 1 },
+  names: [objectName("blocks", digest), objectName("domain-plans", digest)],
+};
+
+/** As leases were written before there were epochs. */
+function leaseOfOld(): Uint8Array {
+  return Buffer.from(Buffer.from(record.encodeLease(LEASE)).toString().replace(',"epoch":4', ""));
+}
+
+function brokenEpochs(): VectorCase[] {
+  const broken = (
+    name: string,
+    description: string,
+    kind: string,
+    bytes: Uint8Array,
+    from: string,
+    to: string,
+  ): VectorCase => {
+    const text = Buffer.from(bytes).toString().replace(from, to);
+    return {
+      path: `record/${name}.json`,
+      content: { description, kind, text, expect: { error: "OBJECT_INVALID" } },
+    };
+  };
+  return [
+    broken("epoch-state-unknown", "an unknown state", "epoch", encodeEpoch(EPOCH), "sweeping", "paused"),
+    broken("epoch-parts", "201 parts", "epoch", encodeEpoch(EPOCH), '"parts":1', '"parts":201'),
+    broken(
+      "condemned-kind",
+      "a name of no kind",
+      "condemned",
+      encodeCondemned(CONDEMNED),
+      '"blocks/',
+      '"leases/',
+    ),
+    broken(
+      "condemned-digest",
+      "a name without a digest",
+      "condemned",
+      encodeCondemned(CONDEMNED),
+      digest,
+      "store.json",
+    ),
+  ];
+}
 
 /** Records as they are written, and ones that are refused. */
 export function recordCases(): VectorCase[] {
@@ -85,6 +143,16 @@ export function recordCases(): VectorCase[] {
     valid("hint", record.encodeHint(hint), hint),
     valid("event", record.encodeEvent(EVENT), EVENT),
     valid("lease", record.encodeLease(LEASE), LEASE),
+    valid("lease", leaseOfOld(), { ...LEASE, epoch: 0 }, "lease-without-epoch"),
+    valid(
+      "lease",
+      record.encodeLease({ ...LEASE, epoch: null }),
+      { ...LEASE, epoch: null },
+      "lease-holds-nothing-up",
+    ),
+    valid("epoch", encodeEpoch(EPOCH), EPOCH),
+    valid("condemned", encodeCondemned(CONDEMNED), CONDEMNED),
+    ...brokenEpochs(),
     broken("other-kind", "a hint where a history entry is expected", "aetherfs.history/1", "aetherfs.hint/1"),
     broken("other-format", "another program's record", "aetherfs.history/1", "other/1"),
     broken("version", "format version 2", "aetherfs.history/1", "aetherfs.history/2", "FORMAT_UNSUPPORTED"),

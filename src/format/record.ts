@@ -191,9 +191,11 @@ export function decodeEvent(bytes: Uint8Array): EventRecord {
 }
 
 /** The bytes of a lease. */
-export function encodeLease(record: LeaseRecord): Uint8Array {
+export function encodeLease({ epoch, ...record }: LeaseRecord): Uint8Array {
   return encodeRecord("lease", {
     ...record,
+    // What was written before there were epochs has no such member.
+    ...(epoch === 0 ? {} : { epoch }),
     blocks: record.blocks.map(formatDigest),
     versions: record.versions.map(formatDigest),
   });

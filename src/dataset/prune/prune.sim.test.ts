@@ -200,7 +200,12 @@ class Simulation {
       const watch = watches.get(engine.store) ?? new LeaseWatch(engine.clock);
       watches.set(engine.store, watch);
       const graceMs = world.chance(0.7) ? 0 : world.below(10 * MINUTE_MS);
-      const result = await prune(engine, { graceMs, repackBelow: 0.6, waitMs: world.below(10 * MINUTE_MS), watch });
+      const result = await prune(engine, {
+        graceMs,
+        repackBelow: 0.6,
+        waitMs: world.below(10 * MINUTE_MS),
+        watch,
+      });
       this.counts.pruned++;
       this.counts.removed += result.removed.blocks;
       this.counts.repacked += result.repacked.blocks;

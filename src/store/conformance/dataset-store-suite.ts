@@ -6,6 +6,7 @@ import type { DatasetRecord, EventRecord, HistoryRecord, LeaseRecord } from "../
 import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import type { DatasetStore } from "../dataset-store.ts";
 import { failsWith } from "./block-store-suite.ts";
+import { pruneTests } from "./prune-tests.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
 /** The dataset, and its tag, that the tests work on. */
@@ -61,7 +62,8 @@ export function leaseOf(id: string, beat = 0): LeaseRecord {
   };
 }
 
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+/** All items, in order. */
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
   return found;
@@ -76,6 +78,7 @@ export function datasetStoreSuite(title: string, factory: StoreFactory): void {
     historyTests(factory);
     eventTests(factory);
     leaseTests(factory);
+    pruneTests(factory);
     abortTests(factory);
   });
 }

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { objectName, type CondemnedRecord, type EpochRecord } from "../../format/prune-record.ts";
+import { OBJECT_KINDS } from "../keys.ts";
+import { failsWith } from "./block-store-suite.ts";
+import { all, leaseOf, named } from "./dataset-store-suite.ts";
+import { onStore, type StoreFactory } from "./fixture.ts";
+
+/** Registers what a DatasetStore must hold to for prune: leases, epochs, condemned names, and removing objects. */
+export function pruneTests(factory: StoreFactory): void {
+  test("a lease, replaced, must be as it was read: of two who take it over one is told so", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const id = "c".repeat(32);
+      assert.equal(await datasets.getLease(id), undefined);
+      const first = await datasets.replaceLease(leaseOf(id), undefined);
+      await failsWith(datasets.replaceLease(leaseOf(id, 9), undefined), "OBJECT_CONFLICT");
+      const second = await datasets.replaceLease(leaseOf(id, 1), first);
+      await failsWith(datasets.replaceLease(leaseOf(id, 2), first), "OBJECT_CONFLICT");
+      assert.deepEqual(await datasets.getLease(id), { value: leaseOf(id, 1), revision: second });
+      await datasets.removeLease(id);
+      await failsWith(datasets.replaceLease(leaseOf(id, 2), second), "OBJECT_CONFLICT");
+    }));
+
+  test("the time of a lease, by the store's own clock, does not go back as it is renewed", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const id = "d".repeat(32);
+      assert.equal(await datasets.leaseTimeMs(id), undefined);
+      const first = await datasets.replaceLease(leaseOf(id), undefined);
+      const before = await datasets.leaseTimeMs(id);
+      await datasets.replaceLease(leaseOf(id, 1), first);
+      const after = await datasets.leaseTimeMs(id);
+      assert.ok(before !== undefined && after !== undefined && after >= before);
+    }));
+
+  const epochOf = (number: number, state: EpochRecord["state"] = "marked"): EpochRecord => ({
+    ...{ number, state, mark: "a".repeat(32), parts: 2, markedMs: 7, sweeper: null },
+    rescued: [objectName("plans", named("p"))],
+  });
+
+  test("epochs, made and changed by compare-and-set, are listed in order and removed", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      assert.deepEqual(await all(datasets.listEpochs()), []);
+      assert.equal(await datasets.getEpoch(1), undefined);
+      const first = await datasets.putEpoch(epochOf(1), undefined);
+      await failsWith(datasets.putEpoch(epochOf(1, "done"), undefined), "OBJECT_CONFLICT");
+      const second = await datasets.putEpoch(epochOf(1, "sweeping"), first);
+      await failsWith(datasets.putEpoch(epochOf(1, "done"), first), "OBJECT_CONFLICT");
+      assert.deepEqual(await datasets.getEpoch(1), { value: epochOf(1, "sweeping"), revision: second });
+      await datasets.putEpoch(epochOf(12), undefined);
+      await datasets.putEpoch(epochOf(2), undefined);
+      assert.deepEqual(await all(datasets.listEpochs()), [1, 2, 12]);
+      await datasets.removeEpoch(2);
+      await datasets.removeEpoch(2);
+      assert.deepEqual(await all(datasets.listEpochs()), [1, 12]);
+    }));
+
+  test("condemned names, written in parts, are read by who knows under which lease, and removed together", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const [a, b] = ["a".repeat(32), "b".repeat(32)];
+      const part = (mark: string, number: number): CondemnedRecord => ({
+        ...{ mark, part: number },
+        names: [objectName("blocks", named(`${mark}${number}`)), objectName("domain-plans", named("d"))],
+      });
+      for (const record of [part(a, 1), part(a, 2), part(b, 1)]) await datasets.putCondemned(record);
+      assert.deepEqual(await datasets.getCondemned(a, 2), part(a, 2));
+      assert.equal(await datasets.getCondemned(b, 2), undefined);
+      assert.deepEqual(await all(datasets.listMarks()), [a, b]);
+      await datasets.removeCondemned(a);
+      await datasets.removeCondemned(a);
+      assert.deepEqual(await all(datasets.listMarks()), [b]);
+      assert.equal(await datasets.getCondemned(a, 1), undefined);
+      await failsWith(datasets.getCondemned("../leases", 1), "ARGUMENT_INVALID");
+    }));
+
+  test("objects of each kind are found, listed by their digests and removed, and no others with them", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const [one, other] = [named("1"), named("2")];
+      for (const digest of [one, other]) {
+        await datasets.putManifest(digest, Buffer.from("m"));
+        await datasets.putPlan(digest, Buffer.from("p"), undefined);
+        await datasets.putPlan(digest, Buffer.from("d"), undefined, { domain: "@x" });
+        await datasets.putView({ kind: "view", digest }, Buffer.from("v"), undefined);
+        await datasets.putView({ kind: "signature", digest }, Buffer.from("s"), undefined);
+      }
+      for (const kind of OBJECT_KINDS) {
+        const [gone = one, left = other] = await all(datasets.listObjects(kind));
+        if (kind !== "domain-plans") assert.deepEqual([gone, left], [one, other].sort());
+        assert.equal(await datasets.hasObject(kind, gone), true);
+        await datasets.removeObject(kind, gone);
+        await datasets.removeObject(kind, gone);
+        assert.equal(await datasets.hasObject(kind, gone), false);
+        assert.deepEqual(await all(datasets.listObjects(kind)), [left]);
+      }
+    }));
+}
