@@ -68,8 +68,8 @@ class PruneRun {
   }
 
   async work(): Promise<Outcome> {
-    await this.#lease.store(this.#call);
     try {
+      await this.#lease.store(this.#call);
       const first = await this.#round();
       // Without a grace time what was condemned may go at once.
       if (this.#options.graceMs > 0 || first.condemned.blocks + first.condemned.others === 0) return first;
