@@ -6,8 +6,11 @@ export interface Identity {
   readonly name: string;
 }
 
-/** What somebody wants to do: see that a dataset exists, read its versions, change it. */
-export type Action = "list" | "read" | "write";
+/**
+ * What somebody wants to do: see that a dataset exists, read its versions, change it; or, with no dataset, what concerns the
+ * whole store.
+ */
+export type Action = "list" | "read" | "write" | "admin";
 
 /** A request's headers, in lower case. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -16,7 +19,7 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 export interface Access {
   /** Who a request is from. Errors: UNAUTHENTICATED when its credentials do not hold. */
   identify(headers: Headers): Promise<Identity>;
-  /** Whether it may be done to the dataset. Errors: ACCESS_DENIED. */
+  /** Whether it may be done to the dataset, which is "" for "admin". Errors: ACCESS_DENIED. */
   check(identity: Identity, action: Action, dataset: string): Promise<void>;
 }
 

@@ -132,6 +132,18 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./rm.ts"),
   },
   {
+    name: "prune",
+    takes: "",
+    summary: "remove from the store what no version needs; a hub does so by itself once a day",
+    examples: [
+      "aetherfs prune --dry-run                         # what would go?",
+      "aetherfs prune                                   # condemns what nothing needs, and removes what was condemned a day ago",
+      "aetherfs --store file:///var/lib/data prune --grace 0s --wait 20m   # at once, when nobody reads or pushes",
+      "aetherfs prune --repack-below 80% --max-repack-size 50GB --rate-limit 20MB",
+    ],
+    load: () => import("./prune.ts"),
+  },
+  {
     name: "completion",
     takes: "<shell>",
     summary: "write a script that completes commands and options in bash, zsh or fish",

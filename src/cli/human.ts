@@ -35,6 +35,16 @@ export function humanSeconds(seconds: number): string {
   return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
+/** A time to come, in milliseconds, rounded up to the minute: `12 h 5 min`, `3 days`; less than a minute in seconds. */
+export function humanDuration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes >= 48 * 60) return `${Math.ceil(minutes / 60 / 24)} days`;
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  return [...(hours > 0 ? [`${hours} h`] : []), ...(rest > 0 ? [`${rest} min`] : [])].join(" ");
+}
+
 /** An RFC 3339 time to the second: `2026-11-22 20:15:00Z`. */
 export function humanTime(time: string): string {
   return time.replace("T", " ").replace(/\.\d+Z$/, "Z");

@@ -25,6 +25,8 @@ export async function run({ config, signal }: Context): Promise<void> {
     port: config.port,
     host: config.bind,
     tls: tlsOf(config),
+    pruneIntervalMs: config.pruneInterval * 1000,
+    pruneGraceMs: config.pruneGrace * 1000,
     version: packageVersion(),
     log,
     signal,

@@ -4,6 +4,7 @@ import { flag, optional, same, single, type Environment, type Setting } from "./
 import { parseChoice, parseCount, parseDuration } from "./values.ts";
 
 const PORT_MAX = 65_535;
+const DAY_SECONDS = 24 * 3600;
 const commands = ["run"];
 
 /** XDG Base Directory Specification: a relative XDG_DATA_HOME counts as unset. */
@@ -28,6 +29,12 @@ function port(name: string, fallback: number, help: string): Setting<number> {
 function seconds(name: string, fallback: number, help: string, of?: readonly string[]): Setting<number> {
   const words = { flag: name, placeholder: "DURATION", fallback: `${fallback}s`, help };
   return single(of === undefined ? words : { ...words, commands: of }, parseDuration, () => fallback);
+}
+
+/** As seconds(), of `run`, with hours as the default. */
+function duration(name: string, fallback: number, help: string): Setting<number> {
+  const words = { flag: name, placeholder: "DURATION", commands, fallback: `${fallback / 3600}h`, help };
+  return single(words, parseDuration, () => fallback);
 }
 
 /** How the hub's port is encrypted; of the other commands, how they speak to a hub. */
@@ -56,6 +63,12 @@ export const RUN_SETTINGS = {
   bind: text("bind", "ADDRESS", "the address to listen on; all of the machine's when not given"),
   tlsReloadInterval: seconds("tls_reload_interval", 60, "how often certificates are read anew", commands),
   shutdownTimeout: seconds("shutdown_timeout", 30, "how long what is under way may take to end", commands),
+  pruneInterval: duration(
+    "prune_interval",
+    DAY_SECONDS,
+    "how often the hub removes from the store what no version needs; 0: never",
+  ),
+  pruneGrace: duration("prune_grace", DAY_SECONDS, "how long what nothing needs stays all the same"),
   logFormat: single<"json" | "text">(
     {
       flag: "log_format",

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
+import { PRUNE_SETTINGS } from "./prune-settings.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
 import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
 import { parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
@@ -99,6 +100,7 @@ const SETTINGS = {
   ...TLS_SETTINGS,
   ...RUN_SETTINGS,
   ...FUTURE_SETTINGS,
+  ...PRUNE_SETTINGS,
   tags: list(
     {
       flag: "tag",
@@ -206,7 +208,7 @@ const SETTINGS = {
     },
     parseLabel,
   ),
-  dryRun: flag({ flag: "dry-run", commands: ["push"], help: "read and compare, write nothing" }),
+  dryRun: flag({ flag: "dry-run", commands: ["push", "prune"], help: "read and compare, write nothing" }),
   rehash: flag({
     flag: "rehash",
     commands: ["push"],

@@ -28,13 +28,21 @@ export function parseCount(text: string, min: number, max: number): number {
   throw new Error(`it is not a whole number from ${min} to ${max}`);
 }
 
-const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** Seconds: `30s`, `500ms`, `5m`, `1h`, or the number of seconds alone. */
+/** Seconds: `30s`, `500ms`, `5m`, `1h`, `7d`, or the number of seconds alone. */
 export function parseDuration(text: string): number {
-  const [, amount, unit = "s"] = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const [, amount, unit = "s"] = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
   if (amount === undefined) throw new Error("it is not a duration, such as 30s, 5m or 500ms");
   return Number(amount) * (SECONDS[unit] ?? 1);
+}
+
+/** A share from 0 to 1: `50%`, or `0.5`. */
+export function parseShare(text: string): number {
+  const [, amount, percent] = /^(\d{1,3}(?:\.\d+)?)(%)?$/.exec(text) ?? [];
+  const share = amount === undefined ? NaN : Number(amount) / (percent === undefined ? 1 : 100);
+  if (share >= 0 && share <= 1) return share;
+  throw new Error("it is not a share from 0% to 100%, such as 50% or 0.5");
 }
 
 /** One of `names`. */

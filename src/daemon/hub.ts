@@ -6,16 +6,19 @@ import type { TlsFiles } from "../config/tls-files.ts";
 import type { Engine } from "../dataset/engine.ts";
 import { HeadMemory } from "../dataset/head-memory.ts";
 import { openSessions } from "../dataset/ingest/hub-sessions.ts";
+import { Pruner } from "../dataset/prune/pruner.ts";
 import { Views } from "../dataset/view/views.ts";
 import { blockService } from "../serve/api/block-service.ts";
 import { catalogService } from "../serve/api/catalog-service.ts";
 import { datasetService } from "../serve/api/dataset-service.ts";
 import { ingestService } from "../serve/api/ingest-service.ts";
+import { maintenanceService } from "../serve/api/maintenance-service.ts";
 import { versionService } from "../serve/api/version-service.ts";
 import { createBulk } from "../serve/bulk/bulk.ts";
 import { createGrpc } from "../serve/grpc/grpc.ts";
 import { createFs } from "../serve/http/fs.ts";
 import { createOps } from "../serve/ops/ops.ts";
+import { showPrunes } from "../serve/ops/prune-figures.ts";
 import { openPort, type Port } from "../serve/port/one-port.ts";
 import { createRest } from "../serve/rest/rest.ts";
 import type { HttpHandler } from "../serve/http-handler.ts";
@@ -23,6 +26,7 @@ import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
 import type { Services } from "../serve/services.ts";
 import { openEngine } from "./local.ts";
+import { runPruneSchedule } from "./prune-schedule.ts";
 
 /** Certificates of the port. */
 export interface HubTls extends TlsFiles {
@@ -42,6 +46,10 @@ export interface HubOptions {
   /** undefined: all addresses of the machine. */
   readonly host: string | undefined;
   readonly tls: HubTls | undefined;
+  /** How often it prunes the store, in milliseconds; 0: never by itself. */
+  readonly pruneIntervalMs: number;
+  /** How long what nothing needs stays, in milliseconds. */
+  readonly pruneGraceMs: number;
   /** The product's, for descriptions. */
   readonly version: string;
   readonly log: Log;
@@ -69,12 +77,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
   const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
+  const pruner = new Pruner({ engine, log, graceMs: options.pruneGraceMs });
+  let schedule: Promise<void> | undefined;
   const closeEngine = async (): Promise<void> => {
+    await schedule;
     await sessions.close();
     await local.close();
   };
   try {
-    const port = await openInterfaces(services, options);
+    const port = await openInterfaces(services, pruner, options);
+    const { clock, random } = engine;
+    const timing = { pruner, clock, random, log, intervalMs: options.pruneIntervalMs };
+    schedule = runPruneSchedule(timing, stopping.signal);
     const close = async ({ graceMs }: { readonly graceMs: number }): Promise<void> => {
       stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
       await port.close({ graceMs });
@@ -88,7 +102,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 }
 
 /** Everything that the port answers, told apart by the first part of the path. */
-async function openInterfaces(services: Services, options: HubOptions): Promise<Port> {
+async function openInterfaces(services: Services, pruner: Pruner, options: HubOptions): Promise<Port> {
   const { host, port: number, tls, log } = options;
   const { engine, stopping } = services;
   const views = new Views(engine, stopping);
@@ -96,6 +110,7 @@ async function openInterfaces(services: Services, options: HubOptions): Promise<
     catalogService(services),
     versionService(services),
     ingestService(services),
+    maintenanceService(services, pruner),
     blockService(services, views),
     datasetService(services, views),
   ];
@@ -117,6 +132,7 @@ async function openInterfaces(services: Services, options: HubOptions): Promise<
   const clock = engine.clock;
   const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
   meter.showPort(port.load);
+  showPrunes(meter, () => pruner.figures);
   return port;
 }
 

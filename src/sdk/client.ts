@@ -12,6 +12,8 @@ import type {
   VerifyResult,
 } from "../dataset/contract.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
+import type { PruneResult } from "../dataset/prune/contract.ts";
+import type { PruneSettings } from "../dataset/prune/pruner.ts";
 import type { Resolved } from "../dataset/resolve.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import type { Version } from "../dataset/version/version.ts";
@@ -87,5 +89,10 @@ export interface Client {
   ): Promise<TagCommit>;
   removeTag(target: TagReference, annotations: Annotations, options?: CallOptions): Promise<TagCommit>;
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord>;
+  /**
+   * Removes from the store what no version needs. What is not said is as the hub has it; on a store a day of grace. One at a time:
+   * OBJECT_CONFLICT else. docs/prune.md
+   */
+  prune(options?: PruneSettings): Promise<PruneResult>;
   close(): Promise<void>;
 }

@@ -18,6 +18,8 @@ import type {
 } from "../dataset/contract.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
+import type { PruneResult } from "../dataset/prune/contract.ts";
+import type { PruneSettings } from "../dataset/prune/pruner.ts";
 import type { Resolved } from "../dataset/resolve.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import { openVersion, type Version } from "../dataset/version/version.ts";
@@ -33,6 +35,7 @@ import { HubConnection } from "./hub/hub-connection.ts";
 import type { HubTls } from "./hub/hub-endpoint.ts";
 import { HubIngest } from "./hub/hub-ingest.ts";
 import type { SentChunks } from "./hub/sent-chunks.ts";
+import { pruneHub } from "./hub/prune-hub.ts";
 import { eitherStore, hubStore } from "./hub/hub-store.ts";
 import { watchHub } from "./hub/watch-hub.ts";
 
@@ -204,6 +207,10 @@ class HubClient implements Client {
 
   watch(name: DatasetName, options: WatchOptions = {}): AsyncIterable<EventRecord> {
     return watchHub(this.#hub, name, options);
+  }
+
+  prune(options: PruneSettings = {}): Promise<PruneResult> {
+    return pruneHub(this.#hub, options);
   }
 
   async close(): Promise<void> {

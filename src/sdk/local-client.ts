@@ -1,5 +1,6 @@
 /** A client that works on a store itself. */
 import type { ByteRange } from "../base/byte-range.ts";
+import { SILENT_LOG } from "../base/log.ts";
 import { openEngine, type LocalEngine, type LocalOptions } from "../daemon/local.ts";
 import type { AnalyzeResult } from "../dataset/analyze/contract.ts";
 import { cat } from "../dataset/cat.ts";
@@ -15,6 +16,8 @@ import type {
 } from "../dataset/contract.ts";
 import { history, listDatasets, listTags, type TagPointer } from "../dataset/datasets.ts";
 import { watchEvents } from "../dataset/events.ts";
+import type { PruneResult } from "../dataset/prune/contract.ts";
+import type { Pruner, PruneSettings } from "../dataset/prune/pruner.ts";
 import { resolve, type Resolved } from "../dataset/resolve.ts";
 import { removeTag, rollback, tagVersion } from "../dataset/tag-changes.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
@@ -34,6 +37,7 @@ export async function openLocal(options: LocalOptions): Promise<Client> {
 /** Loads an operation's modules when it is first asked for: a command needs one of them. */
 class LocalClient implements Client {
   readonly #local: LocalEngine;
+  #pruner: Pruner | undefined;
 
   constructor(local: LocalEngine) {
     this.#local = local;
@@ -116,6 +120,12 @@ class LocalClient implements Client {
 
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord> {
     return watchEvents(this.#local.engine, name, options);
+  }
+
+  async prune(options: PruneSettings = {}): Promise<PruneResult> {
+    const { Pruner } = await import("../dataset/prune/pruner.ts");
+    this.#pruner ??= new Pruner({ engine: this.#local.engine, log: SILENT_LOG });
+    return await this.#pruner.run("client", options);
   }
 
   close(): Promise<void> {

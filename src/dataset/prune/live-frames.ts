@@ -6,6 +6,11 @@ const STEP_BYTES = 16;
 const STEPS_MAX = 2 ** 21;
 const ROOM_FIRST = 8;
 
+/** A frame's bytes as LiveFrames counts them. */
+export function countedBytes(storedBytes: number): number {
+  return Math.ceil(storedBytes / STEP_BYTES) * STEP_BYTES;
+}
+
 /** Frames by where they begin, each once however often it is added. */
 export class LiveFrames {
   #packed = new Float64Array(ROOM_FIRST);
@@ -18,6 +23,12 @@ export class LiveFrames {
     const packed = offset * STEPS_MAX + Math.ceil(storedBytes / STEP_BYTES) - 1;
     this.#isSorted &&= this.#count === 0 || packed > (this.#packed[this.#count - 1] ?? 0);
     this.#packed[this.#count++] = packed;
+  }
+
+  /** How many there are. */
+  get count(): number {
+    this.#compact();
+    return this.#count;
   }
 
   /** Bytes of the frames together, rounded up by a few for each. */

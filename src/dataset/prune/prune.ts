@@ -82,8 +82,8 @@ class PruneRun {
   }
 
   async work(): Promise<Outcome> {
-    await this.#lease.store(this.#call);
     try {
+      await this.#lease.store(this.#call);
       const expiredTags = await this.#expire();
       const first = { ...(await this.#round()), expiredTags };
       // Without a grace time what was condemned may go at once.

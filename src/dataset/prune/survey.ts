@@ -1,4 +1,5 @@
 /** Looks through a store: what is needed, and what is there. docs/format.md §9.1 */
+import { must } from "../../base/assert.ts";
 import { codeOf } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
 import { objectName, type ObjectName } from "../../format/prune-record.ts";
@@ -8,7 +9,9 @@ import type { BlockInfo, CallOptions } from "../../store/block-store.ts";
 import { OBJECT_KINDS } from "../../store/keys.ts";
 import { isDamage } from "../damage.ts";
 import type { Engine } from "../engine.ts";
+import { readBlockIndex } from "../ingest/block-indexes.ts";
 import type { PruneCount, PruneProgress } from "./contract.ts";
+import { countedBytes, type LiveFrames } from "./live-frames.ts";
 import { LiveSet } from "./live-set.ts";
 import { Marker } from "./mark.ts";
 import { liveVersions } from "./roots.ts";
@@ -73,7 +76,7 @@ export interface PartlyLive extends BlockInfo {
   readonly liveBytes: number;
 }
 
-/** The blocks of which less than this share (0 to 1) is needed, and not nothing; those that a lease claims are left out. */
+/** The blocks of whose frames less than this share (0 to 1) is needed, and not nothing; those that a lease claims are left out. */
 export async function listPartlyLive(
   engine: Engine,
   live: LiveSet,
@@ -82,10 +85,35 @@ export async function listPartlyLive(
 ): Promise<PartlyLive[]> {
   const partly: PartlyLive[] = [];
   for await (const block of engine.store.blocks.list(options)) {
-    const liveBytes = live.isHeld(block.digest) ? undefined : live.framesOf(block.digest)?.bytes;
-    if (liveBytes !== undefined && liveBytes < block.bytes * below) partly.push({ ...block, liveBytes });
+    const frames = live.isHeld(block.digest) ? undefined : live.framesOf(block.digest);
+    if (frames === undefined || frames.bytes >= block.bytes * below) continue;
+    const allBytes = frames.bytes + (await unusedBytesOf(engine, block, frames, options));
+    if (frames.bytes < allBytes * below) partly.push({ ...block, liveBytes: frames.bytes });
   }
   return partly;
+}
+
+/** What an entry of a block's index takes as a rule, and the share of a block that may be off by it. */
+const ENTRY_BYTES = 48;
+const INEXACT_SHARE = 0.05;
+
+/** Bytes of a block's frames that nothing needs: its index, which may be longer than its frames, is looked at in doubt. */
+async function unusedBytesOf(
+  engine: Engine,
+  { digest, bytes }: BlockInfo,
+  frames: LiveFrames,
+  options: CallOptions,
+): Promise<number> {
+  const restBytes = Math.max(0, bytes - frames.bytes - frames.count * ENTRY_BYTES);
+  if (restBytes <= bytes * INEXACT_SHARE) return restBytes;
+  try {
+    const index = await readBlockIndex(engine.store.blocks, digest, options);
+    const allBytes = index.frames.reduce((sum, { storedBytes }) => sum + countedBytes(storedBytes), 0);
+    return Math.max(0, allBytes - frames.bytes);
+  } catch (error) {
+    if (isDamage(error)) return restBytes;
+    throw error;
+  }
 }
 
 /** Lists a store and holds it to what is needed; tells `onDead` of each object that is not. */
@@ -128,7 +156,10 @@ export async function takeInventory(
     tally.blockBytes += bytes;
     step();
     if (!isKept) await onDead(objectName("blocks", digest));
-    else if (!live.isHeld(digest)) unusedBytes += Math.max(0, bytes - (live.framesOf(digest)?.bytes ?? 0));
+    else if (!live.isHeld(digest)) {
+      const frames = must(live.framesOf(digest), "a block that is kept and not held is needed in part");
+      unusedBytes += await unusedBytesOf(engine, { digest, bytes }, frames, options);
+    }
   }
   return { ...count, unusedBytes };
 }

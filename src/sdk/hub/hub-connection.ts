@@ -81,6 +81,10 @@ export class HubConnection {
     return this.#current.ingest;
   }
 
+  get maintenance(): HubEndpoint["maintenance"] {
+    return this.#current.maintenance;
+  }
+
   /**
    * Calls until there is an answer, as patiently(); `work` asks the hub that is current when it begins, and learns how often it was
    * called before. All hubs are asked before there is a pause. Errors: as patiently(), and those of the hubs.

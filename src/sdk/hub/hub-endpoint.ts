@@ -4,6 +4,7 @@ import { createClient, type Client as RpcClient } from "@connectrpc/connect";
 import { Pool } from "undici";
 import { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
 import { IngestAPI } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
+import { MaintenanceAPI } from "../../gen/aetherfs/hub/v1/maintenance_pb.ts";
 import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
 import { openTransport, type RpcTransport } from "../../rpc/transport.ts";
 import type { HubAddress } from "./hub-address.ts";
@@ -27,6 +28,7 @@ export class HubEndpoint {
   readonly catalog: RpcClient<typeof CatalogAPI>;
   readonly versions: RpcClient<typeof VersionAPI>;
   readonly ingest: RpcClient<typeof IngestAPI>;
+  readonly maintenance: RpcClient<typeof MaintenanceAPI>;
   readonly pool: Pool;
   readonly #transport: RpcTransport;
 
@@ -38,6 +40,7 @@ export class HubEndpoint {
     this.catalog = rpc(CatalogAPI);
     this.versions = rpc(VersionAPI);
     this.ingest = rpc(IngestAPI);
+    this.maintenance = rpc(MaintenanceAPI);
     this.pool = new Pool(origin, {
       connections: SOCKETS_MAX,
       connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },

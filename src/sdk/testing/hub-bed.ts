@@ -44,7 +44,8 @@ export class HubBed {
 
   #startHub(cache: string, port: number, tls: HubTls | undefined): Promise<Hub> {
     const place = { store: this.path("store"), cacheDir: this.path(cache), host: "127.0.0.1", port, tls };
-    return startHub({ ...PARTS, ...place, version: "0.0.0", log: SILENT_LOG });
+    const prune = { pruneIntervalMs: 0, pruneGraceMs: 0 };
+    return startHub({ ...PARTS, ...place, ...prune, version: "0.0.0", log: SILENT_LOG });
   }
 
   /** Stops the hub; what is under way is broken off. */

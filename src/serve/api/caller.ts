@@ -23,6 +23,13 @@ export async function allow(
   return { name, identity };
 }
 
+/** Who makes the call, once they may do what concerns the whole store. Errors: UNAUTHENTICATED, ACCESS_DENIED. */
+export async function allowAdmin(services: Services, context: HandlerContext): Promise<Identity> {
+  const identity = await identify(services, context);
+  await services.access.check(identity, "admin", "");
+  return identity;
+}
+
 /** Those of the datasets that somebody may know of. */
 export async function* visible(
   { access }: Services,

@@ -34,6 +34,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   CatalogAPI_ListEntries: { path: { name, digest }, query: { recursive: "true" } },
   CatalogAPI_Diff: { path: { name }, query: { from: "2026-11-22", to: "latest" } },
   CatalogAPI_WatchEvents: { path: { name }, query: { sequence: "1", untilNow: "true" } },
+  MaintenanceAPI_Prune: { path: {}, body: { dryRun: true } },
   BlockAPI_Upload: {
     path: {},
     headers: { "x-afs-block-signature": EXAMPLE_SIGNATURE, "x-afs-block-size": String(EXAMPLE_BLOCK.length) },
