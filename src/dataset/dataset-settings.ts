@@ -32,8 +32,19 @@ export interface DatasetSettings {
   readonly keepTags?: readonly string[];
 }
 
-/** The record with other settings. Errors: ARGUMENT_INVALID, LIMIT_EXCEEDED for a setting that none may have. */
+/** Errors: ARGUMENT_INVALID, LIMIT_EXCEEDED for a setting that no dataset may have. */
+export function checkSettings(settings: DatasetSettings): void {
+  const { chunking = null, immutableTags = [], keepLast = null, keepWithinSeconds = null } = settings;
+  if (chunking !== null) checkChunking(chunking);
+  checkPatterns(immutableTags);
+  checkPatterns(settings.keepTags ?? []);
+  checkCount("keep the last", keepLast, KEEP_LAST_MAX);
+  checkCount("keep what is younger than so many seconds:", keepWithinSeconds, KEEP_WITHIN_MAX);
+}
+
+/** The record with other settings. Errors: those of checkSettings. */
 export function withSettings(record: DatasetRecord, settings: DatasetSettings): DatasetRecord {
+  checkSettings(settings);
   const { chunking = record.chunking, immutableTags = record.immutableTags } = settings;
   const present = record.retention ?? { keepLast: null, keepWithinSeconds: null, keepTags: [] };
   const { keepLast, keepWithinSeconds, keepTags } = settings;
@@ -42,11 +53,6 @@ export function withSettings(record: DatasetRecord, settings: DatasetSettings): 
     keepWithinSeconds: keepWithinSeconds === undefined ? present.keepWithinSeconds : keepWithinSeconds,
     keepTags: keepTags ?? present.keepTags,
   };
-  if (chunking !== null) checkChunking(chunking);
-  checkPatterns(immutableTags);
-  checkPatterns(retention.keepTags);
-  checkCount("keep the last", retention.keepLast, KEEP_LAST_MAX);
-  checkCount("keep what is younger than so many seconds:", retention.keepWithinSeconds, KEEP_WITHIN_MAX);
   return { ...record, chunking, immutableTags, retention: keepsAll(retention) ? null : retention };
 }
 

@@ -220,9 +220,13 @@ async function requireManifest(
   options: CallOptions,
 ): Promise<void> {
   if ((await engine.store.datasets.getManifest(version, options)) !== undefined) return;
-  throw new AetherError("VERSION_NOT_FOUND", `the store no longer holds ${name}@${formatDigest(version)}`, {
-    data: { dataset: name, digest: formatDigest(version) },
-  });
+  throw new AetherError(
+    "VERSION_NOT_FOUND",
+    `the store no longer holds ${name}@${formatDigest(version)}: nothing kept it, and prune removed it`,
+    {
+      data: { dataset: name, digest: formatDigest(version) },
+    },
+  );
 }
 
 /** The tag that a reference names, `latest` when it names none. Errors: ARGUMENT_INVALID when it names a digest. */

@@ -15,6 +15,9 @@ import { openLocal } from "./local-client.ts";
 
 export { AetherError, type ErrorCode } from "../base/errors.ts";
 export type { AnalyzeResult } from "../dataset/analyze/contract.ts";
+export type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
+export type { RetentionReview } from "../dataset/retention-review.ts";
+export type { DatasetRecord, Retention } from "../format/record.ts";
 export type { DiffResult, Progress, PullResult, PushResult, VerifyResult } from "../dataset/contract.ts";
 export { entries, getEntry, listFolder } from "../dataset/version/entries.ts";
 export type { Version } from "../dataset/version/version.ts";

@@ -17,6 +17,7 @@ import { allow } from "./caller.ts";
 import { deleteTag, rollbackTag, setTag } from "./catalog-changes.ts";
 import { listChanges, listNames, listPaths, listPointers } from "./catalog-lists.ts";
 import { eventOf, historyEntryOf } from "./catalog-messages.ts";
+import { bringBackDataset, changeDataset, getDataset, removeDataset, review } from "./catalog-settings.ts";
 import { ownVersion, type Catalog } from "./catalog.ts";
 
 /** Paths of one answer to Diff. */
@@ -35,6 +36,11 @@ export function catalogService(services: Services): RpcService {
     setTag: setTag(services),
     rollback: rollbackTag(services),
     deleteTag: deleteTag(services),
+    getDataset: getDataset(services),
+    updateDataset: changeDataset(services),
+    reviewRetention: review(services),
+    deleteDataset: removeDataset(services),
+    undeleteDataset: bringBackDataset(services),
     listEntries: listPaths(catalog),
     diff: diff(catalog),
     watchEvents: watch(services),
