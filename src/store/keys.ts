@@ -46,6 +46,8 @@ export const MANIFESTS = `${ROOT}manifests/` as KeyPrefix;
 export const PLANS = `${ROOT}plans/` as KeyPrefix;
 export const DATASETS = `${ROOT}datasets/` as KeyPrefix;
 export const LEASES = `${ROOT}leases/` as KeyPrefix;
+/** What drivers leave there for a moment. */
+export const TEMPORARY = `${ROOT}tmp/` as KeyPrefix;
 const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
 const DOMAIN_PLANS = `${ROOT}domain-plans/` as KeyPrefix;
 const VIEWS = `${ROOT}views/` as KeyPrefix;
@@ -59,6 +61,11 @@ export function parseDigestKey(prefix: KeyPrefix, key: string): Digest | undefin
   if (!key.startsWith(prefix)) return undefined;
   const [head = "", rest = "", ...more] = key.slice(prefix.length).split("/");
   return head.length === 2 && more.length === 0 ? digestFromHex(head + rest) : undefined;
+}
+
+/** Key of an object that a driver needs for a moment. */
+export function temporaryKey(id: string): Key {
+  return `${TEMPORARY}${id}` as Key;
 }
 
 /** Key of a block. */

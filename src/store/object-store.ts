@@ -12,6 +12,8 @@ export interface ObjectInfo {
   /** As found: no more than a string until a parser of keys.ts has read it. */
   readonly key: string;
   readonly bytes: number;
+  /** When it was last written, in milliseconds since 1970 by the store's clock, which may differ from this machine's. */
+  readonly modifiedMs?: number;
 }
 
 /** Options of a read of a whole object. */

@@ -28,12 +28,12 @@ export async function* listFiles(
     const batch = entries
       .slice(start, start + PARALLEL_STATS)
       .filter((entry) => isAhead(entry.key, options.after));
-    const sizes = await Promise.all(
-      batch.map(async (entry) => (entry.isFolder ? undefined : sizeOf(root, entry.key))),
+    const infos = await Promise.all(
+      batch.map(async (entry) => (entry.isFolder ? undefined : infoOf(root, entry.key))),
     );
     for (const [index, { key, isFolder }] of batch.entries()) {
-      const bytes = sizes[index];
-      if (bytes !== undefined) yield { key, bytes };
+      const info = infos[index];
+      if (info !== undefined) yield info;
       if (isFolder && key !== hidden && depth + 1 < KEY_DEPTH_MAX)
         yield* listFiles(root, key, hidden, options);
     }
@@ -81,9 +81,10 @@ function isAhead(key: string, after: string | undefined): boolean {
   return after === undefined || compareUtf8(key, after) > 0 || (key.endsWith("/") && after.startsWith(key));
 }
 
-async function sizeOf(root: string, key: string): Promise<number | undefined> {
+async function infoOf(root: string, key: string): Promise<ObjectInfo | undefined> {
   try {
-    return (await lstat(join(root, key))).size;
+    const { size, mtimeMs } = await lstat(join(root, key));
+    return { key, bytes: size, modifiedMs: mtimeMs };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;

@@ -1,5 +1,6 @@
 import { concatBytes, compareUtf8, totalBytes } from "../../../base/bytes.ts";
 import { checkRange, type ByteRange } from "../../../base/byte-range.ts";
+import type { Clock } from "../../../base/clock.ts";
 import { AetherError } from "../../../base/errors.ts";
 import { digestOf } from "../../../format/digest.ts";
 import type { CallOptions, StoreFeatures } from "../../block-store.ts";
@@ -12,6 +13,12 @@ export class MemoryObjectStore implements ObjectStore {
   readonly features: StoreFeatures = { kind: "memory", persistent: false, shared: false };
   readonly name = "memory:";
   readonly #objects = new Map<string, Uint8Array>();
+  readonly #modifiedMs = new Map<string, number>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   async get(key: Key, options: ReadOptions): Promise<Uint8Array | undefined> {
     options.signal?.throwIfAborted();
@@ -47,18 +54,18 @@ export class MemoryObjectStore implements ObjectStore {
   async add(key: Key, parts: readonly Uint8Array[], options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted();
     if (this.#objects.get(key)?.byteLength === totalBytes(parts)) return;
-    this.#objects.set(key, concatBytes(parts));
+    this.#set(key, concatBytes(parts));
   }
 
   async put(key: Key, bytes: Uint8Array, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted();
-    this.#objects.set(key, copyOf(bytes));
+    this.#set(key, copyOf(bytes));
   }
 
   async create(key: Key, bytes: Uint8Array, options?: CallOptions): Promise<boolean> {
     options?.signal?.throwIfAborted();
     if (this.#objects.has(key)) return false;
-    this.#objects.set(key, copyOf(bytes));
+    this.#set(key, copyOf(bytes));
     return true;
   }
 
@@ -76,13 +83,14 @@ export class MemoryObjectStore implements ObjectStore {
         `${key} in ${this.name} was changed by someone else: read it again`,
       );
     }
-    this.#objects.set(key, copyOf(bytes));
+    this.#set(key, copyOf(bytes));
     return revisionOf(bytes);
   }
 
   async remove(key: Key, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted();
     this.#objects.delete(key);
+    this.#modifiedMs.delete(key);
   }
 
   async *list(prefix: KeyPrefix, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
@@ -91,7 +99,7 @@ export class MemoryObjectStore implements ObjectStore {
       signal?.throwIfAborted();
       const bytes = this.#objects.get(key);
       if (bytes === undefined || (after !== undefined && compareUtf8(key, after) <= 0)) continue;
-      yield { key, bytes: bytes.byteLength };
+      yield { key, bytes: bytes.byteLength, modifiedMs: this.#modifiedMs.get(key) ?? 0 };
     }
   }
 
@@ -113,6 +121,12 @@ export class MemoryObjectStore implements ObjectStore {
 
   async close(): Promise<void> {
     this.#objects.clear();
+    this.#modifiedMs.clear();
+  }
+
+  #set(key: Key, bytes: Uint8Array): void {
+    this.#objects.set(key, bytes);
+    this.#modifiedMs.set(key, this.#clock.nowMs());
   }
 
   #keys(prefix: KeyPrefix): string[] {
