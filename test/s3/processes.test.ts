@@ -1,6 +1,7 @@
 /** Many processes on one store in a bucket. */
 import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
+import { on } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
@@ -61,23 +62,7 @@ async function race(
 
 /** What a child says, in order, until it ends. */
 async function* repliesOf(child: ChildProcess): AsyncGenerator<RaceReply> {
-  const replies: RaceReply[] = [];
-  let wake = (): void => undefined;
-  let hasEnded = false;
-  child.on("message", (reply: RaceReply) => {
-    replies.push(reply);
-    wake();
-  });
-  child.on("close", () => {
-    hasEnded = true;
-    wake();
-  });
-  for (;;) {
-    const reply = replies.shift();
-    if (reply !== undefined) yield reply;
-    else if (hasEnded) return;
-    else await new Promise<void>((resolve) => (wake = resolve));
-  }
+  for await (const [reply] of on(child, "message", { close: ["close"] })) yield reply as RaceReply;
 }
 
 async function withStore(
