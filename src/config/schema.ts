@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
+import { S3_SETTINGS } from "./s3-settings.ts";
 import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
 import { parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
 
@@ -29,7 +30,7 @@ const SETTINGS = {
     {
       flag: "store",
       placeholder: "URL",
-      help: "work on this store itself, without a hub: file:///DIR, or a path",
+      help: "work on this store itself, without a hub: file:///DIR, a path, or s3://BUCKET[/PREFIX]",
     },
     same,
   ),
@@ -98,6 +99,7 @@ const SETTINGS = {
   ),
   ...TLS_SETTINGS,
   ...RUN_SETTINGS,
+  ...S3_SETTINGS,
   ...FUTURE_SETTINGS,
   tags: list(
     {

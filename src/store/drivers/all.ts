@@ -10,6 +10,8 @@ import { openDisk } from "./disk/disk-object-store.ts";
 import type { S3Settings } from "./s3/s3-settings.ts";
 import { MemoryObjectStore } from "./memory/memory-object-store.ts";
 
+export type { S3Settings } from "./s3/s3-settings.ts";
+
 /** How to open a store. */
 export interface OpenStoreOptions extends CallOptions {
   /** Make a store where nothing is: for whoever is going to write. */

@@ -32,8 +32,7 @@ export function parseS3Address(address: string): S3Address {
 }
 
 function invalid(address: string, rule: string): AetherError {
-  return new AetherError(
-    "ARGUMENT_INVALID",
-    `"${address.slice(0, 200)}" is no address of an S3 store: ${rule}`,
-  );
+  // Somebody may have written credentials before an "@".
+  const shown = address.includes("@") ? "what was given" : `"${address.slice(0, 200)}"`;
+  return new AetherError("ARGUMENT_INVALID", `${shown} is no address of an S3 store: ${rule}`);
 }
