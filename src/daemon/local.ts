@@ -3,6 +3,7 @@ import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Engine } from "../dataset/engine.ts";
 import { WorkerPool } from "../dataset/workers/pool.ts";
+import { isFar } from "../store/block-store.ts";
 import type { Store } from "../store/dataset-store.ts";
 import { openStore, type OpenStoreOptions, type S3Settings } from "../store/drivers/all.ts";
 import { remoteLayers } from "../store/layers/remote-layers.ts";
@@ -38,9 +39,7 @@ async function openLayered({ store: address, s3 }: LocalOptions, options: OpenSt
   const { clock, random, signal } = options;
   const open = (): Promise<Store> => openStore(address, s3 === undefined ? options : { ...options, s3 });
   const driver = await new Retry({ clock, random, ...OPENINGS }).run(open, signal);
-  const { folder, kind } = driver.blocks.features;
-  const isHere = folder !== undefined || kind === "memory";
-  return isHere ? driver : stack(driver, remoteLayers(clock, random));
+  return isFar(driver.blocks.features) ? stack(driver, remoteLayers(clock, random)) : driver;
 }
 
 /** Opens the store and makes an engine on it. Threads start with the first work. Errors: those of openStore. */

@@ -41,6 +41,12 @@ export interface ViewKey {
   readonly digest: Digest;
 }
 
+/** Options of DatasetStore.lastEvent(). */
+export interface LastEventOptions extends CallOptions {
+  /** An event that is there, as far as the caller knows: the search begins with it. */
+  readonly known?: number;
+}
+
 /** Options of a list of names. */
 export interface NamesOptions<T> extends CallOptions {
   /** Only names after this one, which need not be there, in the order of the list. */
@@ -99,7 +105,7 @@ export interface DatasetStore extends ManifestReader {
   /** Creates event `record.sequence`, durably; false when there is one. */
   createEvent(name: DatasetName, record: EventRecord, options?: CallOptions): Promise<boolean>;
   /** The highest sequence, or 0. */
-  lastEvent(name: DatasetName, options?: CallOptions): Promise<number>;
+  lastEvent(name: DatasetName, options?: LastEventOptions): Promise<number>;
 
   /** The record of a signature, or the view of a version: opaque bytes, checked above. */
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;

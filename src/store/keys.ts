@@ -119,9 +119,20 @@ export function historyKey(name: DatasetName, tag: Tag, number: number): Key {
   return `${historiesPrefix(name)}${tag}/${formatNumber(number)}` as Key;
 }
 
+/** Where a dataset's events lie. */
+export function eventsPrefix(name: DatasetName): KeyPrefix {
+  return `${datasetPrefix(name)}events/` as KeyPrefix;
+}
+
+/** The event that a key under eventsPrefix names, or undefined when it names none. */
+export function parseEventKey(prefix: KeyPrefix, key: string): number | undefined {
+  const number = key.slice(prefix.length);
+  return key.startsWith(prefix) && /^\d{10}$/.test(number) ? Number(number) : undefined;
+}
+
 /** Key of an event of a dataset; `sequence` from 1 to NUMBER_MAX. */
 export function eventKey(name: DatasetName, sequence: number): Key {
-  return `${datasetPrefix(name)}events/${formatNumber(sequence)}` as Key;
+  return `${eventsPrefix(name)}${formatNumber(sequence)}` as Key;
 }
 
 function formatNumber(number: number): string {

@@ -22,11 +22,20 @@ import {
   type TagHint,
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
-import type { CallOptions } from "./block-store.ts";
-import type { DatasetStore, NamesOptions, PlanOptions, Revised, Revision, ViewKey } from "./dataset-store.ts";
+import { isFar, type CallOptions } from "./block-store.ts";
+import type {
+  DatasetStore,
+  LastEventOptions,
+  NamesOptions,
+  PlanOptions,
+  Revised,
+  Revision,
+  ViewKey,
+} from "./dataset-store.ts";
 import * as keys from "./keys.ts";
 import type { Key } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
+import type { RecentManifests } from "./recent-manifests.ts";
 
 /** Whether a name comes after another in the byte order of `name/`: the order of keys. */
 function isAfter(name: string, after: string | undefined): boolean {
@@ -40,6 +49,9 @@ function keyOfView({ kind, digest }: ViewKey): Key {
 /** Bytes of a manifest object or a plan at most: pages keep both far below. */
 const PAGE_OBJECT_BYTES_MAX = 64 * MiB;
 
+/** Keys of a page of a list, at which most stores end it. */
+const LISTED_MAX = 1000;
+
 /**
  * Datasets as objects of any driver. A record that says another name, number or id than its key is OBJECT_INVALID, so
  * that nobody can pass one object off as another. Errors besides the seam's: those of the ObjectStore.
@@ -47,18 +59,28 @@ const PAGE_OBJECT_BYTES_MAX = 64 * MiB;
 export class ObjectDatasetStore implements DatasetStore {
   readonly store: StoreRecord;
   readonly #objects: ObjectStore;
+  readonly #recent: RecentManifests | undefined;
 
-  constructor(objects: ObjectStore, store: StoreRecord) {
+  /** `recent` spares reading manifests again where that takes long. */
+  constructor(objects: ObjectStore, store: StoreRecord, recent?: RecentManifests) {
     this.#objects = objects;
     this.store = store;
+    this.#recent = recent;
   }
 
-  getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined> {
-    return this.#objects.get(keys.manifestKey(version), { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+  async getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined> {
+    options?.signal?.throwIfAborted();
+    const recent = this.#recent?.get(version);
+    if (recent !== undefined) return recent;
+    const key = keys.manifestKey(version);
+    const bytes = await this.#objects.get(key, { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+    if (bytes !== undefined) this.#recent?.put(version, bytes);
+    return bytes;
   }
 
-  putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
-    return this.#objects.put(keys.manifestKey(version), bytes, options);
+  async putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
+    await this.#objects.put(keys.manifestKey(version), bytes, options);
+    this.#recent?.forget();
   }
 
   async *listManifests(options?: CallOptions): AsyncGenerator<Digest> {
@@ -155,15 +177,26 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.create(keys.eventKey(name, record.sequence), encodeEvent(record), options);
   }
 
-  async lastEvent(name: DatasetName, options?: CallOptions): Promise<number> {
+  async lastEvent(name: DatasetName, options: LastEventOptions = {}): Promise<number> {
     // Events are numbered without holes, so doubling and halving finds the last in 2·log2(n) questions.
     const has = async (sequence: number): Promise<boolean> =>
-      (await this.#objects.stat(keys.eventKey(name, sequence), options)) !== undefined;
-    let present = 0;
-    let absent = 1;
+      sequence === 0 || (await this.#objects.stat(keys.eventKey(name, sequence), options)) !== undefined;
+    const { known = 0 } = options;
+    const [isThere, isFollowed] =
+      known === 0 ? [true, false] : await Promise.all([has(known), has(known + 1)]);
+    if (known > 0 && isThere && !isFollowed) return known;
+    let first = isThere ? known + Number(isFollowed) : 0;
+    if (isFar(this.#objects.features)) {
+      // One page of a list says what would take many questions. What is beyond it is asked for.
+      const { last, isEnd } = await this.#lastListed(name, first, options);
+      if (isEnd) return last;
+      first = last;
+    }
+    let present = first;
+    let absent = first + 1;
     while (absent <= keys.NUMBER_MAX && (await has(absent))) {
       present = absent;
-      absent *= 2;
+      absent = 2 * absent - first;
     }
     absent = Math.min(absent, keys.NUMBER_MAX + 1);
     while (absent - present > 1) {
@@ -206,6 +239,23 @@ export class ObjectDatasetStore implements DatasetStore {
 
   flush(options?: CallOptions): Promise<void> {
     return this.#objects.flush(options);
+  }
+
+  /** The last event of the first page after `first`, and whether there is no other page. */
+  async #lastListed(
+    name: DatasetName,
+    first: number,
+    options: CallOptions,
+  ): Promise<{ readonly last: number; readonly isEnd: boolean }> {
+    const prefix = keys.eventsPrefix(name);
+    const after = first === 0 ? {} : { after: keys.eventKey(name, first) };
+    let last = first;
+    let listed = 0;
+    for await (const { key } of this.#objects.list(prefix, { ...options, ...after })) {
+      last = keys.parseEventKey(prefix, key) ?? last;
+      if (++listed === LISTED_MAX) return { last, isEnd: false };
+    }
+    return { last, isEnd: true };
   }
 
   /** The dataset in a folder, unless a crash left the folder without a record or its name is not ours. */

@@ -1,12 +1,14 @@
+import type { Clock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { decodeStore, encodeStore, RECORD_BYTES_MAX, type StoreRecord } from "../format/record.ts";
-import type { CallOptions, PrunableBlockStore } from "./block-store.ts";
+import { isFar, type CallOptions, type PrunableBlockStore } from "./block-store.ts";
 import type { Store } from "./dataset-store.ts";
 import { EVERYTHING, STORE_KEY } from "./keys.ts";
 import { ObjectBlockStore } from "./object-block-store.ts";
 import { ObjectDatasetStore } from "./object-dataset-store.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { RecentManifests } from "./recent-manifests.ts";
 
 /** A store of this machine's own, which prune may work on. */
 export interface PrunableStore extends Store {
@@ -18,6 +20,7 @@ export interface OpenObjectsOptions extends CallOptions {
   /** Make a store where nothing is. */
   readonly create: boolean;
   readonly random: Random;
+  readonly clock: Clock;
 }
 
 /**
@@ -28,9 +31,10 @@ export interface OpenObjectsOptions extends CallOptions {
 export async function openObjects(objects: ObjectStore, options: OpenObjectsOptions): Promise<PrunableStore> {
   try {
     const record = await openRecord(objects, options);
+    const recent = isFar(objects.features) ? new RecentManifests(options.clock) : undefined;
     return {
       blocks: new ObjectBlockStore(objects),
-      datasets: new ObjectDatasetStore(objects, record),
+      datasets: new ObjectDatasetStore(objects, record, recent),
       close: () => objects.close(),
     };
   } catch (error) {
