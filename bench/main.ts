@@ -15,6 +15,7 @@ import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
+import { benchS3 } from "./s3.bench.ts";
 import { benchStore } from "./store.bench.ts";
 import { benchTree, TREE_BENCHES, type TreeBench } from "./tree.bench.ts";
 import { benchUpdates } from "./updates.bench.ts";
@@ -37,6 +38,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hub: benchHub,
   fs: benchFs,
   calls: benchCalls,
+  s3: benchS3,
 };
 
 const { values, positionals } = parseArgs({

@@ -16,7 +16,8 @@ import {
 import type { PrunableStore } from "../../src/store/open-objects.ts";
 import { openStore } from "../../src/store/drivers/all.ts";
 import type { S3Server } from "../servers/s3-server.ts";
-import { newBucket, radosgw } from "../servers/shared.ts";
+import { newBucket } from "../servers/buckets.ts";
+import { radosgw } from "../servers/shared.ts";
 import type { RaceReply, RaceTask } from "./race-child.ts";
 import { settingsFor } from "./s3-fixture.ts";
 

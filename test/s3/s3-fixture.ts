@@ -12,7 +12,8 @@ import { Retry } from "../../src/store/layers/retry.ts";
 import { stack } from "../../src/store/layers/stack.ts";
 import { startFaultProxy, type Rule } from "../servers/fault-proxy.ts";
 import type { S3Server } from "../servers/s3-server.ts";
-import { newBucket, type SharedServer } from "../servers/shared.ts";
+import { newBucket } from "../servers/buckets.ts";
+import { type SharedServer } from "../servers/shared.ts";
 
 /** What writers leave is removed in the background: looked for so often before it counts as left. */
 const LOOKS_MAX = 100;

@@ -7,7 +7,8 @@ import { blockOf, failsWith } from "../../src/store/conformance/block-store-suit
 import { datasetStoreSuite } from "../../src/store/conformance/dataset-store-suite.ts";
 import { onStore } from "../../src/store/conformance/fixture.ts";
 import { openStore } from "../../src/store/drivers/all.ts";
-import { newBucket, swift } from "../servers/shared.ts";
+import { newBucket } from "../servers/buckets.ts";
+import { swift } from "../servers/shared.ts";
 import { s3Fixtures, settingsFor } from "./s3-fixture.ts";
 
 const SINGLE = s3Fixtures(swift, { singleWriter: true });

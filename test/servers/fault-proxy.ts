@@ -204,7 +204,9 @@ class Proxying {
       answerError(outgoing, fault.status, fault.code);
       return;
     }
-    if (fault?.kind === "delayed") await sleep(fault.delayMs);
+    if (fault?.kind === "delayed") await sleep(fault.delayMs, undefined, { ref: false });
+    // Who has gone away meanwhile, or died, has sent nothing.
+    if (socket.destroyed) return;
     const { sent, answered } = this.#forward(incoming);
     if (fault?.kind === "reset after") {
       answered.then(drain).catch(() => undefined);

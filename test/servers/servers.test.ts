@@ -9,7 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Daemons, freePorts, withAttempts } from "./daemons.ts";
 import { RADOSGW_PEERS, startRadosgw } from "./radosgw.ts";
-import { newBucket, SharedServer } from "./shared.ts";
+import { newBucket } from "./buckets.ts";
+import { SharedServer } from "./shared.ts";
 import { startSwift, SWIFT_PEERS } from "./swift.ts";
 
 /** Ids of processes whose command line has this text. */

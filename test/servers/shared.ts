@@ -1,7 +1,5 @@
 /** S3 servers as tests get them: started when the first test of a file asks, ended after its last. */
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { after } from "node:test";
-import { systemRandom } from "../../src/base/random.ts";
 import { peer, requirePeer, type Peer } from "../peers.ts";
 import { RADOSGW_PEERS, startRadosgw } from "./radosgw.ts";
 import type { S3Server } from "./s3-server.ts";
@@ -42,12 +40,3 @@ export class SharedServer {
 export const radosgw = new SharedServer(RADOSGW_PEERS, startRadosgw);
 /** Swift's, which refuses them. */
 export const swift = new SharedServer(SWIFT_PEERS, startSwift);
-
-/** A new bucket's name. */
-export async function newBucket({ endpoint, credentials }: S3Server): Promise<string> {
-  const client = new S3Client({ endpoint, credentials, region: "us-east-1", forcePathStyle: true });
-  const bucket = `test-${systemRandom.id()}`;
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  client.destroy();
-  return bucket;
-}
