@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { MiB } from "../../base/limits.ts";
 import type { Random } from "../../base/random.ts";
+import { joined } from "./joined-store.ts";
 import { limited } from "./limited-store.ts";
 import { retried } from "./retried-store.ts";
 import type { RetryOptions } from "./retry.ts";
@@ -19,5 +20,5 @@ function remoteRetries(clock: Clock, random: Random): RetryOptions {
  * waits to try again keeps nobody from trying.
  */
 export function remoteLayers(clock: Clock, random: Random): readonly Layer[] {
-  return [limited(LIMITS), retried(remoteRetries(clock, random))];
+  return [limited(LIMITS), retried(remoteRetries(clock, random)), joined()];
 }
