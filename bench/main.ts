@@ -16,6 +16,7 @@ import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
+import { benchS3 } from "./s3.bench.ts";
 import { benchStore } from "./store.bench.ts";
 import { benchTree, TREE_BENCHES, type TreeBench } from "./tree.bench.ts";
 import { benchUpdates } from "./updates.bench.ts";
@@ -39,6 +40,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   fs: benchFs,
   calls: benchCalls,
   events: benchEvents,
+  s3: benchS3,
 };
 
 const { values, positionals } = parseArgs({

@@ -41,6 +41,9 @@ const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   casync: ["--version"],
   rsync: ["--version"],
   zstd: ["--version"],
+  rclone: ["version"],
+  aws: ["--version"],
+  radosgw: ["--version"],
 };
 
 const run = promisify(execFile);

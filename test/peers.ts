@@ -25,6 +25,15 @@ export const PEERS = {
   python3: "python3",
   "python3-grpc": "python3-grpcio",
   "protobuf-include": "libprotobuf-dev",
+  "ceph-mon": "ceph-mon",
+  "ceph-osd": "ceph-osd",
+  radosgw: "radosgw",
+  ceph: "ceph-common",
+  "swift-proxy-server": "swift-proxy",
+  "swift-account-server": "swift-account",
+  "swift-container-server": "swift-container",
+  "swift-object-server": "swift-object",
+  memcached: "memcached",
 } as const;
 
 /** Of a peer that is no program: a file that it brings, and the program that makes use of it. */

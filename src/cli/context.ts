@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Config } from "../config/schema.ts";
+import type { Environment } from "../config/setting.ts";
 import { tlsFilesOf } from "../config/tls-files.ts";
 import { parseDuration } from "../config/values.ts";
 import type { Progress } from "../dataset/contract.ts";
@@ -21,6 +22,7 @@ const EXPIRY_SECONDS_MAX = 1000 * 365 * 24 * 60 * 60;
 /** What a command works with. */
 export interface Context {
   readonly config: Config;
+  readonly environment: Environment;
   readonly output: Output;
   /** What comes in on stdin: opened when it is asked for. */
   readonly input: () => Readable;
@@ -66,7 +68,9 @@ export async function withClient<T>(
   let client: Client;
   if (store !== undefined) {
     const { openLocal } = await import("../sdk/local-client.ts");
-    client = await openLocal({ store, create, ...parts, signal: context.signal });
+    const { s3SettingsOf } = await import("../daemon/s3-settings.ts");
+    const s3 = s3SettingsOf(context.config, context.environment);
+    client = await openLocal({ store, create, s3, ...parts, signal: context.signal });
   } else {
     const { openHub } = await import("../sdk/hub-client.ts");
     const address = hubOf(references, hub ?? HUB_DEFAULT);

@@ -40,7 +40,8 @@ async function runCommand(words: readonly string[], signal: AbortSignal): Promis
   const config = await loadConfig(command.name, flags, process.env);
   const { run } = await command.load();
   const output = new Output(process.stdout, config.output);
-  await run({ config, output, input: () => process.stdin, signal }, ...parameters);
+  const { env: environment, stdin } = process;
+  await run({ config, environment, output, input: () => stdin, signal }, ...parameters);
 }
 
 function reportError(words: readonly string[], error: unknown): void {

@@ -29,6 +29,7 @@ const WITHOUT_VARIABLE = SETTING_LIST.filter(([, { noVariable }]) => noVariable 
 const AFTER = `
 Every option may also be set in --config_file, or in the environment (--memory_limit: MEMORY_LIMIT) but for
 ${WITHOUT_VARIABLE.map(([, { flag }]) => `--${flag}`).join(", ")}.
+Stores in S3 (--store s3://BUCKET) go by the options --storage_s3_... of "aetherfs run --help".
 Help on a command: aetherfs COMMAND --help`;
 
 /**
@@ -57,7 +58,8 @@ export function parseArguments(
     });
   settle(program);
   for (const [name, setting] of SETTING_LIST) {
-    if (setting.commands === undefined) program.addOption(optionOf(name, setting));
+    if (setting.commands !== undefined) continue;
+    program.addOption(optionOf(name, setting).hideHelp(setting.helpOf !== undefined));
   }
   for (const command of COMMANDS) {
     const run = settle(program.command(`${command.name} ${command.takes}`.trimEnd()));
@@ -86,7 +88,10 @@ function describe(program: Program, command: Command): void {
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`)
     .configureHelp({ showGlobalOptions: true });
   for (const [key, setting] of SETTING_LIST) {
-    if (setting.commands?.includes(name) === true) program.addOption(optionOf(key, setting));
+    const { commands, helpOf } = setting;
+    if (commands?.includes(name) === true || helpOf?.includes(name) === true) {
+      program.addOption(optionOf(key, setting));
+    }
   }
 }
 

@@ -3,12 +3,13 @@ import { systemClock } from "../base/clock.ts";
 import { tlsFilesOf } from "../config/tls-files.ts";
 import { startHub, type HubTls } from "../daemon/hub.ts";
 import { refuseUnsupported, storeAddressOf } from "../daemon/hub-settings.ts";
+import { s3SettingsOf } from "../daemon/s3-settings.ts";
 import type { Config } from "../config/schema.ts";
 import type { Context } from "./context.ts";
 import { packageVersion } from "./version.ts";
 
 /** `aetherfs run`: a hub until a signal ends it, which is a good end. */
-export async function run({ config, signal }: Context): Promise<void> {
+export async function run({ config, environment, signal }: Context): Promise<void> {
   const begunMs = systemClock.elapsedMs();
   refuseUnsupported(config);
   const log = openLog({
@@ -19,6 +20,7 @@ export async function run({ config, signal }: Context): Promise<void> {
   const store = storeAddressOf(config);
   const hub = await startHub({
     store,
+    s3: s3SettingsOf(config, environment),
     memoryBytes: config.memoryLimit,
     threads: config.concurrency,
     cacheDir: config.cacheDir,

@@ -5,6 +5,7 @@ import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
 import { DATASET_SETTINGS } from "./dataset-settings.ts";
 import { PRUNE_SETTINGS } from "./prune-settings.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
+import { S3_SETTINGS } from "./s3-settings.ts";
 import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
 import { orNone, parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
 
@@ -31,7 +32,7 @@ const SETTINGS = {
     {
       flag: "store",
       placeholder: "URL",
-      help: "work on this store itself, without a hub: file:///DIR, or a path",
+      help: "work on this store itself, without a hub: file:///DIR, a path, or s3://BUCKET[/PREFIX]",
     },
     same,
   ),
@@ -100,6 +101,7 @@ const SETTINGS = {
   ),
   ...TLS_SETTINGS,
   ...RUN_SETTINGS,
+  ...S3_SETTINGS,
   ...FUTURE_SETTINGS,
   ...PRUNE_SETTINGS,
   tags: list(

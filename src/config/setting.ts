@@ -19,6 +19,8 @@ export interface Setting<T> {
   readonly fallback: string;
   /** The commands that take it; undefined: all. */
   readonly commands: readonly string[] | undefined;
+  /** The commands whose help shows it; undefined: of all that take it. */
+  readonly helpOf?: readonly string[];
   /** The value of what was written; several texts only of a list. Throws a plain Error that says why it is none. */
   readonly parse: (texts: readonly string[]) => T;
   /** The value when no source has one. */
@@ -31,6 +33,7 @@ interface SettingWords {
   readonly noVariable?: true;
   readonly help: string;
   readonly commands?: readonly string[];
+  readonly helpOf?: readonly string[];
 }
 
 /** A setting of one value, with a default. */

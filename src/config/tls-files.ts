@@ -20,8 +20,7 @@ export function tlsFilesOf(config: Config, role: "server" | "client"): TlsFiles 
   const { tlsCertPath: folder, tlsCaFile, tlsCertFile, tlsKeyFile } = config;
   const byDefault = (name: string): string | undefined =>
     role === "server" && folder !== undefined ? name : undefined;
-  const locate = (file: string | undefined): string | undefined =>
-    file === undefined || folder === undefined || isAbsolute(file) ? file : join(folder, file);
+  const locate = (file: string | undefined): string | undefined => locatedIn(folder, file);
   const certFile = locate(tlsCertFile ?? byDefault("tls.crt"));
   const keyFile = locate(tlsKeyFile ?? byDefault("tls.key"));
   if ((certFile === undefined) !== (keyFile === undefined) || (role === "server" && certFile === undefined)) {
@@ -31,4 +30,23 @@ export function tlsFilesOf(config: Config, role: "server" | "client"): TlsFiles 
     );
   }
   return { caFile: locate(tlsCaFile), certFile, keyFile };
+}
+
+/** Where the certificates for the way to an S3 server lie. Errors: CONFIG_INVALID when one of certificate and key is missing. */
+export function s3TlsFilesOf(config: Config): TlsFiles {
+  const { s3TlsCertPath: folder, s3TlsCaFile, s3TlsCertFile, s3TlsKeyFile } = config;
+  if ((s3TlsCertFile === undefined) !== (s3TlsKeyFile === undefined)) {
+    const text =
+      "a certificate wants its key: give both --storage_s3_tls_cert_file and --storage_s3_tls_key_file";
+    throw new AetherError("CONFIG_INVALID", text);
+  }
+  return {
+    caFile: locatedIn(folder, s3TlsCaFile),
+    certFile: locatedIn(folder, s3TlsCertFile),
+    keyFile: locatedIn(folder, s3TlsKeyFile),
+  };
+}
+
+function locatedIn(folder: string | undefined, file: string | undefined): string | undefined {
+  return file === undefined || folder === undefined || isAbsolute(file) ? file : join(folder, file);
 }

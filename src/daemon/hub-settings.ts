@@ -18,18 +18,23 @@ export function refuseUnsupported(config: Config): void {
     if (config[name] === off) continue;
     throw new AetherError("FEATURE_UNSUPPORTED", `--${flag} is not supported yet: leave it out`);
   }
-  if (config.storageDriver === "s3") {
-    const advice = "use --storage_driver file with --storage_file_path DIR";
-    throw new AetherError("FEATURE_UNSUPPORTED", `--storage_driver s3 is not supported yet: ${advice}`);
-  }
 }
 
 /** The address of the store that a hub serves: --store, else what the storage settings say. Errors: CONFIG_INVALID. */
 export function storeAddressOf(config: Config): string {
   if (config.store !== undefined) return config.store;
   if (config.storageDriver === "memory") return "memory:";
+  if (config.storageDriver === "s3") return s3AddressOf(config);
   if (config.storageFilePath === undefined) {
     throw new AetherError("CONFIG_INVALID", "there is no HOME to keep data in: give --storage_file_path DIR");
   }
   return pathToFileURL(config.storageFilePath).href;
+}
+
+function s3AddressOf({ s3Bucket: bucket, s3Prefix: prefix = "" }: Config): string {
+  if (bucket === undefined) {
+    throw new AetherError("CONFIG_INVALID", "--storage_driver s3 wants --storage_s3_bucket BUCKET");
+  }
+  const path = prefix.replace(/^\/+|\/+$/g, "");
+  return `s3://${bucket}${path === "" ? "" : `/${path}`}`;
 }

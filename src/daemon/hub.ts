@@ -25,6 +25,7 @@ import type { HttpHandler } from "../serve/http-handler.ts";
 import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
 import type { Services } from "../serve/services.ts";
+import type { S3Settings } from "../store/drivers/all.ts";
 import { openEngine } from "./local.ts";
 import { runPruneSchedule } from "./prune-schedule.ts";
 
@@ -38,6 +39,8 @@ export interface HubTls extends TlsFiles {
 export interface HubOptions {
   /** The store's address; one is made where nothing is. */
   readonly store: string;
+  /** How a store in S3 is reached. */
+  readonly s3?: S3Settings | undefined;
   readonly memoryBytes: number;
   readonly threads: number;
   readonly cacheDir: string | undefined;
@@ -70,9 +73,9 @@ const TAGS_REMEMBERED = 10_000;
 
 /** Opens the store and the port, and serves until it is closed. Errors: those of openEngine and openPort. */
 export async function startHub(options: HubOptions): Promise<Hub> {
-  const { store, memoryBytes, threads, cacheDir, log, signal } = options;
+  const { store, s3, memoryBytes, threads, cacheDir, log, signal } = options;
   const call = signal === undefined ? {} : { signal };
-  const local = await openEngine({ store, create: true, memoryBytes, threads, cacheDir, ...call });
+  const local = await openEngine({ store, s3, create: true, memoryBytes, threads, cacheDir, ...call });
   const engine: Engine = { ...local.engine, heads: new HeadMemory(TAGS_REMEMBERED) };
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });

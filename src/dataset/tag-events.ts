@@ -1,6 +1,6 @@
 /** The announcement of tag changes in a dataset's event sequence. docs/format.md §8.4 */
 import { AetherError } from "../base/errors.ts";
-import type { EventRecord } from "../format/record.ts";
+import type { EventRecord, HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
@@ -20,13 +20,22 @@ export async function announce(
   datasets: DatasetStore,
   name: DatasetName,
   tag: Tag,
-  from: Announced,
+  from: Announced & { readonly entry?: HistoryRecord },
   upTo: number,
   options: CallOptions,
 ): Promise<void> {
   let announced = from.number;
   let sequence = from.event + 1;
   let last: EventRecord | undefined;
+  if (from.entry !== undefined) {
+    const event = eventOf(tag, from.entry, sequence);
+    if (await datasets.createEvent(name, event, options)) {
+      ringEvents(datasets, name, event);
+      announced = event.number;
+      sequence += 1;
+      last = event;
+    }
+  }
   while (announced < upTo) {
     for await (const event of eventsFrom(datasets, name, sequence, options)) {
       sequence = event.sequence + 1;
@@ -82,7 +91,10 @@ async function eventFor(
       data: { dataset: name, tag, number },
     });
   }
-  const { state, digest, time } = record;
+  return eventOf(tag, record, sequence);
+}
+
+function eventOf(tag: Tag, { number, state, digest, time }: HistoryRecord, sequence: number): EventRecord {
   return { sequence, kind: "tag", tag, number, state, digest, time };
 }
 

@@ -38,11 +38,15 @@ export async function readHead(
   options: CallOptions,
 ): Promise<TagHead> {
   const hint = await readHint(datasets, name, tag, options);
-  let record = hint && (await datasets.getHistory(name, tag, hint.number, options));
+  const read = (number: number): Promise<HistoryRecord | undefined> =>
+    datasets.getHistory(name, tag, number, options);
+  // Nearly always the hint is right: both together say so at the cost of one answer.
+  const [hinted, later] =
+    hint === undefined ? [] : await Promise.all([read(hint.number), read(hint.number + 1)]);
   // A hint may be ahead of the history where a store was restored from copies of different age.
-  const announced = hint === undefined || record === undefined ? NOTHING : hint;
-  if (record === undefined) record = await datasets.getHistory(name, tag, 1, options);
-  const newest = record && (await lastEntryAfter(datasets, name, tag, record, options));
+  const announced = hint === undefined || hinted === undefined ? NOTHING : hint;
+  const known = hinted === undefined ? await read(1) : later;
+  const newest = known === undefined ? hinted : await lastEntryAfter(datasets, name, tag, known, options);
   return { record: newest, announced: { number: announced.number, event: announced.event } };
 }
 

@@ -107,12 +107,12 @@ export async function commitTag(
     since = present?.number ?? 0;
     checkMove(dataset, tag, head, change);
     // Nobody can have announced the next entry before it is there: its event comes after this one.
-    const lastEvent = await datasets.lastEvent(name, options);
+    const lastEvent = await datasets.lastEvent(name, { ...options, known: head.announced.event });
     const record = recordAfter(present, change, engine.clock.nowMs());
     const created = await datasets.createHistory(name, tag, record, options);
     if (!created && !(await isOurs(engine, name, tag, record, options))) continue;
     const settled = created && head.announced.number === record.number - 1;
-    const from = settled ? { number: record.number - 1, event: lastEvent } : head.announced;
+    const from = settled ? { number: record.number - 1, event: lastEvent, entry: record } : head.announced;
     await announce(datasets, name, tag, from, record.number, options);
     return { record, moved: true };
   }

@@ -7,6 +7,7 @@ import type { EventRecord } from "../format/record.ts";
 import { parseReference, type Reference } from "../format/reference.ts";
 import type { Client, WatchOptions } from "./client.ts";
 import { AetherError } from "../base/errors.ts";
+import type { S3Settings } from "../store/drivers/all.ts";
 import { openHub } from "./hub-client.ts";
 import type { HubTls } from "./hub/hub-endpoint.ts";
 import { HUB_DEFAULT, hubOf } from "./hub/which-hub.ts";
@@ -31,6 +32,7 @@ export {
   type Reference,
   type Tag,
 } from "../format/reference.ts";
+export type { S3Settings } from "../store/drivers/all.ts";
 export type { AnalyzeOptions, Client, RollbackTarget, WatchOptions } from "./client.ts";
 
 const MEMORY_BYTES_DEFAULT = 256 * MiB;
@@ -57,8 +59,10 @@ export interface ConnectOptions extends ClientOptions {
 
 /** Where a push or pull of one call works: a store of its own, or the hub that the reference names. */
 export interface PlaceOptions extends ConnectOptions {
-  /** A store's address: a path, or file:///DIR. */
+  /** A store's address: a path, file:///DIR, or s3://BUCKET[/PREFIX]. */
   readonly store?: string;
+  /** How a store in S3 is reached. */
+  readonly s3?: S3Settings;
 }
 
 /**
@@ -71,15 +75,20 @@ export function connect(address = HUB_DEFAULT, options: ConnectOptions = {}): Cl
   return openHub({ address, tls, waitMs, sentBytesMax, ...withDefaults(rest) });
 }
 
+/** How a store is opened. */
+export interface OpenOptions extends ClientOptions {
+  /** Make a store where nothing is. */
+  readonly create?: boolean;
+  /** How a store in S3 is reached; what is left open, AWS's variables, shared files and machines say. */
+  readonly s3?: S3Settings;
+}
+
 /**
- * A client that works on a store itself: a path, file:///DIR, or memory:. `create` makes one where nothing is.
+ * A client that works on a store itself: a path, file:///DIR, s3://BUCKET[/PREFIX], or memory:.
  * Errors: those of openStore.
  */
-export function open(
-  store: string,
-  { create = false, ...options }: ClientOptions & { readonly create?: boolean } = {},
-): Promise<Client> {
-  return openLocal({ store, create, ...withDefaults(options) });
+export function open(store: string, { create = false, s3, ...options }: OpenOptions = {}): Promise<Client> {
+  return openLocal({ store, create, s3, ...withDefaults(options) });
 }
 
 /**

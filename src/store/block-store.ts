@@ -20,6 +20,11 @@ export interface StoreFeatures {
   readonly folder?: string;
 }
 
+/** Whether each call on the store is a journey to another machine. */
+export function isFar({ kind, folder }: StoreFeatures): boolean {
+  return kind !== "memory" && folder === undefined;
+}
+
 /** A block's name and size. */
 export interface BlockInfo {
   readonly digest: Digest;

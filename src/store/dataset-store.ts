@@ -43,6 +43,12 @@ export interface ViewKey {
   readonly digest: Digest;
 }
 
+/** Options of DatasetStore.lastEvent(). */
+export interface LastEventOptions extends CallOptions {
+  /** An event that is there, as far as the caller knows: the search begins with it. */
+  readonly known?: number;
+}
+
 /** Options of a list of names. */
 export interface NamesOptions<T> extends CallOptions {
   /** Only names after this one, which need not be there, in the order of the list. */
@@ -108,7 +114,7 @@ export interface DatasetStore extends ManifestReader {
   /** Creates event `record.sequence`, durably; false when there is one. */
   createEvent(name: DatasetName, record: EventRecord, options?: CallOptions): Promise<boolean>;
   /** The highest sequence, or 0. */
-  lastEvent(name: DatasetName, options?: CallOptions): Promise<number>;
+  lastEvent(name: DatasetName, options?: LastEventOptions): Promise<number>;
 
   /** The numbers of a tag's entries that are there, ascending. */
   listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number>;

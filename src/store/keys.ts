@@ -48,6 +48,8 @@ export const MANIFESTS = `${ROOT}manifests/` as KeyPrefix;
 export const PLANS = `${ROOT}plans/` as KeyPrefix;
 export const DATASETS = `${ROOT}datasets/` as KeyPrefix;
 export const LEASES = `${ROOT}leases/` as KeyPrefix;
+/** What drivers leave there for a moment. */
+export const TEMPORARY = `${ROOT}tmp/` as KeyPrefix;
 const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
 const DOMAIN_PLANS = `${ROOT}domain-plans/` as KeyPrefix;
 const VIEWS = `${ROOT}views/` as KeyPrefix;
@@ -88,6 +90,11 @@ export function parseDigestKey(prefix: KeyPrefix, key: string): Digest | undefin
   if (!key.startsWith(prefix)) return undefined;
   const [head = "", rest = "", ...more] = key.slice(prefix.length).split("/");
   return head.length === 2 && more.length === 0 ? digestFromHex(head + rest) : undefined;
+}
+
+/** Key of an object that a driver needs for a moment. */
+export function temporaryKey(id: string): Key {
+  return `${TEMPORARY}${id}` as Key;
 }
 
 /** Key of a block. */
@@ -159,9 +166,20 @@ export function parseHistoryKey(name: DatasetName, tag: Tag, key: string): numbe
   return number > 0 ? number : undefined;
 }
 
+/** Where a dataset's events lie. */
+export function eventsPrefix(name: DatasetName): KeyPrefix {
+  return `${datasetPrefix(name)}events/` as KeyPrefix;
+}
+
+/** The event that a key under eventsPrefix names, or undefined when it names none. */
+export function parseEventKey(prefix: KeyPrefix, key: string): number | undefined {
+  const number = key.slice(prefix.length);
+  return key.startsWith(prefix) && /^\d{10}$/.test(number) ? Number(number) : undefined;
+}
+
 /** Key of an event of a dataset; `sequence` from 1 to NUMBER_MAX. */
 export function eventKey(name: DatasetName, sequence: number): Key {
-  return `${datasetPrefix(name)}events/${formatNumber(sequence)}` as Key;
+  return `${eventsPrefix(name)}${formatNumber(sequence)}` as Key;
 }
 
 /** Key of an epoch; `number` from 1 to NUMBER_MAX. */

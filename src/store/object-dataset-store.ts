@@ -31,10 +31,20 @@ import {
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "./block-store.ts";
-import type { DatasetStore, NamesOptions, PlanOptions, Revised, Revision, ViewKey } from "./dataset-store.ts";
+import type {
+  DatasetStore,
+  LastEventOptions,
+  NamesOptions,
+  PlanOptions,
+  Revised,
+  Revision,
+  ViewKey,
+} from "./dataset-store.ts";
 import * as keys from "./keys.ts";
+import { findLastEvent } from "./last-event.ts";
 import type { Key, ObjectKind } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
+import type { RecentManifests } from "./recent-manifests.ts";
 
 /** Whether a name comes after another in the byte order of `name/`: the order of keys. */
 function isAfter(name: string, after: string | undefined): boolean {
@@ -59,18 +69,28 @@ const PARALLEL_REMOVALS = 32;
 export class ObjectDatasetStore implements DatasetStore {
   readonly store: StoreRecord;
   readonly #objects: ObjectStore;
+  readonly #recent: RecentManifests | undefined;
 
-  constructor(objects: ObjectStore, store: StoreRecord) {
+  /** `recent` spares reading manifests again where that takes long. */
+  constructor(objects: ObjectStore, store: StoreRecord, recent?: RecentManifests) {
     this.#objects = objects;
     this.store = store;
+    this.#recent = recent;
   }
 
-  getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined> {
-    return this.#objects.get(keys.manifestKey(version), { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+  async getManifest(version: Digest, options?: CallOptions): Promise<Uint8Array | undefined> {
+    options?.signal?.throwIfAborted();
+    const recent = this.#recent?.get(version);
+    if (recent !== undefined) return recent;
+    const key = keys.manifestKey(version);
+    const bytes = await this.#objects.get(key, { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+    if (bytes !== undefined) this.#recent?.put(version, bytes);
+    return bytes;
   }
 
-  putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
-    return this.#objects.put(keys.manifestKey(version), bytes, options);
+  async putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
+    await this.#objects.put(keys.manifestKey(version), bytes, options);
+    this.#recent?.forget();
   }
 
   async *listObjects(kind: ObjectKind, options?: CallOptions): AsyncGenerator<Digest> {
@@ -85,8 +105,9 @@ export class ObjectDatasetStore implements DatasetStore {
     return (await this.#objects.stat(keys.objectKey(kind, digest), options)) !== undefined;
   }
 
-  removeObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<void> {
-    return this.#objects.remove(keys.objectKey(kind, digest), options);
+  async removeObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<void> {
+    await this.#objects.remove(keys.objectKey(kind, digest), options);
+    this.#recent?.forget();
   }
 
   getPlan(page: Digest, options?: PlanOptions): Promise<Revised<Uint8Array> | undefined> {
@@ -178,23 +199,8 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.create(keys.eventKey(name, record.sequence), encodeEvent(record), options);
   }
 
-  async lastEvent(name: DatasetName, options?: CallOptions): Promise<number> {
-    // Events are numbered without holes, so doubling and halving finds the last in 2·log2(n) questions.
-    const has = async (sequence: number): Promise<boolean> =>
-      (await this.#objects.stat(keys.eventKey(name, sequence), options)) !== undefined;
-    let present = 0;
-    let absent = 1;
-    while (absent <= keys.NUMBER_MAX && (await has(absent))) {
-      present = absent;
-      absent *= 2;
-    }
-    absent = Math.min(absent, keys.NUMBER_MAX + 1);
-    while (absent - present > 1) {
-      const middle = Math.floor((present + absent) / 2);
-      if (await has(middle)) present = middle;
-      else absent = middle;
-    }
-    return present;
+  lastEvent(name: DatasetName, options: LastEventOptions = {}): Promise<number> {
+    return findLastEvent(this.#objects, name, options);
   }
 
   async *listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncGenerator<number> {

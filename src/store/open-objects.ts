@@ -1,18 +1,21 @@
+import type { Clock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { decodeStore, encodeStore, RECORD_BYTES_MAX, type StoreRecord } from "../format/record.ts";
-import type { CallOptions } from "./block-store.ts";
+import { isFar, type CallOptions } from "./block-store.ts";
 import type { Store } from "./dataset-store.ts";
 import { EVERYTHING, STORE_KEY } from "./keys.ts";
 import { ObjectBlockStore } from "./object-block-store.ts";
 import { ObjectDatasetStore } from "./object-dataset-store.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { RecentManifests } from "./recent-manifests.ts";
 
 /** How to open the store in objects. */
 export interface OpenObjectsOptions extends CallOptions {
   /** Make a store where nothing is. */
   readonly create: boolean;
   readonly random: Random;
+  readonly clock: Clock;
 }
 
 /**
@@ -23,9 +26,10 @@ export interface OpenObjectsOptions extends CallOptions {
 export async function openObjects(objects: ObjectStore, options: OpenObjectsOptions): Promise<Store> {
   try {
     const record = await openRecord(objects, options);
+    const recent = isFar(objects.features) ? new RecentManifests(options.clock) : undefined;
     return {
       blocks: new ObjectBlockStore(objects),
-      datasets: new ObjectDatasetStore(objects, record),
+      datasets: new ObjectDatasetStore(objects, record, recent),
       close: () => objects.close(),
     };
   } catch (error) {

@@ -72,7 +72,7 @@ describe("aetherfs run", () => {
       await fails(["--port", String(hub.port)], {}, /ended with 2: .*CONFIG_INVALID.*listens there already/);
       await fails(["--nfs_enable"], {}, /ended with 9: .*FEATURE_UNSUPPORTED.*nfs_enable/);
       await fails([], { AUTH_TYPE: "oidc" }, /ended with 9: .*FEATURE_UNSUPPORTED.*auth_type/);
-      await fails(["--storage_driver", "s3"], {}, /ended with 9: .*FEATURE_UNSUPPORTED.*storage_driver/);
+      await fails(["--storage_driver", "s3"], {}, /ended with 2: .*CONFIG_INVALID.*storage_s3_bucket/);
       await fails([], { HOME: "" }, /ended with 2: .*CONFIG_INVALID.*storage_file_path/);
       await fails(["--tls_enable"], {}, /ended with 2: .*CONFIG_INVALID.*tls_cert_file/);
       await fails(["--storage_file_path", "/dev/null/x"], {}, /ended with 6: /);

@@ -69,7 +69,7 @@ export class LocalSession implements IngestSession {
     this.#engine = engine;
     this.#domain = options.domain;
     this.#index = index;
-    this.#plans = new PlanMaker(index, new BlockIndexes(store.blocks));
+    this.#plans = new PlanMaker(index, new BlockIndexes(store.blocks, (block) => index.bytesOf(block)));
     this.bases = new StoredBases(engine, index, this.#plans);
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
     this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
@@ -292,7 +292,7 @@ export class LocalSession implements IngestSession {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
-    this.#plans.settle(sealed);
+    this.#plans.settle(sealed, this.#domain);
     const digests = sealed.frames.flatMap((frame) => splitDigests(frame.digests));
     await this.bases.settle(digests);
     for (const digest of digests) {
@@ -338,6 +338,8 @@ export class LocalSession implements IngestSession {
 
   /** Whether the version's manifest object is there and can be read, with all that it needs. */
   async #hasManifest(version: Digest, pages: readonly Uint8Array[], options: CallOptions): Promise<boolean> {
+    // What was read a moment ago may be remembered, though it was pruned.
+    if (!(await this.#engine.store.datasets.hasObject("manifests", version, options))) return false;
     try {
       const bundle = await loadBundle(this.#commit.manifests, version, {
         ...options,

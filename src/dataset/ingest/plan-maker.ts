@@ -186,8 +186,9 @@ export class PlanMaker {
     return true;
   }
 
-  /** Tells that the index knows a block's frames now. */
-  settle(block: IndexedBlock): void {
+  /** Tells that the index knows the frames of a block of `domain` now. */
+  settle(block: IndexedBlock, domain: string): void {
+    this.#indexes.keep(block.digest, { domain, frames: block.frames, offsets: block.offsets });
     for (const [number, frame] of block.frames.entries()) {
       for (const digest of splitDigests(frame.digests)) this.#coming.delete(digest);
       this.#settleAgain(block, number, frame);

@@ -56,10 +56,8 @@ async function requireWhole(
     await new Marker(engine, live, options).mark(version, domain);
     const names = new Set(live.names());
     await swept.settle(names, options);
-    await swept.requireAll(
-      [...names].filter((name) => name.startsWith("blocks/")),
-      options,
-    );
+    const unread = [...names].filter((name) => name.startsWith("blocks/") || name.startsWith("manifests/"));
+    await swept.requireAll(unread, options);
   } catch (cause) {
     if (!isDamage(cause)) throw cause;
     throw new AetherError(

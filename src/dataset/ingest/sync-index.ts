@@ -26,7 +26,8 @@ export async function syncIndex(
   index.remove(gone);
   const read = async (block: BlockInfo): Promise<IndexedBlock | undefined> => {
     try {
-      const { domain: its, frames, offsets } = await readBlockIndex(blocks, block.digest, options);
+      const { digest, bytes: size } = block;
+      const { domain: its, frames, offsets } = await readBlockIndex(blocks, digest, { ...options, size });
       return { ...block, frames: its === domain ? frames : [], offsets };
     } catch (error) {
       const code = codeOf(error);

@@ -8,7 +8,10 @@ import type { CallOptions } from "../block-store.ts";
 import type { Store } from "../dataset-store.ts";
 import { openObjects } from "../open-objects.ts";
 import { openDisk } from "./disk/disk-object-store.ts";
+import type { S3Settings } from "./s3/s3-settings.ts";
 import { MemoryObjectStore } from "./memory/memory-object-store.ts";
+
+export type { S3Settings } from "./s3/s3-settings.ts";
 
 /** How to open a store. */
 export interface OpenStoreOptions extends CallOptions {
@@ -16,13 +19,15 @@ export interface OpenStoreOptions extends CallOptions {
   readonly create: boolean;
   readonly clock: Clock;
   readonly random: Random;
+  /** Of a store in S3. */
+  readonly s3?: S3Settings;
 }
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):/i;
 
 /**
- * The store at an address, without any layer: `file:///path`, a path (a relative one from the working folder), or
- * `memory:`, which is a new empty one each time.
+ * The store at an address, without any layer: `file:///path`, a path (a relative one from the working folder),
+ * `s3://bucket[/prefix]`, or `memory:`, which is a new empty one each time.
  * Errors: FEATURE_UNSUPPORTED for other schemes, ARGUMENT_INVALID for an address that is none, and those of openObjects.
  */
 export async function openStore(address: string, options: OpenStoreOptions): Promise<Store> {
@@ -30,13 +35,18 @@ export async function openStore(address: string, options: OpenStoreOptions): Pro
   if (scheme === "memory" && address.length === "memory:".length) {
     return openObjects(new MemoryObjectStore(options.clock), { ...options, create: true });
   }
+  if (scheme === "s3") {
+    // Loaded only for who needs it: the SDK is large.
+    const { openS3 } = await import("./s3/s3-object-store.ts");
+    return openObjects(await openS3(address, { ...options, settings: options.s3 ?? {} }), options);
+  }
   if (scheme === undefined || scheme === "file") {
     const path = pathOf(address, scheme);
     return openObjects(await openDisk(path, { ...options, name: address }), options);
   }
   throw new AetherError(
     "FEATURE_UNSUPPORTED",
-    `"${address}" is of a kind of store that is not supported: use file:///path, a path, or memory:`,
+    `"${address}" is of a kind of store that is not supported: use file:///path, a path, s3://bucket, or memory:`,
   );
 }
 

@@ -7,6 +7,7 @@ import { datasetStoreSuite } from "../conformance/dataset-store-suite.ts";
 import { faulty } from "../conformance/faulty-store.ts";
 import { diskFixture, memoryFixture, type StoreFactory } from "../conformance/fixture.ts";
 import { cached } from "./cached-store.ts";
+import { joined } from "./joined-store.ts";
 import { limited } from "./limited-store.ts";
 import { retried } from "./retried-store.ts";
 import { stack, type Layer } from "./stack.ts";
@@ -35,6 +36,7 @@ function over(factory: StoreFactory, layers: readonly Layer[]): StoreFactory {
 
 blockStoreSuite("verified", over(memoryFixture, [verified()]));
 blockStoreSuite("limited", over(memoryFixture, [SLOW, LIMITED]));
+blockStoreSuite("joined", over(memoryFixture, [SLOW, joined()]));
 blockStoreSuite("cached", over(memoryFixture, [SLOW, cached(MiB)]));
 blockStoreSuite("cached in next to nothing", over(memoryFixture, [SLOW, cached(5000)]));
 blockStoreSuite("retried, over faults", over(memoryFixture, [FAULTY, RETRIED]));

@@ -17,6 +17,7 @@ import type { DatasetName, Tag } from "../../format/reference.ts";
 import type { CallOptions } from "../block-store.ts";
 import type {
   DatasetStore,
+  LastEventOptions,
   NamesOptions,
   PlanOptions,
   Revised,
@@ -153,7 +154,7 @@ export class RetriedDatasetStore implements DatasetStore {
     }, options?.signal);
   }
 
-  lastEvent(name: DatasetName, options?: CallOptions): Promise<number> {
+  lastEvent(name: DatasetName, options?: LastEventOptions): Promise<number> {
     return this.#retry.run(() => this.#inner.lastEvent(name, options), options?.signal);
   }
 

@@ -1,4 +1,4 @@
-import type { Dirent, Stats } from "node:fs";
+import type { Dirent } from "node:fs";
 import { lstat, opendir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { compareUtf8 } from "../../../base/bytes.ts";
@@ -28,12 +28,12 @@ export async function* listFiles(
     const batch = entries
       .slice(start, start + PARALLEL_STATS)
       .filter((entry) => isAhead(entry.key, options.after));
-    const states = await Promise.all(
-      batch.map(async (entry) => (entry.isFolder ? undefined : stateOf(root, entry.key))),
+    const infos = await Promise.all(
+      batch.map(async (entry) => (entry.isFolder ? undefined : infoOf(root, entry.key))),
     );
     for (const [index, { key, isFolder }] of batch.entries()) {
-      const state = states[index];
-      if (state !== undefined) yield { key, bytes: state.size, modifiedMs: state.mtimeMs };
+      const info = infos[index];
+      if (info !== undefined) yield info;
       if (isFolder && key !== hidden && depth + 1 < KEY_DEPTH_MAX)
         yield* listFiles(root, key, hidden, options);
     }
@@ -81,9 +81,10 @@ function isAhead(key: string, after: string | undefined): boolean {
   return after === undefined || compareUtf8(key, after) > 0 || (key.endsWith("/") && after.startsWith(key));
 }
 
-async function stateOf(root: string, key: string): Promise<Stats | undefined> {
+async function infoOf(root: string, key: string): Promise<ObjectInfo | undefined> {
   try {
-    return await lstat(join(root, key));
+    const { size, mtimeMs } = await lstat(join(root, key));
+    return { key, bytes: size, modifiedMs: mtimeMs };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;

@@ -1,6 +1,6 @@
 import { concatBytes, compareUtf8, totalBytes } from "../../../base/bytes.ts";
-import type { Clock } from "../../../base/clock.ts";
 import { checkRange, type ByteRange } from "../../../base/byte-range.ts";
+import type { Clock } from "../../../base/clock.ts";
 import { AetherError } from "../../../base/errors.ts";
 import { digestOf } from "../../../format/digest.ts";
 import type { CallOptions, StoreFeatures } from "../../block-store.ts";
@@ -13,10 +13,9 @@ export class MemoryObjectStore implements ObjectStore {
   readonly features: StoreFeatures = { kind: "memory", persistent: false, shared: false };
   readonly name = "memory:";
   readonly #objects = new Map<string, Uint8Array>();
-  readonly #times = new Map<string, number>();
+  readonly #modifiedMs = new Map<string, number>();
   readonly #clock: Clock;
 
-  /** `clock` says when objects were written. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
@@ -91,7 +90,7 @@ export class MemoryObjectStore implements ObjectStore {
   async remove(key: Key, options?: CallOptions): Promise<void> {
     options?.signal?.throwIfAborted();
     this.#objects.delete(key);
-    this.#times.delete(key);
+    this.#modifiedMs.delete(key);
   }
 
   async *list(prefix: KeyPrefix, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
@@ -100,7 +99,7 @@ export class MemoryObjectStore implements ObjectStore {
       signal?.throwIfAborted();
       const bytes = this.#objects.get(key);
       if (bytes === undefined || (after !== undefined && compareUtf8(key, after) <= 0)) continue;
-      yield { key, bytes: bytes.byteLength, modifiedMs: this.#times.get(key) };
+      yield { key, bytes: bytes.byteLength, modifiedMs: this.#modifiedMs.get(key) ?? 0 };
     }
   }
 
@@ -122,11 +121,12 @@ export class MemoryObjectStore implements ObjectStore {
 
   async close(): Promise<void> {
     this.#objects.clear();
+    this.#modifiedMs.clear();
   }
 
   #set(key: Key, bytes: Uint8Array): void {
     this.#objects.set(key, bytes);
-    this.#times.set(key, this.#clock.nowMs());
+    this.#modifiedMs.set(key, this.#clock.nowMs());
   }
 
   #keys(prefix: KeyPrefix): string[] {

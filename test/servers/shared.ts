@@ -1,0 +1,42 @@
+/** S3 servers as tests get them: started when the first test of a file asks, ended after its last. */
+import { after } from "node:test";
+import { peer, requirePeer, type Peer } from "../peers.ts";
+import { RADOSGW_PEERS, startRadosgw } from "./radosgw.ts";
+import type { S3Server } from "./s3-server.ts";
+import { startSwift, SWIFT_PEERS } from "./swift.ts";
+
+/** One server for all tests of this process. */
+export class SharedServer {
+  readonly #peers: readonly Peer[];
+  readonly #start: () => Promise<S3Server>;
+  #started: Promise<S3Server> | undefined;
+
+  constructor(peers: readonly Peer[], start: () => Promise<S3Server>) {
+    this.#peers = peers;
+    this.#start = start;
+    after(async () => {
+      const server = await this.#started?.catch(() => undefined);
+      await server?.stop();
+    });
+  }
+
+  /** Whether its programs are there. Without them, have one test call `require`, which says what is missing. */
+  get isThere(): boolean {
+    return this.#peers.every((name) => peer(name) !== undefined);
+  }
+
+  /** For a test that is pointless without the server: as requirePeer, for all its programs. */
+  require(test: { skip: (reason: string) => void }): boolean {
+    return this.#peers.every((name) => requirePeer(test, name) !== undefined);
+  }
+
+  /** The server, which the first call starts. */
+  get(): Promise<S3Server> {
+    return (this.#started ??= this.#start());
+  }
+}
+
+/** Ceph's S3 server, which keeps to conditions of writes. */
+export const radosgw = new SharedServer(RADOSGW_PEERS, startRadosgw);
+/** Swift's, which refuses them. */
+export const swift = new SharedServer(SWIFT_PEERS, startSwift);
