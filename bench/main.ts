@@ -14,6 +14,8 @@ import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
+import { benchPrune } from "./prune.bench.ts";
+import { benchPruneScale } from "./prune-scale.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
 import { benchStore } from "./store.bench.ts";
 import { benchTree, TREE_BENCHES, type TreeBench } from "./tree.bench.ts";
@@ -32,6 +34,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "big-update": benchBigUpdate,
   manifest: benchManifest,
   memory: benchMemory,
+  prune: benchPrune,
+  "prune-scale": benchPruneScale,
   chunker: benchChunker,
   store: benchStore,
   hub: benchHub,
