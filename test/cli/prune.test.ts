@@ -50,50 +50,46 @@ function blocksOf({ store }: Place): number {
 
 for (const kind of KINDS) {
   describe(`aetherfs prune on a ${kind}`, () => {
-    it("asked to look, says what is not needed, and changes nothing", async (t) => {
+    it("looks, condemns, removes after the grace time, and leaves what is needed to readers", async (t) => {
       const place = await makeStore(t, kind);
       const blocks = blocksOf(place);
       const looked = await prune(place, "--dry-run");
       assert.deepEqual([looked.dryRun, looked.versions, looked.ripeInMs], [true, 1, null]);
       assert.ok(looked.condemned.blocks > 0, JSON.stringify(looked));
       assert.equal(blocksOf(place), blocks);
-      const { stdout } = await place.run(["prune", "--dry-run"]);
-      assert.match(stdout, /^kept {7}1 version in \d+ blocks? of .*$/m);
-      assert.match(stdout, /^not needed \d+ blocks? of .*: nothing is removed, this was a dry run/m);
-    });
 
-    it("with a grace time, condemns first, removes later, and leaves what is needed to readers", async (t) => {
-      const place = await makeStore(t, kind);
       const first = await prune(place, "--grace", "1h");
       assert.equal(first.removed.blocks, 0);
       assert.ok(first.condemned.blocks > 0);
       assert.ok((first.ripeInMs ?? 0) > 0);
       await checkPull(place, 3);
-      const { stdout } = await place.run(["prune", "--grace", "1h"]);
-      assert.match(stdout, /^removed {4}nothing$/m);
-      assert.match(stdout, /^waiting {4}what an earlier prune condemned may be removed in (1 h|\d+ min);/m);
-      const last = await prune(place, "--grace", "0s");
-      assert.ok(last.removed.blocks >= first.condemned.blocks, JSON.stringify(last));
-      await checkPull(place, 3);
-    });
 
-    it("without a grace time, removes at once; asked again, finds no more blocks", async (t) => {
-      const place = await makeStore(t, kind);
-      const blocks = blocksOf(place);
-      const { exit, stdout, stderr } = await place.run(["prune", "--grace", "0s", "--progress", "json"]);
-      assert.equal(exit, 0, stderr);
-      assert.match(stdout, /^removed {4}\d+ blocks? of .*, and \d+ other objects$/m);
-      assert.match(stderr, /^\{"progress":\{"phase":"mark","done":\d+\}\}$/m);
-      assert.ok(blocksOf(place) < blocks);
+      const waiting = await place.run(["prune", "--grace", "1h"]);
+      assert.match(waiting.stdout, /^removed {4}nothing$/m);
+      assert.match(waiting.stdout, /^waiting {4}what an earlier prune condemned may be removed in /m);
+
+      const last = await place.run(["prune", "--grace", "0s", "--progress", "json"]);
+      assert.equal(last.exit, 0, last.stderr);
+      assert.match(last.stdout, /^kept {7}1 version in \d+ blocks? of .*$/m);
+      assert.match(last.stdout, /^removed {4}\d+ blocks? of .*, and \d+ other objects?$/m);
+      assert.match(last.stderr, /^\{"progress":\{"phase":"mark","done":\d+\}\}$/m);
       await checkPull(place, 3);
       const again = await prune(place, "--grace", "0s");
       assert.deepEqual([again.removed.blocks, again.condemned.blocks], [0, 0]);
-      assert.equal((await place.run(["verify", "data:v1"])).exit, 3);
     });
   });
 }
 
 describe("aetherfs prune", () => {
+  it("without a grace time, removes at once", async (t) => {
+    const place = await makeStore(t, "store");
+    const { stdout } = await place.run(["prune", "--dry-run"]);
+    assert.match(stdout, /^not needed \d+ blocks? of .*: nothing is removed, this was a dry run/m);
+    const { removed } = await prune(place, "--grace", "0s");
+    assert.ok(removed.blocks > 0);
+    await checkPull(place, 3);
+  });
+
   it("of a store that a version of which is damaged, fails and removes nothing", async (t) => {
     const place = await makeStore(t, "store");
     const manifests = join(place.store, "aetherfs/v1/manifests");
