@@ -10,6 +10,7 @@ import { benchCalls } from "./calls.bench.ts";
 import { benchChunker } from "./chunker.bench.ts";
 import { benchDeltaCodec } from "./delta-codec.bench.ts";
 import { benchDeltaReads } from "./delta-reads.bench.ts";
+import { benchEvents } from "./events.bench.ts";
 import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
@@ -41,6 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hub: benchHub,
   fs: benchFs,
   calls: benchCalls,
+  events: benchEvents,
 };
 
 const { values, positionals } = parseArgs({

@@ -22,6 +22,8 @@ const DATASET: record.DatasetRecord = {
   created: TIME,
   chunking: { kind: "cdc", averageBytes: 65536 },
   immutableTags: ["v*"],
+  retention: null,
+  deleted: null,
 };
 const HISTORY: record.HistoryRecord = {
   number: 7,
@@ -46,6 +48,7 @@ const LEASE: record.LeaseRecord = {
 
 const EPOCH: EpochRecord = {
   ...{ number: 3, state: "sweeping", mark: ID, parts: 1, markedMs: 1_764_000_000_000, sweeper: ID },
+  datasets: [{ name: parseDatasetName("@earth/cities"), incarnation: ID }],
   rescued: [objectName("plans", digest)],
 };
 const CONDEMNED: CondemnedRecord = {
@@ -56,6 +59,19 @@ const CONDEMNED: CondemnedRecord = {
 /** As leases were written before there were epochs. */
 function leaseOfOld(): Uint8Array {
   return Buffer.from(Buffer.from(record.encodeLease(LEASE)).toString().replace(',"epoch":4', ""));
+}
+
+type Valid = (kind: string, bytes: Uint8Array, value: object, name?: string) => VectorCase;
+
+function pruneCases(valid: Valid): VectorCase[] {
+  const holdsNothingUp = { ...LEASE, epoch: null };
+  return [
+    valid("lease", leaseOfOld(), { ...LEASE, epoch: 0 }, "lease-without-epoch"),
+    valid("lease", record.encodeLease(holdsNothingUp), holdsNothingUp, "lease-holds-nothing-up"),
+    valid("epoch", encodeEpoch(EPOCH), EPOCH),
+    valid("condemned", encodeCondemned(CONDEMNED), CONDEMNED),
+    ...brokenEpochs(),
+  ];
 }
 
 function brokenEpochs(): VectorCase[] {
@@ -129,10 +145,28 @@ export function recordCases(): VectorCase[] {
     chunking: null,
     immutableTags: [],
   };
+  const retained = {
+    ...DATASET,
+    retention: { keepLast: 10, keepWithinSeconds: 2_592_000, keepTags: ["v*"] },
+  };
+  const deleted = { ...DATASET, deleted: { time: TIME, publisher: "me", state: "deleted" } } as const;
   return [
     valid("store", record.encodeStore({ id: ID }), { id: ID }),
     valid("dataset", record.encodeDataset(DATASET), DATASET),
     valid("dataset", record.encodeDataset(bare), bare, "dataset-without-scope"),
+    valid("dataset", record.encodeDataset(retained), retained, "dataset-with-retention"),
+    valid("dataset", record.encodeDataset(deleted), deleted, "dataset-deleted"),
+    {
+      path: "record/dataset-deleted-unmarked.json",
+      content: {
+        description: "a deletion that no feature bit tells of",
+        kind: "dataset",
+        text: Buffer.from(record.encodeDataset(deleted))
+          .toString("utf8")
+          .replace('"requires":1', '"requires":0'),
+        expect: { error: "OBJECT_INVALID" },
+      },
+    },
     valid("history", record.encodeHistory(HISTORY), HISTORY),
     valid(
       "history",
@@ -143,16 +177,7 @@ export function recordCases(): VectorCase[] {
     valid("hint", record.encodeHint(hint), hint),
     valid("event", record.encodeEvent(EVENT), EVENT),
     valid("lease", record.encodeLease(LEASE), LEASE),
-    valid("lease", leaseOfOld(), { ...LEASE, epoch: 0 }, "lease-without-epoch"),
-    valid(
-      "lease",
-      record.encodeLease({ ...LEASE, epoch: null }),
-      { ...LEASE, epoch: null },
-      "lease-holds-nothing-up",
-    ),
-    valid("epoch", encodeEpoch(EPOCH), EPOCH),
-    valid("condemned", encodeCondemned(CONDEMNED), CONDEMNED),
-    ...brokenEpochs(),
+    ...pruneCases(valid),
     broken("other-kind", "a hint where a history entry is expected", "aetherfs.history/1", "aetherfs.hint/1"),
     broken("other-format", "another program's record", "aetherfs.history/1", "other/1"),
     broken("version", "format version 2", "aetherfs.history/1", "aetherfs.history/2", "FORMAT_UNSUPPORTED"),

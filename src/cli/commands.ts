@@ -127,8 +127,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "rm",
     takes: "<ref>",
-    summary: "remove a tag; a rollback brings it back",
-    examples: ["aetherfs rm maxmind:2026-11-22"],
+    summary: "remove a tag, which a rollback brings back, or a whole dataset, which undelete does",
+    examples: ["aetherfs rm maxmind:2026-11-22", "aetherfs rm --yes maxmind    # the whole dataset"],
     load: () => import("./rm.ts"),
   },
   {
@@ -142,6 +142,34 @@ export const COMMANDS: readonly Command[] = [
       "aetherfs prune --repack-below 80% --max-repack-size 50GB --rate-limit 20MB",
     ],
     load: () => import("./prune.ts"),
+  },
+  {
+    name: "undelete",
+    takes: "<name>",
+    summary: "bring a deleted dataset back, as long as prune has not removed it",
+    examples: ["aetherfs undelete maxmind"],
+    load: () => import("./undelete.ts"),
+  },
+  {
+    name: "dataset",
+    takes: "<name>",
+    summary: "show a dataset's settings, and how many versions they keep",
+    examples: ["aetherfs dataset maxmind", "aetherfs dataset maxmind --output json | jq .retention"],
+    load: () => import("./dataset.ts"),
+  },
+  {
+    name: "set",
+    takes: "<name>",
+    usage: "[options] NAME",
+    summary:
+      "change a dataset's settings: what prune keeps of its versions, which tags never move, how it is cut",
+    examples: [
+      "aetherfs set maxmind --keep-last 10 --keep-within 30d --dry-run   # what would go?",
+      "aetherfs set maxmind --keep-last 10 --keep-within 30d --keep-tag 'release-*'",
+      "aetherfs set maxmind --keep-last none                             # without this rule",
+      "aetherfs set maxmind --immutable-tag 'v*'",
+    ],
+    load: () => import("./set.ts"),
   },
   {
     name: "completion",

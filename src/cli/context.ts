@@ -4,14 +4,19 @@ import { systemClock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Config } from "../config/schema.ts";
 import { tlsFilesOf } from "../config/tls-files.ts";
+import { parseDuration } from "../config/values.ts";
 import type { Progress } from "../dataset/contract.ts";
+import { EXPIRES_LABEL, parseExpiry } from "../dataset/retention.ts";
 import { formatReference, parseReference, type Reference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
 import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
-import type { HubTls } from "../sdk/hub/hub-connection.ts";
+import type { HubTls } from "../sdk/hub/hub-endpoint.ts";
 import { defaultPublisher } from "../sdk/publisher.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./human.ts";
+
+/** A tag that is to live longer expires in a thousand years. */
+const EXPIRY_SECONDS_MAX = 1000 * 365 * 24 * 60 * 60;
 
 /** What a command works with. */
 export interface Context {
@@ -104,7 +109,7 @@ export async function withProgress<T>(
   }
 }
 
-/** Who makes a change, and what the settings say about it. */
+/** Who makes a change, and what the settings say about it. Errors: ARGUMENT_INVALID for an expiry that is none. */
 export function annotationsOf({ config }: Context): {
   readonly publisher: string;
   readonly message: string;
@@ -113,8 +118,28 @@ export function annotationsOf({ config }: Context): {
   return {
     publisher: defaultPublisher(),
     message: config.message ?? "",
-    labels: Object.fromEntries(config.labels),
+    labels: Object.fromEntries([...config.labels, ...expiryOf(config)]),
   };
+}
+
+/** The label that says when a tag expires: `30d` counts from now. */
+function expiryOf({ expires, labels }: Config): readonly (readonly [string, string])[] {
+  if (expires === undefined) return [];
+  if (labels.some(([key]) => key === EXPIRES_LABEL)) {
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `--expires and --label ${EXPIRES_LABEL}=… say the same: leave one out`,
+    );
+  }
+  if (parseExpiry(expires) !== undefined) return [[EXPIRES_LABEL, expires]];
+  let timeMs: number;
+  try {
+    timeMs = systemClock.nowMs() + 1000 * Math.min(parseDuration(expires), EXPIRY_SECONDS_MAX);
+  } catch (cause) {
+    const message = `--expires is "${expires}": it is neither a duration, such as 30d, nor a date or time, such as 2026-12-31`;
+    throw new AetherError("ARGUMENT_INVALID", message, { cause });
+  }
+  return [[EXPIRES_LABEL, new Date(timeMs).toISOString().replace(/\.\d+Z$/, "Z")]];
 }
 
 /** Writes a line to stderr that is neither a result nor an error. */

@@ -1,11 +1,30 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { humanBytes, humanCount, humanSeconds, humanShare, humanTime, printable } from "./human.ts";
+import {
+  humanBytes,
+  humanCount,
+  humanSeconds,
+  humanShare,
+  humanSpan,
+  humanTime,
+  printable,
+} from "./human.ts";
 
 describe("figures", () => {
   it("of bytes, have three digits and a unit", () => {
     const cases = { "0 B": 0, "999 B": 999, "1.00 KB": 1000, "1.00 MB": 999_999, "12.3 GB": 12_345_678_901 };
     for (const [text, bytes] of Object.entries(cases)) assert.equal(humanBytes(bytes), text);
+  });
+
+  it("of spans, are whole numbers of the largest unit", () => {
+    const spans = {
+      "30 days": 2_592_000,
+      "1 hour": 3600,
+      "90 minutes": 5400,
+      "61 seconds": 61,
+      "1 day": 86_400,
+    };
+    for (const [text, seconds] of Object.entries(spans)) assert.equal(humanSpan(seconds), text);
   });
 
   it("of shares, never round to all or nothing", () => {

@@ -45,6 +45,20 @@ export function humanDuration(ms: number): string {
   return [...(hours > 0 ? [`${hours} h`] : []), ...(rest > 0 ? [`${rest} min`] : [])].join(" ");
 }
 
+const SPANS = [
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+] as const;
+
+/** Seconds in the largest unit of which they are whole: `30 days`, `90 minutes`. */
+export function humanSpan(seconds: number): string {
+  const [unit, length] = SPANS.find(([, one]) => seconds >= one && seconds % one === 0) ?? ["second", 1];
+  const count = seconds / length;
+  return `${humanCount(count)} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 /** An RFC 3339 time to the second: `2026-11-22 20:15:00Z`. */
 export function humanTime(time: string): string {
   return time.replace("T", " ").replace(/\.\d+Z$/, "Z");

@@ -52,10 +52,24 @@ export function pruneLines(
   return [
     `kept       ${versionText} in ${countText(kept)}`,
     `unused     ${humanBytes(unusedBytes)} inside of blocks that are needed${share}`,
+    ...noteLines(result),
     ...(dryRun ? dryLines(result) : workLines(result)),
     ...holderLines(result, wait),
     `took       ${humanSeconds(seconds)}`,
   ];
+}
+
+function noteLines({ incomplete, expiredTags, removedDatasets }: PruneResult): readonly string[] {
+  const lines: string[] = [];
+  if (incomplete > 0)
+    lines.push(
+      `not whole  ${humanCount(incomplete)} of these, which tags pointed at before: they were pruned once, or are damaged (verify tells)`,
+    );
+  if (expiredTags > 0)
+    lines.push(`expired    ${humanCount(expiredTags)} tags, whose time is over, were removed`);
+  if (removedDatasets > 0)
+    lines.push(`deleted    ${humanCount(removedDatasets)} datasets are gone; their names are free`);
+  return lines;
 }
 
 function dryLines({ condemned }: PruneResult): readonly string[] {

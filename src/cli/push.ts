@@ -1,8 +1,9 @@
 import { AetherError } from "../base/errors.ts";
 import { STDIN_SOURCE, type PushOptions, type PushResult } from "../dataset/contract.ts";
 import { tagOf } from "../dataset/tag-changes.ts";
-import { checkChunking, DEFAULT_CHUNKING, type ChunkingParameters } from "../format/chunking.ts";
+import type { ChunkingParameters } from "../format/chunking.ts";
 import { formatDigest } from "../format/digest.ts";
+import { chunkingOf } from "./dataset-settings.ts";
 import { annotationsOf, readReference, remark, withClient, withProgress, type Context } from "./context.ts";
 import { humanBytes, humanCount, humanSeconds, humanShare } from "./human.ts";
 
@@ -22,7 +23,7 @@ export async function run(context: Context, source: string): Promise<void> {
     ...(source === STDIN_SOURCE ? { input: context.input() } : {}),
     tags,
     ...annotationsOf(context),
-    ...chunkingOf(context),
+    ...pushChunking(context),
     ...(config.blockSize === undefined ? {} : { blockBytes: config.blockSize }),
     ...(config.compression === undefined ? {} : { compressionLevel: config.compression }),
     ...(config.spoolLimit === undefined ? {} : { spoolBytes: config.spoolLimit }),
@@ -44,11 +45,9 @@ export async function run(context: Context, source: string): Promise<void> {
 }
 
 /** Undefined leaves the choice to the version before. */
-function chunkingOf({ config }: Context): { readonly chunking?: ChunkingParameters } {
-  const { chunking, chunkSize } = config;
-  if (chunking === undefined && chunkSize === undefined) return {};
-  const averageBytes = chunkSize ?? DEFAULT_CHUNKING.averageBytes;
-  return { chunking: checkChunking({ kind: chunking ?? DEFAULT_CHUNKING.kind, averageBytes }) };
+function pushChunking(context: Context): { readonly chunking?: ChunkingParameters } {
+  const chunking = chunkingOf(context);
+  return chunking === undefined || chunking === null ? {} : { chunking };
 }
 
 async function print({ output }: Context, { tags, dryRun }: PushOptions, result: PushResult): Promise<void> {

@@ -2,10 +2,11 @@
 import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
+import { DATASET_SETTINGS } from "./dataset-settings.ts";
 import { PRUNE_SETTINGS } from "./prune-settings.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
 import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
-import { parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
+import { orNone, parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
 
 const MEMORY_BYTES_MIN = 64 * MiB;
 const MEMORY_BYTES_DEFAULT = 256 * MiB;
@@ -37,9 +38,9 @@ const SETTINGS = {
   hub: optional(
     {
       flag: "hub",
-      placeholder: "HOST[:PORT]",
+      placeholder: "HOST[:PORT],…",
       fallback: "localhost:8080",
-      help: "the hub of references that name none",
+      help: "the hub of references that name none; of several on one store, the first that answers",
     },
     same,
   ),
@@ -125,17 +126,17 @@ const SETTINGS = {
     {
       flag: "chunk-size",
       placeholder: "SIZE",
-      commands: ["push"],
+      commands: ["push", "set"],
       fallback: "as the version before, else 64KiB",
-      help: "bytes of a chunk, on average",
+      help: "bytes of a chunk, on average; of a dataset none is the default again",
     },
-    parseSize,
+    orNone(parseSize),
   ),
   chunking: optional<"cdc" | "fixed">(
     {
       flag: "chunking",
       placeholder: "cdc|fixed",
-      commands: ["push"],
+      commands: ["push", "set"],
       fallback: "as the version before, else cdc",
       help: "cut by content, or at fixed distances",
     },
@@ -208,7 +209,11 @@ const SETTINGS = {
     },
     parseLabel,
   ),
-  dryRun: flag({ flag: "dry-run", commands: ["push", "prune"], help: "read and compare, write nothing" }),
+  dryRun: flag({
+    flag: "dry-run",
+    commands: ["push", "set", "prune"],
+    help: "only say what would come of it, write nothing",
+  }),
   rehash: flag({
     flag: "rehash",
     commands: ["push"],
@@ -273,6 +278,7 @@ const SETTINGS = {
     },
     parseSize,
   ),
+  ...DATASET_SETTINGS,
   to: optional(
     {
       flag: "to",

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { parseBoolean, parseChoice, parseCompression, parseCount, parseLabel, parseSize } from "./values.ts";
+import {
+  orNone,
+  parseBoolean,
+  parseChoice,
+  parseCompression,
+  parseCount,
+  parseDuration,
+  parseLabel,
+  parseSize,
+} from "./values.ts";
 
 describe("values", () => {
   it("of sizes, reads binary and decimal units", () => {
@@ -28,6 +37,24 @@ describe("values", () => {
     assert.deepEqual(["none", "zstd", "zstd:9", "1", "0"].map(parseCompression), [0, 3, 9, 1, 0]);
     for (const text of ["gzip", "zstd:20", "zstd:", "-1"])
       assert.throws(() => parseCompression(text), Error, text);
+  });
+
+  it("of durations, reads units from milliseconds to weeks", () => {
+    const durations = {
+      "30s": 30,
+      "90": 90,
+      "500ms": 0.5,
+      "5m": 300,
+      "1h": 3600,
+      "30d": 2_592_000,
+      "2w": 1_209_600,
+    };
+    for (const [text, seconds] of Object.entries(durations)) assert.equal(parseDuration(text), seconds, text);
+    for (const text of ["", "d", "-1d", "1y", "1 d"]) assert.throws(() => parseDuration(text), Error, text);
+  });
+
+  it("of none, is null, and of others what they are", () => {
+    assert.deepEqual(["none", "5m"].map(orNone(parseDuration)), [null, 300]);
   });
 
   it("of labels, keeps what follows the first equals sign", () => {

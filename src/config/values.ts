@@ -28,12 +28,19 @@ export function parseCount(text: string, min: number, max: number): number {
   throw new Error(`it is not a whole number from ${min} to ${max}`);
 }
 
-const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+const SECONDS: Readonly<Record<string, number>> = {
+  ms: 0.001,
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86_400,
+  w: 7 * 86_400,
+};
 
-/** Seconds: `30s`, `500ms`, `5m`, `1h`, `7d`, or the number of seconds alone. */
+/** Seconds: `30s`, `500ms`, `5m`, `1h`, `30d`, `2w`, or the number of seconds alone. */
 export function parseDuration(text: string): number {
-  const [, amount, unit = "s"] = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
-  if (amount === undefined) throw new Error("it is not a duration, such as 30s, 5m or 500ms");
+  const [, amount, unit = "s"] = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d|w)?$/.exec(text) ?? [];
+  if (amount === undefined) throw new Error("it is not a duration, such as 30s, 5m or 30d");
   return Number(amount) * (SECONDS[unit] ?? 1);
 }
 
@@ -43,6 +50,11 @@ export function parseShare(text: string): number {
   const share = amount === undefined ? NaN : Number(amount) / (percent === undefined ? 1 : 100);
   if (share >= 0 && share <= 1) return share;
   throw new Error("it is not a share from 0% to 100%, such as 50% or 0.5");
+}
+
+/** What `parse` makes of the text; null for `none`. */
+export function orNone<T>(parse: (text: string) => T): (text: string) => T | null {
+  return (text) => (text === "none" ? null : parse(text));
 }
 
 /** One of `names`. */

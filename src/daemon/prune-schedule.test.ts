@@ -9,7 +9,16 @@ import { runPruneSchedule, type PruneScheduleOptions } from "./prune-schedule.ts
 const HOUR_MS = 3_600_000;
 const NOTHING = { blocks: 0, blockBytes: 0, others: 0 };
 const DONE: PruneResult = {
-  ...{ versions: 0, kept: NOTHING, unusedBytes: 0, removed: NOTHING, condemned: NOTHING },
+  ...{
+    versions: 0,
+    incomplete: 0,
+    expiredTags: 0,
+    removedDatasets: 0,
+    kept: NOTHING,
+    unusedBytes: 0,
+    removed: NOTHING,
+    condemned: NOTHING,
+  },
   ...{ repacked: { blocks: 0, blockBytes: 0, newBytes: 0 }, ripeInMs: undefined, holders: [], seconds: 0 },
 };
 const HELD: PruneResult = {

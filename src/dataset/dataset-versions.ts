@@ -1,5 +1,6 @@
 /** Which versions are a dataset's own: whoever may read the dataset may read these, and no others by their digests. */
 import type { Digest } from "../format/digest.ts";
+import type { DatasetRecord } from "../format/record.ts";
 import type { DatasetName } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
@@ -9,8 +10,12 @@ import { readHead } from "./tag-head.ts";
 /** Versions that are remembered, of all datasets together: some 12 MB. */
 const VERSIONS_MAX = 100_000;
 
+/** Which dataset: one that was deleted and made again is another one. */
+export type DatasetIdentity = Pick<DatasetRecord, "name" | "incarnation">;
+
 /** A dataset's versions, as far as its events were read. */
 interface Known {
+  readonly incarnation: string;
   next: number;
   /** What it counts for in the whole. */
   weight: number;
@@ -29,8 +34,16 @@ export class DatasetVersions {
   }
 
   /** Whether a tag of the dataset points or ever pointed at the version. Errors: those of the store. */
-  async has(name: DatasetName, version: Digest, options: CallOptions = {}): Promise<boolean> {
-    const known = this.#known.get(name) ?? { next: 1, weight: 0, versions: new Set() };
+  async has(
+    { name, incarnation }: DatasetIdentity,
+    version: Digest,
+    options: CallOptions = {},
+  ): Promise<boolean> {
+    const present = this.#known.get(name);
+    const known =
+      present?.incarnation === incarnation
+        ? present
+        : { incarnation, next: 1, weight: 0, versions: new Set<Digest>() };
     if (!known.versions.has(version)) await this.#readOn(name, known, options);
     this.#keep(name, known);
     if (known.versions.has(version)) return true;

@@ -1,10 +1,10 @@
 /** Datasets, their tags and histories, as lists. */
-import { AetherError } from "../base/errors.ts";
+import { AetherError, codeOf } from "../base/errors.ts";
 import { didYouMean } from "../base/nearest.ts";
 import type { DatasetRecord, HistoryRecord } from "../format/record.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
-import type { DatasetStore, NamesOptions } from "../store/dataset-store.ts";
+import type { DatasetStore, NamesOptions, Revised } from "../store/dataset-store.ts";
 import type { Engine } from "./engine.ts";
 import { currentOf, readHead } from "./tag-head.ts";
 
@@ -21,7 +21,7 @@ export interface TagPointer {
 
 /**
  * The dataset's record, made when there is none: a new incarnation, whose content is deduplicated within its scope.
- * Durable when it resolves. Of many who make one at once, all get the same. Errors: those of the store.
+ * Durable when it resolves. Of many who make one at once, all get the same. Errors: those of findDataset.
  */
 export async function ensureDataset(
   engine: Engine,
@@ -29,8 +29,8 @@ export async function ensureDataset(
   options: CallOptions = {},
 ): Promise<DatasetRecord> {
   const { datasets } = engine.store;
-  const found = await datasets.getDataset(name, options);
-  if (found !== undefined) return found.value;
+  const present = await datasets.getDataset(name, options);
+  if (present !== undefined && !isRemoved(present.value)) return requirePresent(present.value);
   const record: DatasetRecord = {
     name,
     incarnation: engine.random.id(),
@@ -38,9 +38,11 @@ export async function ensureDataset(
     created: new Date(engine.clock.nowMs()).toISOString(),
     chunking: null,
     immutableTags: [],
+    retention: null,
+    deleted: null,
   };
   try {
-    await datasets.putDataset(record, undefined, options);
+    await datasets.putDataset(record, present?.revision, options);
   } catch (error) {
     if (!(error instanceof AetherError && error.code === "OBJECT_CONFLICT")) throw error;
     return await requireDataset(engine, name, options);
@@ -49,15 +51,58 @@ export async function ensureDataset(
   return record;
 }
 
+/**
+ * The dataset's record, or undefined when there is none. Errors: DATASET_NOT_FOUND when it is deleted and its name not free
+ * yet; those of the store.
+ */
+export async function findDataset(
+  datasets: DatasetStore,
+  name: DatasetName,
+  options: CallOptions = {},
+): Promise<Revised<DatasetRecord> | undefined> {
+  const found = await datasets.getDataset(name, options);
+  if (found === undefined || isRemoved(found.value)) return undefined;
+  return { ...found, value: requirePresent(found.value) };
+}
+
+/** Whether all is removed that a deleted dataset had, so that its name is free. */
+function isRemoved({ deleted }: DatasetRecord): boolean {
+  return deleted?.state === "removed";
+}
+
+/** The record, when its dataset is not deleted. Errors: DATASET_NOT_FOUND. */
+function requirePresent(record: DatasetRecord): DatasetRecord {
+  const { name, deleted } = record;
+  if (deleted === null) return record;
+  const way =
+    deleted.state === "deleted"
+      ? `bring it back with: aetherfs undelete ${name}`
+      : "its records are being removed, and its name is free when they are";
+  throw new AetherError(
+    "DATASET_NOT_FOUND",
+    `the dataset ${name} was deleted by ${deleted.publisher} at ${deleted.time}; ${way}`,
+    { data: { dataset: name } },
+  );
+}
+
 /** The dataset's record. Errors: DATASET_NOT_FOUND, naming near names; those of the store. */
 export async function requireDataset(
   engine: Engine,
   name: DatasetName,
   options: CallOptions = {},
 ): Promise<DatasetRecord> {
+  return (await requireRevised(engine, name, options)).value;
+}
+
+/** The dataset's record, as requireDataset, and its revision. */
+export async function requireRevised(
+  engine: Engine,
+  name: DatasetName,
+  options: CallOptions = {},
+): Promise<Revised<DatasetRecord>> {
   const { datasets } = engine.store;
-  const found = await datasets.getDataset(name, options);
-  if (found !== undefined) return found.value;
+  const found = await findDataset(datasets, name, options);
+  if (found !== undefined) return found;
   const others = await first(datasets.listDatasets(options), CANDIDATES_MAX);
   const hint = others.length === 0 ? "; the store holds none yet: push one" : didYouMean(name, others);
   throw new AetherError("DATASET_NOT_FOUND", `there is no dataset ${name}${hint}`, {
@@ -65,12 +110,28 @@ export async function requireDataset(
   });
 }
 
-/** Every dataset's name, in the order of the seam. Errors: those of the store. */
-export function listDatasets(
+/** The name of every dataset that is not deleted, in the order of the seam. Errors: those of the store. */
+export async function* listDatasets(
   engine: Engine,
   options: NamesOptions<DatasetName> = {},
-): AsyncIterable<DatasetName> {
-  return engine.store.datasets.listDatasets(options);
+): AsyncGenerator<DatasetName> {
+  const { datasets } = engine.store;
+  const { after, ...call } = options;
+  for await (const name of datasets.listDatasets({ ...call, after })) {
+    if (await isThere(datasets, name, call)) yield name;
+  }
+}
+
+/** A record that cannot be read is one: whoever opens the dataset is told what is wrong with it. */
+async function isThere(datasets: DatasetStore, name: DatasetName, options: CallOptions): Promise<boolean> {
+  try {
+    const found = await datasets.getDataset(name, options);
+    return found !== undefined && found.value.deleted === null;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "OBJECT_INVALID" || code === "FORMAT_UNSUPPORTED") return true;
+    throw error;
+  }
 }
 
 /**

@@ -4,12 +4,7 @@ import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import { requireDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
-import { EventListener } from "./event-bell.ts";
-import { eventsFrom } from "./tag-events.ts";
-
-/** How long until the store is asked again for events of other processes: doubled from one to the other while there are none. */
-const POLL_FIRST_MS = 250;
-const POLL_MS_MAX = 2000;
+import { EventFeed } from "./event-feed.ts";
 
 /** Which events. */
 export interface WatchEventsOptions extends CallOptions {
@@ -31,25 +26,20 @@ export async function* watchEvents(
   name: DatasetName,
   options: WatchEventsOptions = {},
 ): AsyncGenerator<EventRecord> {
-  const { tag, untilNow = false, signal } = options;
-  const { datasets } = engine.store;
-  await requireDataset(engine, name, options);
-  const listener = new EventListener(datasets, name);
+  const { tag, untilNow = false } = options;
+  const feed = EventFeed.join(engine, await requireDataset(engine, name, options));
   try {
-    const isBounded = untilNow || options.sequence === undefined;
-    const last = isBounded ? await datasets.lastEvent(name, options) : Number.POSITIVE_INFINITY;
-    let next = options.sequence ?? last + 1;
-    for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(2 * delayMs, POLL_MS_MAX)) {
-      for await (const event of eventsFrom(datasets, name, next, options)) {
+    const last = await feed.last(options);
+    for (let next = options.sequence ?? last + 1; ;) {
+      for await (const event of feed.from(next, options)) {
         if (untilNow && event.sequence > last) return;
         next = event.sequence + 1;
-        delayMs = POLL_FIRST_MS;
         if (tag === undefined || event.tag === tag) yield event;
       }
       if (untilNow) return;
-      await listener.wait(engine.clock, delayMs, signal);
+      await feed.until(next, options);
     }
   } finally {
-    listener.close();
+    feed.leave();
   }
 }

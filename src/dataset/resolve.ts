@@ -1,9 +1,10 @@
 import { must } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Digest } from "../format/digest.ts";
-import type { HistoryRecord } from "../format/record.ts";
+import type { DatasetRecord, HistoryRecord } from "../format/record.ts";
 import { DEFAULT_TAG, type DatasetName, type Reference, type Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
+import type { TagReference } from "./contract.ts";
 import { requireDataset, tagNotFound } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { currentOf, readHead } from "./tag-head.ts";
@@ -30,15 +31,15 @@ export async function resolve(
 ): Promise<Resolved> {
   const { datasets } = engine.store;
   const { name, digest } = reference;
+  const dataset = requireDataset(engine, name, options);
   if (digest !== undefined) {
-    await requireDataset(engine, name, options);
+    await dataset;
     return { name, version: digest, tag: undefined, record: undefined };
   }
   const tag = reference.tag ?? DEFAULT_TAG;
-  const record = await newestEntry(engine, name, tag, options);
+  const record = await newestEntry(engine, dataset, { name, tag }, options);
   const version = currentOf(record);
   if (version !== null) return { name, version, tag, record: must(record, "a version has an entry") };
-  await requireDataset(engine, name, options);
   if (record === undefined) throw await tagNotFound(datasets, name, tag, options);
   throw new AetherError(
     "TAG_NOT_FOUND",
@@ -49,10 +50,11 @@ export async function resolve(
 
 async function newestEntry(
   { store, heads }: Engine,
-  name: DatasetName,
-  tag: Tag,
+  dataset: Promise<DatasetRecord>,
+  { name, tag }: TagReference,
   options: CallOptions,
 ): Promise<HistoryRecord | undefined> {
-  if (heads !== undefined) return await heads.newestEntry(store.datasets, name, tag, options);
-  return (await readHead(store.datasets, name, tag, options)).record;
+  if (heads !== undefined) return await heads.newestEntry(store.datasets, dataset, { name, tag }, options);
+  const [head] = await Promise.all([readHead(store.datasets, name, tag, options), dataset]);
+  return head.record;
 }

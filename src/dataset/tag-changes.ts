@@ -13,7 +13,7 @@ import {
 } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { TagReference } from "./contract.ts";
-import { ensureDataset, history, requireDataset } from "./datasets.ts";
+import { ensureDataset, findDataset, history, requireDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
 import { revive } from "./ingest/revive.ts";
@@ -204,7 +204,7 @@ async function requireSameDomain(
 ): Promise<void> {
   if (source === target) return;
   const { domain } = await requireDataset(engine, source, options);
-  const present = await engine.store.datasets.getDataset(target, options);
+  const present = await findDataset(engine.store.datasets, target, options);
   if (domain === (present?.value.domain ?? scopeOf(target))) return;
   throw new AetherError(
     "FEATURE_UNSUPPORTED",
@@ -220,9 +220,13 @@ async function requireManifest(
   options: CallOptions,
 ): Promise<void> {
   if ((await engine.store.datasets.getManifest(version, options)) !== undefined) return;
-  throw new AetherError("VERSION_NOT_FOUND", `the store no longer holds ${name}@${formatDigest(version)}`, {
-    data: { dataset: name, digest: formatDigest(version) },
-  });
+  throw new AetherError(
+    "VERSION_NOT_FOUND",
+    `the store no longer holds ${name}@${formatDigest(version)}: nothing kept it, and prune removed it`,
+    {
+      data: { dataset: name, digest: formatDigest(version) },
+    },
+  );
 }
 
 /** The tag that a reference names, `latest` when it names none. Errors: ARGUMENT_INVALID when it names a digest. */

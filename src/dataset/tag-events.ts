@@ -37,7 +37,7 @@ export async function announce(
     if (announced >= upTo) break;
     const event = await eventFor(datasets, name, tag, announced + 1, sequence, options);
     if (await datasets.createEvent(name, event, options)) {
-      ringEvents(datasets, name);
+      ringEvents(datasets, name, event);
       announced = event.number;
       sequence += 1;
       last = event;

@@ -81,6 +81,27 @@ describe("commitTag", () => {
     assert.match(dataset.value.incarnation, /^[0-9a-f]{32}$/);
   });
 
+  it("of the version the tag points at already, for longer or for good, is a change", async () => {
+    const engine = await openEngine();
+    const expires = (date: string): Partial<TagChange> => ({ labels: { expires: date } });
+    await commit(engine, "one", expires("2026-12-31"));
+    assert.equal((await commit(engine, "one", expires("2026-12-31"))).moved, false);
+    const longer = await commit(engine, "one", expires("2027-12-31"));
+    assert.deepEqual([longer.moved, longer.record.number], [true, 2]);
+    const forGood = await commit(engine, "one");
+    assert.deepEqual([forGood.moved, forGood.record.number, forGood.record.labels], [true, 3, {}]);
+  });
+
+  it("where the newest entry is not the expected one, although of the same version, is TAG_CONFLICT", async () => {
+    const engine = await openEngine();
+    await commit(engine, "one");
+    await commit(engine, "two");
+    await commit(engine, "one");
+    const change = { state: "deleted", expectedNumber: 1 } as const;
+    await fails(commit(engine, "one", change), "TAG_CONFLICT", /was changed meanwhile/);
+    assert.equal((await commit(engine, "one", { ...change, expectedNumber: 3 })).moved, true);
+  });
+
   it("of the version the tag points at already, moves nothing", async () => {
     const engine = await openEngine();
     await commit(engine, "one");
@@ -94,6 +115,18 @@ describe("commitTag", () => {
     const writeId = engine.random.id();
     const first = await commit(engine, "one", { writeId });
     assert.deepEqual(await commit(engine, "one", { writeId }), first);
+  });
+
+  it("again with the same write id, after others moved the tag since, finds its own entry", async () => {
+    const engine = await openEngine();
+    await commit(engine, "before");
+    const change = { writeId: engine.random.id(), since: 1 };
+    const first = await commit(engine, "one", change);
+    for (let other = 0; other < 70; other++) await commit(engine, `other ${other}`);
+    assert.deepEqual(await commit(engine, "one", change), first);
+    assert.equal((await collect(history(engine, NAME, TAG))).length, 72);
+    const late = await commit(engine, "one", { ...change, since: 2 });
+    assert.equal(late.record.number, 73, "what was there before the push began is none of its own");
   });
 
   it("whose creation's answer was lost, finds its own entry", async () => {
@@ -156,6 +189,15 @@ describe("commitTag", () => {
       () => check({ labels: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, ""])) }),
       code,
     );
+  });
+});
+
+describe("checkAnnotations", () => {
+  it("with a label that says when the tag expires, and no time, fails with ARGUMENT_INVALID", () => {
+    checkAnnotations({ ...SAID, labels: { expires: "2026-12-31" } });
+    for (const expires of ["30d", "", "soon"]) {
+      assert.throws(() => checkAnnotations({ ...SAID, labels: { expires } }), { code: "ARGUMENT_INVALID" });
+    }
   });
 });
 

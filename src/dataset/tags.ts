@@ -5,14 +5,20 @@ import { formatDigest, type Digest } from "../format/digest.ts";
 import type { DatasetRecord, HistoryRecord, TagState } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
+import type { DatasetStore } from "../store/dataset-store.ts";
 import { ensureDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
+import { EXPIRES_LABEL, parseExpiry } from "./retention.ts";
 import { announce } from "./tag-events.ts";
 import { currentOf, readHead, type TagHead } from "./tag-head.ts";
+import { matchesPattern } from "./tag-pattern.ts";
 
 /** Numbers that one commit may lose to others before it gives up. */
 const ATTEMPTS_MAX = 256;
 const PUBLISHER_LENGTH_MAX = 256;
+/** Entries that are looked through for a change that was made already, and how many are read at once. */
+const SINCE_MAX = 1024;
+const BATCH_MAX = 32;
 
 /** What people say about a change. */
 export interface Annotations {
@@ -32,8 +38,15 @@ export interface TagChange extends Annotations {
   readonly bytes: number;
   /** 32 hex digits of this attempt to publish: the same for its retries, whose answers may have been lost. */
   readonly writeId: string;
+  /**
+   * The number of an entry that was there before the first attempt, or 0: later ones are looked through for the write id, so that
+   * a change whose answer was lost is not made twice, also when others moved the tag since. undefined: only the newest is.
+   */
+  readonly since?: number | undefined;
   /** The version that the tag must point at (null: at none) for the change to be made; undefined: any. */
   readonly expected?: Digest | null;
+  /** The number that the tag's newest entry must have for the change to be made; undefined: any. */
+  readonly expectedNumber?: number;
 }
 
 /** What became of a change. */
@@ -44,7 +57,7 @@ export interface TagCommit {
   readonly moved: boolean;
 }
 
-/** Checks the lengths that records allow. Errors: LIMIT_EXCEEDED. */
+/** Checks the lengths that records allow, and that a label that says when the tag expires says a time. Errors: LIMIT_EXCEEDED, ARGUMENT_INVALID. */
 export function checkAnnotations({ publisher, message, labels }: Annotations): void {
   checkLength("a publisher's name", publisher, PUBLISHER_LENGTH_MAX);
   checkLength("a message", message, MESSAGE_LENGTH_MAX);
@@ -55,6 +68,11 @@ export function checkAnnotations({ publisher, message, labels }: Annotations): v
   for (const [key, value] of pairs) {
     checkLength("a label's name", key, LABEL_LENGTH_MAX);
     checkLength(`the label ${key}`, value, LABEL_LENGTH_MAX);
+    if (key !== EXPIRES_LABEL || parseExpiry(value) !== undefined) continue;
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `the label ${key} is "${value}": it says when the tag is removed, as in 2026-12-31 or 2026-12-31T10:00:00Z`,
+    );
   }
 }
 
@@ -64,7 +82,8 @@ export function checkAnnotations({ publisher, message, labels }: Annotations): v
  * the last of several who commit at once wins, and the history names them all, in order; also who died in between is
  * announced. A rejection after the commit itself (an event that could not be written) leaves the tag moved; the same
  * call again, or anyone's next, completes it.
- * Errors: TAG_CONFLICT when the tag is not at `expected`; TAG_IMMUTABLE; LIMIT_EXCEEDED; those of the store.
+ * Errors: TAG_CONFLICT when the tag is not at `expected` or `expectedNumber`; TAG_IMMUTABLE; those of checkAnnotations and
+ * of the store.
  */
 export async function commitTag(
   engine: Engine,
@@ -76,14 +95,16 @@ export async function commitTag(
   const { datasets } = engine.store;
   checkAnnotations(change);
   const dataset = await ensureDataset(engine, name, options);
+  let since = change.since ?? Infinity;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const head = await readHead(datasets, name, tag, options);
     const present = head.record;
-    const ours = present?.writeId === change.writeId;
-    if (present !== undefined && (ours || isAsWanted(present, change))) {
+    const made = present && (await madeSince(datasets, name, tag, present, since, change.writeId, options));
+    if (present !== undefined && (made !== undefined || isAsWanted(present, change))) {
       await announce(datasets, name, tag, head.announced, present.number, options);
-      return { record: present, moved: ours };
+      return { record: made ?? present, moved: made !== undefined };
     }
+    since = present?.number ?? 0;
     checkMove(dataset, tag, head, change);
     // Nobody can have announced the next entry before it is there: its event comes after this one.
     const lastEvent = await datasets.lastEvent(name, options);
@@ -100,6 +121,27 @@ export async function commitTag(
   });
 }
 
+/** The entry with the write id: the newest one, or one of those after `since`. */
+async function madeSince(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  newest: HistoryRecord,
+  since: number,
+  writeId: string,
+  options: CallOptions,
+): Promise<HistoryRecord | undefined> {
+  if (newest.writeId === writeId) return newest;
+  const oldest = Math.max(since + 1, newest.number - SINCE_MAX);
+  for (let end = newest.number; end > oldest; end -= BATCH_MAX) {
+    const numbers = Array.from({ length: Math.min(BATCH_MAX, end - oldest) }, (_, index) => end - 1 - index);
+    const batch = await Promise.all(numbers.map((number) => datasets.getHistory(name, tag, number, options)));
+    const made = batch.find((record) => record?.writeId === writeId);
+    if (made !== undefined) return made;
+  }
+  return undefined;
+}
+
 /** Whether the entry that is there is our own, whose creation was answered too late or not at all. */
 async function isOurs(
   engine: Engine,
@@ -114,7 +156,9 @@ async function isOurs(
 
 function isAsWanted(present: HistoryRecord, change: TagChange): boolean {
   if (present.state !== change.state) return false;
-  return change.state === "deleted" || present.digest === change.digest;
+  if (change.state === "deleted") return true;
+  // The same version for longer is a change: else it would go although somebody has just asked for it.
+  return present.digest === change.digest && present.labels[EXPIRES_LABEL] === change.labels[EXPIRES_LABEL];
 }
 
 function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagChange): void {
@@ -127,6 +171,11 @@ function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagC
     });
   }
   const present = head.record;
+  if (change.expectedNumber !== undefined && change.expectedNumber !== present?.number) {
+    throw new AetherError("TAG_CONFLICT", `${where} was changed meanwhile: look again`, {
+      data: { dataset: dataset.name, tag },
+    });
+  }
   if (present === undefined || present.digest === change.digest) return;
   if (dataset.immutableTags.some((pattern) => matchesPattern(pattern, tag))) {
     throw new AetherError(
@@ -135,21 +184,6 @@ function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagC
       { data: { dataset: dataset.name, tag } },
     );
   }
-}
-
-/** Whether the tag matches a pattern in which `*` stands for any run of characters. */
-function matchesPattern(pattern: string, tag: Tag): boolean {
-  const [head = "", ...rest] = pattern.split("*");
-  const tail = rest.pop();
-  if (tail === undefined) return tag === pattern;
-  if (!tag.startsWith(head) || !tag.endsWith(tail) || tag.length < head.length + tail.length) return false;
-  let position = head.length;
-  for (const part of rest) {
-    const found = tag.indexOf(part, position);
-    if (found === -1) return false;
-    position = found + part.length;
-  }
-  return position <= tag.length - tail.length;
 }
 
 function recordAfter(present: HistoryRecord | undefined, change: TagChange, nowMs: number): HistoryRecord {

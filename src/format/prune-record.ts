@@ -2,11 +2,14 @@
 import { AetherError } from "../base/errors.ts";
 import { digestFromHex, type Digest } from "./digest.ts";
 import { encodeRecord, RecordMembers } from "./record-members.ts";
+import { parseDatasetName, type DatasetName } from "./reference.ts";
 
 /** Names of one part at most: with 82 bytes each they stay within RECORD_BYTES_MAX. */
 export const CONDEMNED_PART_NAMES_MAX = 50_000;
 /** Parts of one epoch: what is left over waits for the next. */
 export const CONDEMNED_PARTS_MAX = 200;
+/** Deleted datasets of one epoch: the others wait for the next. */
+export const DELETED_MAX = 10_000;
 /** Names of one epoch that can be taken out of it again. */
 export const RESCUED_MAX = 50_000;
 
@@ -19,7 +22,13 @@ export type PrunedKind = (typeof KINDS)[number];
 
 /** How far an epoch is: its names are written down; they are being removed; that is over. */
 export type EpochState = "marked" | "sweeping" | "done";
-const STATES: readonly string[] = ["marked", "sweeping", "done"] satisfies readonly EpochState[];
+const STATES: readonly EpochState[] = ["marked", "sweeping", "done"];
+
+/** A deleted dataset. */
+export interface DeletedName {
+  readonly name: DatasetName;
+  readonly incarnation: string;
+}
 
 /** One round of prune: `epochs/<number>`. */
 export interface EpochRecord {
@@ -33,6 +42,8 @@ export interface EpochRecord {
   readonly markedMs: number;
   /** The lease of who sweeps; null before. */
   readonly sweeper: string | null;
+  /** Deleted datasets that go with it, by their incarnations: until it is swept they may come back. */
+  readonly datasets: readonly DeletedName[];
   /** Names that somebody builds on since: they stay. */
   readonly rescued: readonly ObjectName[];
 }
@@ -68,11 +79,15 @@ export function decodeEpoch(bytes: Uint8Array): EpochRecord {
   const members = RecordMembers.decode("epoch", bytes);
   return {
     number: members.count("number"),
-    state: members.parsed("state", parseState),
+    state: members.choice("state", STATES),
     mark: members.text("mark", 64),
     parts: members.countUpTo("parts", CONDEMNED_PARTS_MAX),
     markedMs: members.count("markedMs"),
     sweeper: members.isNull("sweeper") ? null : members.text("sweeper", 64),
+    datasets: members.items("datasets", DELETED_MAX, (item) => ({
+      name: item.parsed("name", parseDatasetName),
+      incarnation: item.text("incarnation", 64),
+    })),
     rescued: members.texts("rescued", RESCUED_MAX).map(checkedName),
   };
 }
@@ -90,11 +105,6 @@ export function decodeCondemned(bytes: Uint8Array): CondemnedRecord {
     part: members.count("part"),
     names: members.texts("names", CONDEMNED_PART_NAMES_MAX).map(checkedName),
   };
-}
-
-function parseState(text: string): EpochState {
-  if (STATES.includes(text)) return text as EpochState;
-  throw new AetherError("OBJECT_INVALID", `"${text}" is no state of an epoch`);
 }
 
 function checkedName(text: string): ObjectName {

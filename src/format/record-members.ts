@@ -16,9 +16,9 @@ export type RecordKind =
   "store" | "dataset" | "history" | "hint" | "event" | "lease" | "epoch" | "condemned" | "signature" | "view";
 type Json = Record<string, unknown>;
 
-/** The bytes of a record with these members. */
-export function encodeRecord(kind: RecordKind, body: Json): Uint8Array {
-  const record = { format: `${FORMAT_PREFIX}${kind}/1`, requires: 0, key: null, ...body };
+/** The bytes of a record with these members, for readers that know the features in `requires`. */
+export function encodeRecord(kind: RecordKind, body: Json, requires = 0): Uint8Array {
+  const record = { format: `${FORMAT_PREFIX}${kind}/1`, requires, key: null, ...body };
   return Buffer.from(`${JSON.stringify(record)}\n`);
 }
 
@@ -26,7 +26,7 @@ function invalid(kind: RecordKind, why: string): AetherError {
   return new AetherError("OBJECT_INVALID", `a ${kind} record is malformed: ${why}`);
 }
 
-function decode(kind: RecordKind, bytes: Uint8Array, bytesMax: number): Json {
+function decode(kind: RecordKind, bytes: Uint8Array, bytesMax: number, features: readonly number[]): Json {
   if (bytes.byteLength > bytesMax) throw invalid(kind, `it has ${bytes.byteLength} bytes`);
   let value: unknown;
   try {
@@ -40,7 +40,8 @@ function decode(kind: RecordKind, bytes: Uint8Array, bytesMax: number): Json {
   const format = record["format"];
   if (typeof format !== "string" || !format.startsWith(`${FORMAT_PREFIX}${kind}/`))
     throw invalid(kind, "format");
-  if (format !== `${FORMAT_PREFIX}${kind}/1` || record["requires"] !== 0 || record["key"] !== null) {
+  const isKnown = record["requires"] === 0 || features.some((known) => record["requires"] === known);
+  if (format !== `${FORMAT_PREFIX}${kind}/1` || !isKnown || record["key"] !== null) {
     throw new AetherError(
       "FORMAT_UNSUPPORTED",
       `a ${kind} record was written by a newer AetherFS (${format})`,
@@ -59,9 +60,27 @@ export class RecordMembers {
     this.#json = json;
   }
 
-  /** The members of a record of at most `bytesMax` bytes. */
-  static decode(kind: RecordKind, bytes: Uint8Array, bytesMax = RECORD_BYTES_MAX): RecordMembers {
-    return new RecordMembers(kind, decode(kind, bytes, bytesMax));
+  /** The members of a record of at most `bytesMax` bytes, which may require one of `features`. */
+  static decode(
+    kind: RecordKind,
+    bytes: Uint8Array,
+    bytesMax = RECORD_BYTES_MAX,
+    features: readonly number[] = [],
+  ): RecordMembers {
+    return new RecordMembers(kind, decode(kind, bytes, bytesMax, features));
+  }
+
+  /** Whether the record requires a feature of readers. */
+  get requires(): number {
+    return this.count("requires");
+  }
+
+  /** A member that is an object; null when it is null or absent. */
+  itemOrNull<T>(name: string, read: (item: RecordMembers) => T): T | null {
+    const value = this.#json[name];
+    if (value === undefined || value === null) return null;
+    if (typeof value !== "object" || Array.isArray(value)) throw invalid(this.#kind, name);
+    return read(new RecordMembers(this.#kind, value as Json));
   }
 
   /** A member that is a list of objects. */
@@ -83,6 +102,12 @@ export class RecordMembers {
     return this.#json[name] === null;
   }
 
+  choice<T extends string>(name: string, choices: readonly T[]): T {
+    const value = choices.find((choice) => choice === this.#json[name]);
+    if (value === undefined) throw invalid(this.#kind, name);
+    return value;
+  }
+
   text(name: string, lengthMax = 1024): string {
     const value = this.#json[name];
     if (typeof value !== "string" || value.length > lengthMax) throw invalid(this.#kind, name);
@@ -100,6 +125,10 @@ export class RecordMembers {
     const value = this.count(name);
     if (value > max) throw invalid(this.#kind, name);
     return value;
+  }
+
+  countOrNull(name: string): number | null {
+    return this.#json[name] === null ? null : this.count(name);
   }
 
   digest(name: string): Digest {

@@ -17,7 +17,11 @@ const DATASET: record.DatasetRecord = {
   created: TIME,
   chunking: { kind: "cdc", averageBytes: 65536 },
   immutableTags: ["v*"],
+  retention: { keepLast: 3, keepWithinSeconds: null, keepTags: ["v*"] },
+  deleted: null,
 };
+/** Members that may be absent. */
+const OPTIONAL = new Set(["retention", "deleted", "epoch"]);
 const HISTORY: record.HistoryRecord = {
   number: 7,
   state: "announced",
@@ -114,7 +118,7 @@ for (const kind of KINDS) {
   });
 
   test(`a ${kind.name} record with any member of another type, or without it, is refused`, () => {
-    const members = Object.keys(kind.value);
+    const members = Object.keys(kind.value).filter((member) => !OPTIONAL.has(member));
     const odd = fc.oneof(fc.constantFrom(undefined, true, -1, 1.5, "?".repeat(5000), {}), fc.anything());
     fc.assert(
       fc.property(fc.constantFrom(...members), odd, (member, value) => {
@@ -133,7 +137,7 @@ for (const kind of KINDS) {
         changed(kind, (json) => (json[member] = value)),
       );
     assert.equal(codeWith("format", `aetherfs.${kind.name}/2`), "FORMAT_UNSUPPORTED");
-    assert.equal(codeWith("requires", 1), "FORMAT_UNSUPPORTED");
+    assert.equal(codeWith("requires", 2), "FORMAT_UNSUPPORTED");
     assert.equal(codeWith("key", "k1"), "FORMAT_UNSUPPORTED");
     assert.equal(codeWith("format", "aetherfs.other/1"), "OBJECT_INVALID");
     assert.equal(codeWith("format", 1), "OBJECT_INVALID");
@@ -166,3 +170,46 @@ test("a lease with as many blocks as it may have is decoded, with one more refus
     code: "OBJECT_INVALID",
   });
 });
+
+test("a dataset record without what was not always there has null in its place, and is written without it", () => {
+  const [, kind] = KINDS;
+  assert.ok(kind);
+  const bytes = changed(kind, (json) => delete json["retention"]);
+  const found = record.decodeDataset(bytes);
+  assert.deepEqual(found, { ...DATASET, retention: null, deleted: null });
+  assert.deepEqual(Object.keys(JSON.parse(Buffer.from(record.encodeDataset(found)).toString()) as object), [
+    ...["format", "requires", "key"],
+    ...["name", "incarnation", "domain", "created", "chunking", "immutableTags"],
+  ]);
+});
+
+test("a deleted dataset's record requires a feature, so that who does not know of deletion keeps away", () => {
+  const deleted = { time: TIME, publisher: "me", state: "deleted" } as const;
+  const bytes = record.encodeDataset({ ...DATASET, deleted });
+  assert.match(Buffer.from(bytes).toString(), /"requires":1,/);
+  assert.deepEqual(record.decodeDataset(bytes), { ...DATASET, deleted });
+  const text = Buffer.from(bytes).toString().replace('"requires":1', '"requires":0');
+  assert.throws(() => record.decodeDataset(Buffer.from(text)), { code: "OBJECT_INVALID" });
+});
+
+for (const [member, value] of [
+  ["keepLast", 0],
+  ["keepLast", record.KEEP_LAST_MAX + 1],
+  ["keepLast", "1"],
+  ["keepWithinSeconds", -1],
+  ["keepTags", null],
+  ["keepTags", Array.from({ length: record.PATTERNS_MAX + 1 }, () => "v")],
+] as const) {
+  test(`a dataset record whose retention has ${member} ${String(value).slice(0, 9)} is refused`, () => {
+    const [, kind] = KINDS;
+    assert.ok(kind);
+    const retention = { ...DATASET.retention, [member]: value };
+    assert.equal(
+      refusal(
+        kind,
+        changed(kind, (json) => (json["retention"] = retention)),
+      ),
+      "OBJECT_INVALID",
+    );
+  });
+}

@@ -7,7 +7,7 @@ import { DOMAIN_LENGTH_MAX, MESSAGE_LENGTH_MAX } from "../base/limits.ts";
 import { formatDigest, type Digest } from "./digest.ts";
 import type { ChunkingParameters } from "./chunking.ts";
 import { formatChunking } from "./chunking.ts";
-import { encodeRecord, RecordMembers } from "./record-members.ts";
+import { encodeRecord, RECORD_BYTES_MAX, RecordMembers } from "./record-members.ts";
 import { parseDatasetName, parseTag, type DatasetName, type Tag } from "./reference.ts";
 
 export { RECORD_BYTES_MAX } from "./record-members.ts";
@@ -31,6 +31,33 @@ export interface DatasetRecord {
   readonly chunking: ChunkingParameters | null;
   /** Tags that match one of these patterns (`*` stands for any run of characters) never move once set. */
   readonly immutableTags: readonly string[];
+  /** What of its tags' histories stays; null: all. */
+  readonly retention: Retention | null;
+  /** Null: it is not deleted. */
+  readonly deleted: DatasetDeletion | null;
+}
+
+/** What of the histories of a dataset's tags stays: an entry that any member keeps. docs/format.md §8.2 */
+export interface Retention {
+  /** The newest so many versions of each tag, from 1 to KEEP_LAST_MAX; null: this keeps nothing. */
+  readonly keepLast: number | null;
+  /** Versions that a tag pointed at within so many seconds before now; null: this keeps nothing. */
+  readonly keepWithinSeconds: number | null;
+  /** All of the tags that match one of these patterns (as in `immutableTags`). */
+  readonly keepTags: readonly string[];
+}
+
+/** That a dataset is deleted. */
+export interface DatasetDeletion {
+  /** RFC 3339, for people. */
+  readonly time: string;
+  /** Who deleted it. */
+  readonly publisher: string;
+  /**
+   * deleted: it may be brought back. removing: its records are being removed, there is no way back. removed: nothing else of
+   * it is left, and another dataset may take its name, in place of this record.
+   */
+  readonly state: "deleted" | "removing" | "removed";
 }
 
 /** What a tag's change made of it. docs/format.md §8.3 */
@@ -109,22 +136,59 @@ export function decodeStore(bytes: Uint8Array): StoreRecord {
   return { id: members.text("id", 64) };
 }
 
-/** The bytes of a dataset's record. */
+/** Versions of a tag that `keepLast` may keep. */
+export const KEEP_LAST_MAX = 100_000;
+/** Patterns that a list of a dataset's record may have, and the characters of one. */
+export const PATTERNS_MAX = 100;
+export const PATTERN_LENGTH_MAX = 1024;
+
+/** The feature that a deleted dataset's record requires of its readers: to keep away from it. docs/format.md §8.2 */
+const FEATURE_DELETED = 1;
+
+/** The bytes of a dataset's record. Members that AetherFS did not always have are left out while they are null. */
 export function encodeDataset(record: DatasetRecord): Uint8Array {
+  const { retention, deleted, ...rest } = record;
   const chunking = record.chunking === null ? null : formatChunking(record.chunking);
-  return encodeRecord("dataset", { ...record, chunking });
+  const later = { ...(retention !== null && { retention }), ...(deleted !== null && { deleted }) };
+  return encodeRecord("dataset", { ...rest, chunking, ...later }, deleted === null ? 0 : FEATURE_DELETED);
 }
 
 /** Reads a dataset's record. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
 export function decodeDataset(bytes: Uint8Array): DatasetRecord {
-  const members = RecordMembers.decode("dataset", bytes);
+  const members = RecordMembers.decode("dataset", bytes, RECORD_BYTES_MAX, [FEATURE_DELETED]);
+  const deleted = members.itemOrNull("deleted", readDeletion);
+  if ((deleted === null) !== (members.requires === 0)) {
+    throw new AetherError("OBJECT_INVALID", "a dataset record says two things about its deletion");
+  }
   return {
     name: members.parsed("name", parseDatasetName),
     incarnation: members.text("incarnation", 64),
     domain: members.text("domain", DOMAIN_LENGTH_MAX),
     created: members.text("created", 64),
     chunking: members.chunking(),
-    immutableTags: members.texts("immutableTags", 100),
+    immutableTags: members.texts("immutableTags", PATTERNS_MAX, PATTERN_LENGTH_MAX),
+    retention: members.itemOrNull("retention", readRetention),
+    deleted,
+  };
+}
+
+function readRetention(members: RecordMembers): Retention {
+  const keepLast = members.countOrNull("keepLast");
+  if (keepLast !== null && (keepLast < 1 || keepLast > KEEP_LAST_MAX)) {
+    throw new AetherError("OBJECT_INVALID", `a dataset record keeps the last ${keepLast} versions`);
+  }
+  return {
+    keepLast,
+    keepWithinSeconds: members.countOrNull("keepWithinSeconds"),
+    keepTags: members.texts("keepTags", PATTERNS_MAX, PATTERN_LENGTH_MAX),
+  };
+}
+
+function readDeletion(members: RecordMembers): DatasetDeletion {
+  return {
+    time: members.text("time", 64),
+    publisher: members.text("publisher"),
+    state: members.choice("state", ["deleted", "removing", "removed"]),
   };
 }
 
@@ -216,6 +280,6 @@ export function decodeLease(bytes: Uint8Array): LeaseRecord {
     beat: members.count("beat"),
     blocks: members.digests("blocks", LEASE_BLOCKS_MAX),
     versions: members.digests("versions", LEASE_VERSIONS_MAX),
-    epoch: !members.has("epoch") ? 0 : members.isNull("epoch") ? null : members.count("epoch"),
+    epoch: members.has("epoch") ? members.countOrNull("epoch") : 0,
   };
 }

@@ -11,14 +11,16 @@ import type {
   TagReference,
   VerifyResult,
 } from "../dataset/contract.ts";
+import type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { PruneResult } from "../dataset/prune/contract.ts";
 import type { PruneSettings } from "../dataset/prune/pruner.ts";
 import type { Resolved } from "../dataset/resolve.ts";
+import type { RetentionReview } from "../dataset/retention-review.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
-import type { EventRecord, HistoryRecord } from "../format/record.ts";
+import type { DatasetRecord, EventRecord, HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Reference, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 
@@ -88,6 +90,19 @@ export interface Client {
     options?: CallOptions,
   ): Promise<TagCommit>;
   removeTag(target: TagReference, annotations: Annotations, options?: CallOptions): Promise<TagCommit>;
+  /** A dataset's identity and settings. */
+  dataset(name: DatasetName, options?: CallOptions): Promise<DatasetRecord>;
+  /** Changes settings; those that are not given stay as they are. */
+  updateDataset(name: DatasetName, settings: DatasetSettings, options?: CallOptions): Promise<DatasetRecord>;
+  /** What prune would keep and let go of a dataset, were its settings changed like this. */
+  reviewRetention(
+    name: DatasetName,
+    settings?: DatasetSettings,
+    options?: CallOptions,
+  ): Promise<RetentionReview>;
+  /** Deletes a dataset; until prune has removed it, undeleteDataset brings it back. */
+  deleteDataset(name: DatasetName, publisher: string, options?: CallOptions): Promise<DatasetChange>;
+  undeleteDataset(name: DatasetName, options?: CallOptions): Promise<DatasetChange>;
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord>;
   /**
    * Removes from the store what no version needs. What is not said is as the hub has it; on a store a day of grace. One at a time:

@@ -72,6 +72,59 @@ for (const [kind, open] of KINDS) {
       assert.deepEqual([again.digest, again.newBytes, again.moved], [two.digest, 0, [false]]);
     });
 
+    onBoth(
+      "changes a dataset's settings, reviews them, and deletes it and brings it back",
+      async (client, bed) => {
+        const { one, two } = await pushTwo(bed, client);
+        await client.push({
+          source: bed.path("source"),
+          tags: [{ name: NAME, tag: FIRST }],
+          publisher: "tester",
+        });
+        const before = await client.dataset(NAME);
+        assert.deepEqual(
+          [
+            before.name,
+            before.domain,
+            before.chunking,
+            before.immutableTags,
+            before.retention,
+            before.deleted,
+          ],
+          [NAME, "@acme", null, [], null, null],
+        );
+        const rules = { keepLast: 1, keepWithinSeconds: 3600, keepTags: ["v*"] };
+        const chunking = parseChunking("fixed:8192");
+        const set = await client.updateDataset(NAME, { ...rules, chunking, immutableTags: ["v*"] });
+        assert.deepEqual(set, { ...before, chunking, immutableTags: ["v*"], retention: rules });
+        const none = { chunking: null, immutableTags: [], keepWithinSeconds: null, keepTags: [] };
+        const last = { keepLast: 1, keepWithinSeconds: null, keepTags: [] };
+        const unset = { ...before, retention: last };
+        assert.deepEqual(await client.updateDataset(NAME, none), unset);
+        const review = await client.reviewRetention(NAME);
+        assert.deepEqual([review.dataset, review.tags, review.kept, review.released], [unset, 2, 1, 1]);
+        assert.deepEqual(
+          review.versions.map(({ version, tag, number, files }) => [version, tag, number, files]),
+          [[one.digest, FIRST, 1, 4]],
+        );
+        assert.equal((await client.reviewRetention(NAME, { keepLast: 2 })).released, 0);
+        assert.deepEqual(await client.dataset(NAME), unset);
+        for (const keepLast of [0, 0.5]) {
+          await assert.rejects(client.updateDataset(NAME, { keepLast }), { code: "ARGUMENT_INVALID" });
+        }
+        const { record, changed } = await client.deleteDataset(NAME, "tester");
+        assert.deepEqual(
+          [record.deleted?.publisher, record.deleted?.state, changed],
+          ["tester", "deleted", true],
+        );
+        assert.equal((await client.deleteDataset(NAME, "other")).changed, false);
+        assert.deepEqual(await all(client.listDatasets()), []);
+        await assert.rejects(client.resolve(parseReference("@acme/x")), { code: "DATASET_NOT_FOUND" });
+        assert.deepEqual(await client.undeleteDataset(NAME), { record: unset, changed: true });
+        assert.equal((await client.resolve(parseReference("@acme/x"))).version, two.digest);
+      },
+    );
+
     onBoth("pushes hundreds of files whose chunks are looked for at the same time", async (client, bed) => {
       const files = Array.from({ length: 600 }, (_, index) => [`file-${index}`, noise(index, 5000)] as const);
       const source = bed.write("many", Object.fromEntries(files));

@@ -16,22 +16,26 @@ import type {
   TagReference,
   VerifyResult,
 } from "../dataset/contract.ts";
+import type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import type { PruneResult } from "../dataset/prune/contract.ts";
 import type { PruneSettings } from "../dataset/prune/pruner.ts";
 import type { Resolved } from "../dataset/resolve.ts";
+import type { RetentionReview } from "../dataset/retention-review.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import { openVersion, type Version } from "../dataset/version/version.ts";
 import { WorkerPool } from "../dataset/workers/pool.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
-import type { EventRecord, HistoryRecord } from "../format/record.ts";
+import type { DatasetRecord, EventRecord, HistoryRecord } from "../format/record.ts";
 import { parseDatasetName, type DatasetName, type Reference, type Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import { analyzeInput } from "./analyze-input.ts";
 import type { AnalyzeOptions, Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
 import { commitOf, pages, pointerOf, reading, recordOf, resolvedOf } from "./hub/hub-catalog.ts";
-import { HubConnection, type HubTls } from "./hub/hub-connection.ts";
+import { HubConnection } from "./hub/hub-connection.ts";
+import type { HubTls } from "./hub/hub-endpoint.ts";
+import { datasetChangeOf, datasetRecordOf, reviewOf, settingsMessageOf } from "./hub/hub-dataset.ts";
 import { HubIngest } from "./hub/hub-ingest.ts";
 import type { SentChunks } from "./hub/sent-chunks.ts";
 import { pruneHub } from "./hub/prune-hub.ts";
@@ -45,7 +49,7 @@ const SENT_BYTES_MAX_DEFAULT = GiB;
 
 /** Which hub, and what the engine may use. */
 export interface HubOptions {
-  /** `host[:port]` (8080 when it names none), or a URL. */
+  /** `host[:port]` (8080 when it names none), or a URL; several hubs on one store, of which the first that answers is asked: `a,b`. */
   readonly address: string;
   /** Present: TLS, whatever the address says. */
   readonly tls?: HubTls | undefined;
@@ -93,7 +97,7 @@ class HubClient implements Client {
     const bytesMax = this.#sentBytesMax;
     if (cacheDir === undefined || bytesMax === 0) return undefined;
     const { SentChunks } = await import("./hub/sent-chunks.ts");
-    return await SentChunks.open({ ...parts, cacheDir, hub: this.#hub.hub, storeId, bytesMax });
+    return await SentChunks.open({ ...parts, cacheDir, hub: this.#hub.name, storeId, bytesMax });
   }
 
   async pull(options: PullOptions): Promise<PullResult> {
@@ -202,6 +206,46 @@ class HubClient implements Client {
     const request = { name, tag, annotations: this.#says(annotations) };
     const answer = await this.#call(options, (call) => this.#hub.catalog.deleteTag(request, call));
     return reading(this.#hub.hub, () => commitOf(answer));
+  }
+
+  async dataset(name: DatasetName, options: CallOptions = {}): Promise<DatasetRecord> {
+    const answer = await this.#call(options, (call) => this.#hub.catalog.getDataset({ name }, call));
+    return reading(this.#hub.hub, () => datasetRecordOf(answer));
+  }
+
+  async updateDataset(
+    name: DatasetName,
+    settings: DatasetSettings,
+    options: CallOptions = {},
+  ): Promise<DatasetRecord> {
+    const request = { name, settings: settingsMessageOf(settings) };
+    const answer = await this.#call(options, (call) => this.#hub.catalog.updateDataset(request, call));
+    return reading(this.#hub.hub, () => datasetRecordOf(answer));
+  }
+
+  async reviewRetention(
+    name: DatasetName,
+    settings: DatasetSettings = {},
+    options: CallOptions = {},
+  ): Promise<RetentionReview> {
+    const request = { name, settings: settingsMessageOf(settings) };
+    const answer = await this.#call(options, (call) => this.#hub.catalog.reviewRetention(request, call));
+    return reading(this.#hub.hub, () => reviewOf(answer));
+  }
+
+  async deleteDataset(
+    name: DatasetName,
+    publisher: string,
+    options: CallOptions = {},
+  ): Promise<DatasetChange> {
+    const request = { name, publisher };
+    const answer = await this.#call(options, (call) => this.#hub.catalog.deleteDataset(request, call));
+    return reading(this.#hub.hub, () => datasetChangeOf(answer));
+  }
+
+  async undeleteDataset(name: DatasetName, options: CallOptions = {}): Promise<DatasetChange> {
+    const answer = await this.#call(options, (call) => this.#hub.catalog.undeleteDataset({ name }, call));
+    return reading(this.#hub.hub, () => datasetChangeOf(answer));
   }
 
   watch(name: DatasetName, options: WatchOptions = {}): AsyncIterable<EventRecord> {

@@ -8,13 +8,16 @@ import { parseReference, type Reference } from "../format/reference.ts";
 import type { Client, WatchOptions } from "./client.ts";
 import { AetherError } from "../base/errors.ts";
 import { openHub } from "./hub-client.ts";
-import type { HubTls } from "./hub/hub-connection.ts";
+import type { HubTls } from "./hub/hub-endpoint.ts";
 import { HUB_DEFAULT, hubOf } from "./hub/which-hub.ts";
 import { defaultPublisher } from "./publisher.ts";
 import { openLocal } from "./local-client.ts";
 
 export { AetherError, type ErrorCode } from "../base/errors.ts";
 export type { AnalyzeResult } from "../dataset/analyze/contract.ts";
+export type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
+export type { RetentionReview } from "../dataset/retention-review.ts";
+export type { DatasetRecord, Retention } from "../format/record.ts";
 export type { DiffResult, Progress, PullResult, PushResult, VerifyResult } from "../dataset/contract.ts";
 export { entries, getEntry, listFolder } from "../dataset/version/entries.ts";
 export type { Version } from "../dataset/version/version.ts";
@@ -59,8 +62,9 @@ export interface PlaceOptions extends ConnectOptions {
 }
 
 /**
- * A client of the hub at `host[:port]` (8080 when it names no port) or a URL; of this machine's when none is given. The
- * first call connects. Errors: ARGUMENT_INVALID.
+ * A client of the hub at `host[:port]` (8080 when it names no port) or a URL; of this machine's when none is given. Several
+ * hubs on one store may be named with commas between them: when one does not answer, the next is asked, and kept. The first
+ * call connects. Errors: ARGUMENT_INVALID.
  */
 export function connect(address = HUB_DEFAULT, options: ConnectOptions = {}): Client {
   const { tls, waitMs, sentBytesMax, ...rest } = options;

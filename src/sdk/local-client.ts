@@ -14,16 +14,18 @@ import type {
   TagReference,
   VerifyResult,
 } from "../dataset/contract.ts";
-import { history, listDatasets, listTags, type TagPointer } from "../dataset/datasets.ts";
+import { updateDataset, type DatasetChange, type DatasetSettings } from "../dataset/dataset-settings.ts";
+import { history, listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
 import { watchEvents } from "../dataset/events.ts";
 import type { PruneResult } from "../dataset/prune/contract.ts";
 import type { Pruner, PruneSettings } from "../dataset/prune/pruner.ts";
 import { resolve, type Resolved } from "../dataset/resolve.ts";
+import type { RetentionReview } from "../dataset/retention-review.ts";
 import { removeTag, rollback, tagVersion } from "../dataset/tag-changes.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import { openVersion, type Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
-import type { EventRecord, HistoryRecord } from "../format/record.ts";
+import type { DatasetRecord, EventRecord, HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Reference, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import { analyzeInput } from "./analyze-input.ts";
@@ -116,6 +118,37 @@ class LocalClient implements Client {
 
   removeTag(target: TagReference, annotations: Annotations, options: CallOptions = {}): Promise<TagCommit> {
     return removeTag(this.#local.engine, target, { ...annotations, ...options });
+  }
+
+  dataset(name: DatasetName, options?: CallOptions): Promise<DatasetRecord> {
+    return requireDataset(this.#local.engine, name, options);
+  }
+
+  updateDataset(name: DatasetName, settings: DatasetSettings, options?: CallOptions): Promise<DatasetRecord> {
+    return updateDataset(this.#local.engine, name, settings, options);
+  }
+
+  async reviewRetention(
+    name: DatasetName,
+    settings: DatasetSettings = {},
+    options?: CallOptions,
+  ): Promise<RetentionReview> {
+    const { reviewRetention } = await import("../dataset/retention-review.ts");
+    return await reviewRetention(this.#local.engine, name, settings, options);
+  }
+
+  async deleteDataset(
+    name: DatasetName,
+    publisher: string,
+    options: CallOptions = {},
+  ): Promise<DatasetChange> {
+    const { deleteDataset } = await import("../dataset/deletion.ts");
+    return await deleteDataset(this.#local.engine, name, { publisher, ...options });
+  }
+
+  async undeleteDataset(name: DatasetName, options?: CallOptions): Promise<DatasetChange> {
+    const { undeleteDataset } = await import("../dataset/deletion.ts");
+    return await undeleteDataset(this.#local.engine, name, options);
   }
 
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord> {

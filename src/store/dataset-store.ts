@@ -82,7 +82,10 @@ export interface DatasetStore extends ManifestReader {
   getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined>;
   /** Writes a dataset's record in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
   putDataset(record: DatasetRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
-  /** Every dataset's name, in the byte order of `name/`: the order of keys. */
+  /**
+   * Every name that a record lies under, in the byte order of `name/`: the order of keys. That getDataset gives one for it that
+   * is not deleted is for the caller to see.
+   */
   listDatasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName>;
 
   /** Every tag that has a history, in the byte order of `tag/`, deleted ones too. */
@@ -106,6 +109,14 @@ export interface DatasetStore extends ManifestReader {
   createEvent(name: DatasetName, record: EventRecord, options?: CallOptions): Promise<boolean>;
   /** The highest sequence, or 0. */
   lastEvent(name: DatasetName, options?: CallOptions): Promise<number>;
+
+  /** The numbers of a tag's entries that are there, ascending. */
+  listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number>;
+  /**
+   * Removes some of the entries, hints and events of a deleted dataset, the dataset's record never. Gives whether there may be
+   * more; false: there were none.
+   */
+  removeRecords(name: DatasetName, options?: CallOptions): Promise<boolean>;
 
   /** The record of a signature, or the view of a version: opaque bytes, checked above. */
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;

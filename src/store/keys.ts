@@ -143,7 +143,20 @@ export function historiesPrefix(name: DatasetName): KeyPrefix {
 
 /** Key of an entry of a tag's history; `number` from 1 to NUMBER_MAX. */
 export function historyKey(name: DatasetName, tag: Tag, number: number): Key {
-  return `${historiesPrefix(name)}${tag}/${formatNumber(number)}` as Key;
+  return `${historyPrefix(name, tag)}${formatNumber(number)}` as Key;
+}
+
+/** What the keys of a tag's history begin with. */
+export function historyPrefix(name: DatasetName, tag: Tag): KeyPrefix {
+  return `${historiesPrefix(name)}${tag}/` as KeyPrefix;
+}
+
+/** The number of the entry that a key under historyPrefix names, or undefined when it names none. */
+export function parseHistoryKey(name: DatasetName, tag: Tag, key: string): number | undefined {
+  const prefix = historyPrefix(name, tag);
+  const digits = key.startsWith(prefix) ? key.slice(prefix.length) : "";
+  const number = digits.length === NUMBER_DIGITS && /^\d+$/.test(digits) ? Number(digits) : 0;
+  return number > 0 ? number : undefined;
 }
 
 /** Key of an event of a dataset; `sequence` from 1 to NUMBER_MAX. */
@@ -184,6 +197,22 @@ export function parseCondemnedKey(mark: string, key: string): number | undefined
 /** The lease that a folder under CONDEMNED names, or undefined when it names none. */
 export function markOfFolder(folder: string): string | undefined {
   return LEASE_ID.test(folder) ? folder : undefined;
+}
+
+/** What the keys of a dataset's records begin with, but for its own record's. */
+export function recordPrefixes(name: DatasetName): readonly KeyPrefix[] {
+  return ["events", "history", "tags"].map((folder) => `${datasetPrefix(name)}${folder}/` as KeyPrefix);
+}
+
+const RECORD_PLACE = /^(?:events\/\d{10}|history\/([^/]+)\/\d{10}|tags\/([^/]+)\.json)$/;
+
+/** A key under recordPrefixes as such; undefined when it is none of ours. */
+export function parseRecordKey(name: DatasetName, key: string): Key | undefined {
+  const prefix = datasetPrefix(name);
+  const place = key.startsWith(prefix) ? RECORD_PLACE.exec(key.slice(prefix.length)) : null;
+  if (place === null) return undefined;
+  const tag = place[1] ?? place[2];
+  return tag === undefined || tagOfFolder(tag) !== undefined ? (key as Key) : undefined;
 }
 
 function formatNumber(number: number): string {

@@ -48,6 +48,10 @@ function keyOfView({ kind, digest }: ViewKey): Key {
 /** Bytes of a manifest object or a plan at most: pages keep both far below. */
 const PAGE_OBJECT_BYTES_MAX = 64 * MiB;
 
+/** Records that one call removes, and how many at once. */
+const REMOVED_MAX = 512;
+const PARALLEL_REMOVALS = 32;
+
 /**
  * Datasets as objects of any driver. A record that says another name, number or id than its key is OBJECT_INVALID, so
  * that nobody can pass one object off as another. Errors besides the seam's: those of the ObjectStore.
@@ -122,13 +126,15 @@ export class ObjectDatasetStore implements DatasetStore {
     for await (const folder of this.#objects.folders(keys.DATASETS, options)) {
       const scope = keys.scopePrefix(folder);
       if (scope === undefined) {
-        if (isAfter(folder, after)) yield* this.#datasetIn(folder, options);
+        const name = isAfter(folder, after) ? keys.datasetOfFolder(folder) : undefined;
+        if (name !== undefined) yield name;
         continue;
       }
       if (after?.startsWith(`${folder}/`) !== true && !isAfter(folder, after)) continue;
       for await (const inner of this.#objects.folders(scope, options)) {
-        const name = `${folder}/${inner}`;
-        if (isAfter(name, after)) yield* this.#datasetIn(name, options);
+        const path = `${folder}/${inner}`;
+        const name = isAfter(path, after) ? keys.datasetOfFolder(path) : undefined;
+        if (name !== undefined) yield name;
       }
     }
   }
@@ -189,6 +195,30 @@ export class ObjectDatasetStore implements DatasetStore {
       else absent = middle;
     }
     return present;
+  }
+
+  async *listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncGenerator<number> {
+    for await (const { key } of this.#objects.list(keys.historyPrefix(name, tag), options)) {
+      const number = keys.parseHistoryKey(name, tag, key);
+      if (number !== undefined) yield number;
+    }
+  }
+
+  async removeRecords(name: DatasetName, options?: CallOptions): Promise<boolean> {
+    const found: Key[] = [];
+    for (const prefix of keys.recordPrefixes(name)) {
+      for await (const { key } of this.#objects.list(prefix, options)) {
+        const record = keys.parseRecordKey(name, key);
+        if (record !== undefined) found.push(record);
+        if (found.length === REMOVED_MAX) break;
+      }
+      if (found.length === REMOVED_MAX) break;
+    }
+    for (let start = 0; start < found.length; start += PARALLEL_REMOVALS) {
+      const batch = found.slice(start, start + PARALLEL_REMOVALS);
+      await Promise.all(batch.map((key) => this.#objects.remove(key, options)));
+    }
+    return found.length > 0;
   }
 
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
@@ -296,13 +326,6 @@ export class ObjectDatasetStore implements DatasetStore {
 
   flush(options?: CallOptions): Promise<void> {
     return this.#objects.flush(options);
-  }
-
-  /** The dataset in a folder, unless a crash left the folder without a record or its name is not ours. */
-  async *#datasetIn(folder: string, options?: CallOptions): AsyncGenerator<DatasetName> {
-    const name = keys.datasetOfFolder(folder);
-    if (name === undefined) return;
-    if ((await this.#objects.stat(keys.datasetKey(name), options)) !== undefined) yield name;
   }
 
   async #record<T>(

@@ -174,6 +174,56 @@ function commandsOn(kind: Kind): void {
     const [newest] = (await place.json("history", "@acme/x:stable")) as Record<string, unknown>[];
     assert.deepEqual([newest?.["number"], newest?.["state"], newest?.["message"]], [6, "deleted", "gone"]);
   });
+
+  it("dataset and set, show and change settings, and say what would go", async (t) => {
+    const place = await published(t, kind);
+    const all = (await place.json("dataset", "@acme/x")) as Record<string, unknown>;
+    const settings = ["name", "incarnation", "domain", "created", "chunking", "immutableTags", "retention"];
+    assert.deepEqual(keys(all), [...settings, "tags", "kept", "released"]);
+    await place.json("tag", "@acme/x:v2", "@acme/x:v1", "--expires", "2w");
+    const rules = ["--keep-last", "1", "--keep-within", "none", "--keep-tag", "none", "--chunk-size", "8KiB"];
+    const dry = (await place.json("set", "@acme/x", ...rules, "--dry-run")) as Record<string, unknown>;
+    assert.deepEqual([dry["kept"], dry["released"]], [1, 1]);
+    const retention = { keepLast: 1, keepWithinSeconds: null, keepTags: [] };
+    assert.deepEqual([dry["retention"], dry["chunking"]], [retention, "cdc:8192"]);
+    assert.equal(((await place.json("dataset", "@acme/x")) as Record<string, unknown>)["retention"], null);
+    const set = (await place.json("set", "@acme/x", ...rules)) as Record<string, unknown>;
+    const { tags, kept, released, ...shown } = all;
+    assert.deepEqual([all["retention"], tags, kept, released], [null, 3, 2, 0]);
+    assert.deepEqual(set, { ...shown, retention, chunking: "cdc:8192" });
+    const { stdout } = await place.run(["set", "@acme/x", "--keep-within", "90d", "--immutable-tag", "v*"]);
+    assert.match(
+      stdout,
+      /^immutable {2}tags like v\*\nkeeps {6}the last version of each tag; .* last 90 days\n/m,
+    );
+    assert.match((await place.run(["set", "@acme/x", "--dry-run"])).stdout, /0 prune might take/);
+    assert.equal((await place.run(["tag", "@acme/x:v2", "@acme/x:v3"])).exit, 0);
+    assert.equal((await place.run(["rollback", "@acme/x:v1"])).exit, 4);
+    const [newest] = (await place.json("history", "@acme/x:v1")) as { labels: Record<string, string> }[];
+    assert.match(newest?.labels["expires"] ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  });
+
+  it("rm and undelete, of a whole dataset, take it away and bring it back", async (t) => {
+    const place = await published(t, kind);
+    const before = await place.json("tags", "@acme/x");
+    const gone = (await place.json("rm", "--yes", "@acme/x")) as Record<string, unknown>;
+    assert.deepEqual(keys(gone), ["name", "state", "time", "publisher", "changed"]);
+    assert.deepEqual(await place.json("ls"), []);
+    const { exit, stderr } = await place.run(["tags", "@acme/x"]);
+    assert.equal(exit, 3);
+    assert.match(
+      stderr,
+      /^aetherfs: DATASET_NOT_FOUND: .* deleted by .*; bring it back with: aetherfs undelete/,
+    );
+    assert.match((await place.run(["rm", "--yes", "@acme/x"])).stdout, /was deleted already/);
+    assert.deepEqual(await place.json("undelete", "@acme/x"), {
+      name: "@acme/x",
+      state: "present",
+      changed: true,
+    });
+    assert.match((await place.run(["undelete", "@acme/x"])).stdout, /was not deleted/);
+    assert.deepEqual(await place.json("tags", "@acme/x"), before);
+  });
 }
 
 for (const kind of ["store", "hub"] as const) {

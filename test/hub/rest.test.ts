@@ -95,8 +95,13 @@ describe("REST of a hub", () => {
     );
     assert.ok(operations.length >= 18, `${operations.length} operations`);
     // What an example needs comes before it: a block is uploaded before it is looked up, a tag read before it is removed.
+    const ranks: Readonly<Record<string, number>> = {
+      BlockAPI_Upload: 0,
+      CatalogAPI_DeleteDataset: 3,
+      CatalogAPI_UndeleteDataset: 4,
+    };
     const rank = ({ verb, operation }: (typeof operations)[number]): number =>
-      operation.operationId === "BlockAPI_Upload" ? 0 : verb === "delete" ? 2 : 1;
+      ranks[operation.operationId] ?? (verb === "delete" ? 2 : 1);
     for (const { path, verb, operation } of operations.sort((a, b) => rank(a) - rank(b))) {
       const { operationId, description, responses } = operation;
       assert.ok(description.length > 10, operationId);
@@ -107,6 +112,15 @@ describe("REST of a hub", () => {
       const described = Object.keys(responses["200"]?.content ?? {});
       assert.ok(verb === "head" || described.includes(type), `${operationId}: ${type}`);
       if (type === "application/json" && verb !== "head") JSON.parse(text);
+    }
+  });
+
+  it("takes the name after a scope for a dataset's, also where a path of a dataset goes on with the same word", async () => {
+    for (const path of ["@acme/tags", "@acme%2Ftags", "@acme/events"]) {
+      const response = await fetch(`${hub.url}/api/v1/catalog/${path}`);
+      const { code, detail } = (await response.json()) as Record<string, string>;
+      assert.deepEqual([response.status, code], [404, "DATASET_NOT_FOUND"], path);
+      assert.match(detail ?? "", /there is no dataset @acme\//);
     }
   });
 

@@ -62,10 +62,10 @@ export class Commit {
     await this.#lease.store(options);
     const version = digestOf(publication.root);
     const { files, bytes } = decodeRoot(publication.root);
-    const { publisher, message, labels } = publication;
+    const { publisher, message, labels, attempt } = publication;
     const moved: boolean[] = [];
     const commits: TagCommit[] = [];
-    for (const { name, tag } of publication.tags) {
+    for (const [index, { name, tag }] of publication.tags.entries()) {
       if (!this.#lease.isFresh) await this.#lease.store(options);
       const change = {
         digest: version,
@@ -76,7 +76,8 @@ export class Commit {
         message,
         labels,
       } as const;
-      const result = await commitTag(this.#engine, name, tag, { ...change, writeId: random.id() }, options);
+      const once = { writeId: attempt?.writeId ?? random.id(), since: attempt?.heads[index] };
+      const result = await commitTag(this.#engine, name, tag, { ...change, ...once }, options);
       moved.push(result.moved);
       commits.push(result);
     }

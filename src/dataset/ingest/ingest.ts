@@ -43,6 +43,14 @@ export interface PageForm {
   readonly frame?: IngestFrame | undefined;
 }
 
+/** Names one push, however often it has to begin anew: its changes of tags are made once. */
+export interface PushAttempt {
+  /** 32 hex digits. */
+  readonly writeId: string;
+  /** IngestStart.heads as they were when the push began. */
+  readonly heads: readonly number[];
+}
+
 /** What a version is published with. */
 export interface Publication {
   /** The root's canonical bytes. */
@@ -55,6 +63,8 @@ export interface Publication {
   readonly publisher: string;
   readonly message: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Undefined: nobody publishes this again whose answer was lost. */
+  readonly attempt?: PushAttempt | undefined;
 }
 
 /** What a session did, in bytes. */
@@ -83,6 +93,8 @@ export interface IngestStart {
   readonly chunking: ChunkingParameters | undefined;
   /** Versions to build on, the best first; any of them may be unreadable. */
   readonly predecessors: readonly Digest[];
+  /** The number of each tag's newest history entry, in the tags' order: 0 where there is none. Empty: nobody says. */
+  readonly heads: readonly number[];
 }
 
 /** What a session is for. */

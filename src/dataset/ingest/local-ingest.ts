@@ -8,6 +8,7 @@ import { scopeOf, type DatasetName } from "../../format/reference.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import { makeFolders } from "../../store/make-folders.ts";
 import type { TagReference } from "../contract.ts";
+import { findDataset } from "../datasets.ts";
 import type { Engine, PushEngine } from "../engine.ts";
 import { currentOf, readHead } from "../tag-head.ts";
 import { ChunkIndex } from "./chunk-index.ts";
@@ -34,8 +35,8 @@ class LocalIngest implements Ingest {
 
   async prepare(tags: readonly TagReference[], options: CallOptions = {}): Promise<IngestStart> {
     const { chunking } = await sharedSettings(this.#engine, tags, options);
-    const predecessors = await findPredecessors(this.#engine, tags, options);
-    return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors };
+    const { predecessors, heads } = await findPredecessors(this.#engine, tags, options);
+    return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors, heads };
   }
 
   begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
@@ -68,7 +69,7 @@ export async function beginLocalSession(
   }
 }
 
-/** The domain in which all the tags lie. Errors: FEATURE_UNSUPPORTED when they lie in several; those of the store. */
+/** The domain in which all the tags lie. Errors: FEATURE_UNSUPPORTED when they lie in several; those of findDataset. */
 export async function domainOf(
   engine: Engine,
   tags: readonly TagReference[],
@@ -108,7 +109,7 @@ async function sharedSettings(
   const names = [...new Set(tags.map((reference) => reference.name))];
   const settings = await Promise.all(
     names.map(async (name: DatasetName) => {
-      const record = await engine.store.datasets.getDataset(name, options);
+      const record = await findDataset(engine.store.datasets, name, options);
       return { domain: record?.value.domain ?? scopeOf(name), chunking: record?.value.chunking ?? undefined };
     }),
   );
@@ -127,17 +128,20 @@ async function findPredecessors(
   engine: Engine,
   tags: readonly TagReference[],
   options: CallOptions,
-): Promise<readonly Digest[]> {
+): Promise<Pick<IngestStart, "predecessors" | "heads">> {
   const { datasets } = engine.store;
   const found = new Set<Digest>();
+  const heads: number[] = [];
   for (const { name, tag } of tags) {
-    const version = currentOf((await readHead(datasets, name, tag, options)).record);
+    const { record } = await readHead(datasets, name, tag, options);
+    heads.push(record?.number ?? 0);
+    const version = currentOf(record);
     if (version !== null) found.add(version);
   }
   const name = tags[0]?.name;
   const newest = name === undefined || found.size > 0 ? undefined : await newestOf(engine, name, options);
   if (newest !== undefined) found.add(newest);
-  return [...found];
+  return { predecessors: [...found], heads };
 }
 
 async function newestOf(

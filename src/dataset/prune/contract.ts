@@ -47,6 +47,12 @@ export interface PruneHolder {
 export interface PruneResult {
   /** Versions that stay, and what is theirs. */
   readonly versions: number;
+  /** Of those, earlier versions of tags of which something is missing: they were pruned before, or the store is damaged. */
+  readonly incomplete: number;
+  /** Tags that were removed since their time was over. */
+  readonly expiredTags: number;
+  /** Deleted datasets whose names are free now. */
+  readonly removedDatasets: number;
   readonly kept: PruneCount;
   /** Bytes of the blocks that stay which nothing needs. */
   readonly unusedBytes: number;

@@ -3,6 +3,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import {
   CONDEMNED_PART_NAMES_MAX,
   CONDEMNED_PARTS_MAX,
+  type DeletedName,
   type EpochRecord,
   type EpochState,
   type ObjectName,
@@ -97,9 +98,9 @@ export class EpochWriter {
    * Makes it epoch `number`, the one after the newest, which must be done: false when there was nothing to condemn, or somebody
    * else made this epoch meanwhile.
    */
-  async finish(number: number, markedMs: number): Promise<boolean> {
+  async finish(number: number, markedMs: number, datasets: readonly DeletedName[]): Promise<boolean> {
     if (this.#names.length > 0) await this.#write();
-    if (this.#parts === 0) return false;
+    if (this.#parts === 0 && datasets.length === 0) return false;
     const record = {
       number,
       state: "marked",
@@ -107,6 +108,7 @@ export class EpochWriter {
       parts: this.#parts,
       markedMs,
       sweeper: null,
+      datasets,
       rescued: [],
     } as const;
     await this.#datasets.flush(this.#options);

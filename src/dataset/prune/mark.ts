@@ -25,7 +25,10 @@ export class Marker {
   readonly #options: CallOptions;
   /** Versions and pages whose plans were looked at, by domain. */
   readonly #visited = new Set<string>();
+  /** Of those, the ones of which something is missing. */
+  readonly #incomplete = new Set<string>();
   #hasDomainPlans: boolean | undefined;
+  #mayMiss = false;
 
   constructor(engine: Engine, live: LiveSet, options: CallOptions) {
     this.live = live;
@@ -37,16 +40,18 @@ export class Marker {
   }
 
   /**
-   * Marks what readers of a version in a domain need. Errors: those of reading it: a version that cannot be read whole cannot
-   * be told apart from what nobody needs.
+   * Marks what readers of a version in a domain need: false when something of it is missing, which it may with `mayMiss`; the
+   * rest is marked then. Errors: those of reading it: of a version that cannot be read whole nobody can tell what it needs.
    */
-  async mark(version: Digest, domain: string): Promise<void> {
+  async mark(version: Digest, domain: string, mayMiss = false): Promise<boolean> {
     this.#hasDomainPlans ??= await hasAny(this.#engine.store.datasets, this.#options);
-    if (this.#isVisited(version, domain)) return;
+    this.#mayMiss = mayMiss;
     try {
-      await this.#markVersion(version, domain);
+      if (!this.#isVisited(version, domain)) await this.#markVersion(version, domain);
+      return !this.#incomplete.has(this.#keyOf(version, domain));
     } catch (error) {
       if (!(error instanceof AetherError)) throw error;
+      if (mayMiss && isMissing(error)) return this.#lacks(version, domain);
       const text = `what ${formatDigest(version)} needs cannot be told: ${error.message}`;
       throw new AetherError(error.code, text, { data: error.data, cause: error });
     }
@@ -62,30 +67,48 @@ export class Marker {
     else this.live.addName(planName(version));
     for (const kind of TREES) {
       const top = topRef(opened, kind);
-      if (top !== undefined && !opened.pages.isInline(top.digest)) await this.#markTree(opened, top, domain);
+      if (top === undefined || opened.pages.isInline(top.digest)) continue;
+      if (!(await this.#markPages(opened, [top], domain))) this.#lacks(version, domain);
     }
   }
 
-  async #markTree(version: Version, top: PageRef, domain: string): Promise<void> {
-    if (!hasPlan(top) || this.#isVisited(top.digest, domain)) return;
-    await this.#markPlans(top.digest, domain);
-    if (top.level > 0) await this.#markChildren(version, top, domain);
-  }
-
-  /** Levels fall, so the recursion ends. */
-  async #markChildren(version: Version, parent: PageRef, domain: string): Promise<void> {
-    const [page] = await version.pages.load([parent]);
-    if (page === undefined || !("children" in page)) return;
-    const refs = page.children.map((child, index) => childRef(parent, child, index));
-    const fresh = refs.filter((ref) => hasPlan(ref) && !this.#isVisited(ref.digest, domain));
+  /** Marks pages, and what is below them; false when something is missing. Levels fall, so the recursion ends. */
+  async #markPages(version: Version, refs: readonly PageRef[], domain: string): Promise<boolean> {
+    const placing = refs.filter(hasPlan);
+    const fresh = placing.filter((ref) => !this.#isVisited(ref.digest, domain));
     const tasks = new TaskGroup(PARALLEL_MAX);
     try {
-      for (const ref of fresh) await tasks.add(() => this.#markPlans(ref.digest, domain));
+      for (const { digest } of fresh)
+        await tasks.add(() => this.#unlessMissing(digest, domain, () => this.#markPlans(digest, domain)));
       await tasks.finish();
     } finally {
       await tasks.settle();
     }
-    for (const ref of fresh) if (ref.level > 0) await this.#markChildren(version, ref, domain);
+    for (const ref of fresh) {
+      if (ref.level === 0) continue;
+      await this.#unlessMissing(ref.digest, domain, async () => {
+        const [page] = await version.pages.load([ref]);
+        if (page === undefined || !("children" in page)) return;
+        const children = page.children.map((child, index) => childRef(ref, child, index));
+        if (!(await this.#markPages(version, children, domain))) this.#lacks(ref.digest, domain);
+      });
+    }
+    return !placing.some(({ digest }) => this.#incomplete.has(this.#keyOf(digest, domain)));
+  }
+
+  async #unlessMissing(digest: Digest, domain: string, task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      if (!this.#mayMiss || !isMissing(error)) throw error;
+      this.#lacks(digest, domain);
+    }
+  }
+
+  /** Notes that something of it is missing. */
+  #lacks(digest: Digest, domain: string): false {
+    this.#incomplete.add(this.#keyOf(digest, domain));
+    return false;
   }
 
   /** The plan that all share, and the one that the domain keeps apart. */
@@ -112,11 +135,22 @@ export class Marker {
 
   /** Whether it was looked at already; from now on it was. */
   #isVisited(digest: Digest, domain: string): boolean {
-    const key = this.#hasDomainPlans === true ? `${digest} ${domain}` : digest;
+    const key = this.#keyOf(digest, domain);
+    if (!this.#mayMiss && this.#incomplete.has(key))
+      throw new AetherError("OBJECT_MISSING", `something below ${formatDigest(digest)} is missing`);
     if (this.#visited.has(key)) return true;
     this.#visited.add(key);
     return false;
   }
+
+  #keyOf(digest: Digest, domain: string): string {
+    return this.#hasDomainPlans === true ? `${digest} ${domain}` : digest;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "OBJECT_MISSING" || code === "VERSION_NOT_FOUND";
 }
 
 /** Leaves of entries and times place nothing. */

@@ -12,8 +12,7 @@ import { CODECS, encodeDelta, encodePlain } from "../../format/frame.ts";
 import { decodeManifestObject, type ManifestBase } from "../../format/manifest.ts";
 import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import type { Store } from "../../store/dataset-store.ts";
-import { MemoryObjectStore } from "../../store/drivers/memory/memory-object-store.ts";
-import { openObjects } from "../../store/open-objects.ts";
+import { openStore } from "../../store/drivers/all.ts";
 import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { joinDigests } from "../ingest/block-packer.ts";
@@ -273,7 +272,7 @@ describe("of publishers, pruners, deaths and wrong clocks", () => {
     it(`nothing that a tag names is ever lost: seed ${seed}`, async (test) => {
       const world = new VirtualWorld(seed);
       const random = { fraction: world.fraction, id: world.id };
-      const raw = await openObjects(new MemoryObjectStore(world.clock), { create: true, random });
+      const raw = await openStore("memory:", { create: true, clock: world.clock, random });
       const simulation = new Simulation(world, raw);
       const publishers = [1, 2, 3].map(() => simulation.publisher());
       await world.run([...publishers, simulation.pruner(), simulation.pruner(), simulation.checker()]);

@@ -2,16 +2,30 @@
  * Removes from a store what nothing needs. Beside pushes, pulls and other prunes, with no lock over them: docs/format.md §9.1 says
  * why nothing is lost.
  */
-import type { EpochRecord, ObjectName } from "../../format/prune-record.ts";
+import {
+  DELETED_MAX,
+  type DeletedName,
+  type EpochRecord,
+  type ObjectName,
+} from "../../format/prune-record.ts";
 import type { LeaseRecord } from "../../format/record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
+import { deletedDatasets, removeDeleted } from "../deletion.ts";
 import type { Engine } from "../engine.ts";
 import { Lease } from "../ingest/lease.ts";
 import type { PruneCount, PruneHolder, PruneOptions, PruneResult } from "./contract.ts";
 import { dropOldEpochs, EpochWriter, readEpoch, setEpochState } from "./epochs.ts";
 import type { LiveSet } from "./live-set.ts";
 import { Repacker, type Repacked } from "./repack.ts";
-import { listPartlyLive, surveyLive, takeInventory, type Inventory, type PartlyLive } from "./survey.ts";
+import { expireTags } from "./roots.ts";
+import {
+  listPartlyLive,
+  surveyLive,
+  takeInventory,
+  type Inventory,
+  type PartlyLive,
+  type Survey,
+} from "./survey.ts";
 import { sweepEpoch } from "./sweep.ts";
 import { Throttle } from "./throttle.ts";
 
@@ -62,19 +76,26 @@ class PruneRun {
   async look(): Promise<Outcome> {
     const { watch } = this.#options;
     const leases = await watch.living(this.#engine.store.datasets, this.#call);
-    const { live, versions } = await surveyLive(this.#engine, leases, this.#options);
-    const inventory = await this.#inventory(live, leases, () => Promise.resolve());
-    return { ...outcomeOf(inventory, versions), condemned: inventory.dead };
+    const survey = await surveyLive(this.#engine, leases, this.#options);
+    const inventory = await this.#inventory(survey.live, leases, () => Promise.resolve());
+    return { ...outcomeOf(inventory, survey), condemned: inventory.dead };
   }
 
   async work(): Promise<Outcome> {
     try {
       await this.#lease.store(this.#call);
-      const first = await this.#round();
+      const expiredTags = await this.#expire();
+      const first = { ...(await this.#round()), expiredTags };
       // Without a grace time what was condemned may go at once.
-      if (this.#options.graceMs > 0 || first.condemned.blocks + first.condemned.others === 0) return first;
+      if (this.#options.graceMs > 0 || first.ripeInMs === undefined) return first;
       const second = await this.#round();
-      return { ...second, removed: added(first.removed, second.removed), repacked: first.repacked };
+      return {
+        ...second,
+        expiredTags,
+        removed: added(first.removed, second.removed),
+        removedDatasets: first.removedDatasets + second.removedDatasets,
+        repacked: first.repacked,
+      };
     } finally {
       await this.#lease.release();
     }
@@ -83,44 +104,74 @@ class PruneRun {
   async #round(): Promise<Outcome> {
     const { datasets } = this.#engine.store;
     const { sweeping, next, ripeInMs, holders } = await this.#nextEpoch();
-    const leases = await this.#others();
-    const { live, versions } = await this.#surveyFor(sweeping, leases);
-    let removed: PruneCount = NOTHING;
-    if (sweeping !== undefined) {
-      removed = await sweepEpoch(this.#engine, sweeping, live, this.#lease, this.#options);
-      await datasets.flush(this.#call);
-      await this.#lease.store(this.#call);
-      await setEpochState(datasets, sweeping.number, isSweptBy(this.#lease.id), DONE, this.#call);
-    }
+    const swept = sweeping === undefined ? undefined : await this.#sweep(sweeping);
     if (next === undefined) {
-      const inventory = await this.#inventory(live, leases, () => Promise.resolve());
-      return { ...outcomeOf(inventory, versions), removed, condemned: NOTHING, ripeInMs, holders };
+      const { survey, leases } = await this.#survey([]);
+      const inventory = await this.#inventory(survey.live, leases, () => Promise.resolve());
+      return { ...outcomeOf(inventory, survey), ripeInMs, holders };
     }
     await dropOldEpochs(datasets, this.#call);
-    const repacked = await this.#repack(live);
+    const deleted = await listDeleted(this.#engine, this.#call);
+    // What was marked for the sweep will do, unless datasets were deleted since, which were not to go with it.
+    const { survey, leases } =
+      swept === undefined || deleted.length > 0 ? await this.#survey(deleted) : swept;
+    const repacked = await this.#repack(survey.live);
     const writer = new EpochWriter(datasets, this.#lease.id, this.#call);
-    const inventory = await this.#inventory(live, leases, (name) => writer.add(name));
-    const isMarked = await writer.finish(next, await this.#storeTimeMs());
+    const inventory = await this.#inventory(survey.live, leases, (name) => writer.add(name));
+    const isMarked = await writer.finish(next, await this.#storeTimeMs(), deleted);
     return {
-      ...outcomeOf(inventory, versions),
-      removed,
+      ...outcomeOf(inventory, survey),
+      removed: swept?.removed ?? NOTHING,
+      removedDatasets: swept?.removedDatasets ?? 0,
       repacked,
       condemned: inventory.dead,
       ripeInMs: isMarked ? this.#options.graceMs : undefined,
     };
   }
 
-  /** What is needed. When that cannot be told, the epoch may wait again: nothing of it is removed yet. */
-  async #surveyFor(
-    sweeping: EpochRecord | undefined,
-    leases: readonly LeaseRecord[],
-  ): Promise<{ readonly live: LiveSet; readonly versions: number }> {
+  /** Removes what the epoch, which is being swept under this run's lease, condemned. */
+  async #sweep(epoch: EpochRecord): Promise<Swept> {
+    const { datasets } = this.#engine.store;
+    let removedDatasets = 0;
+    // Before anything of theirs is taken: from now on nobody brings them back, or they came back and are seen below.
+    for (const { name, incarnation } of epoch.datasets) {
+      const check = (): Promise<void> => this.#keepFresh();
+      if (await removeDeleted(this.#engine, name, incarnation, { ...this.#call, check })) removedDatasets++;
+    }
+    const { survey, leases } = await this.#surveyFor(epoch);
+    const removed = await sweepEpoch(this.#engine, epoch, survey.live, this.#lease, this.#options);
+    await datasets.flush(this.#call);
+    await this.#lease.store(this.#call);
+    await setEpochState(datasets, epoch.number, isSweptBy(this.#lease.id), DONE, this.#call);
+    return { survey, leases, removed, removedDatasets };
+  }
+
+  async #keepFresh(): Promise<void> {
+    if (!this.#lease.isFresh) await this.#lease.store(this.#call);
+  }
+
+  /** Leases, then what is needed; `deleted` datasets need nothing. */
+  async #survey(deleted: readonly DeletedName[]): Promise<Surveyed> {
+    const gone = new Set(deleted.map(({ incarnation }) => incarnation));
+    const leases = await this.#others();
+    return { leases, survey: await surveyLive(this.#engine, leases, { ...this.#options, gone }) };
+  }
+
+  /** Removes tags whose time is over. */
+  async #expire(): Promise<number> {
+    const expired = [];
+    for await (const tag of expireTags(this.#engine, { ...this.#call, publisher: HOLDER })) expired.push(tag);
+    return expired.length;
+  }
+
+  /** What is needed while an epoch is swept. When that cannot be told, it may wait again: nothing of it is removed yet. */
+  async #surveyFor(epoch: EpochRecord): Promise<Surveyed> {
     try {
-      return await surveyLive(this.#engine, leases, this.#options);
+      return await this.#survey([]);
     } catch (error) {
       const { datasets } = this.#engine.store;
-      if (sweeping !== undefined && !this.#isResumed)
-        await setEpochState(datasets, sweeping.number, isSweptBy(this.#lease.id), MARKED, {});
+      if (!this.#isResumed)
+        await setEpochState(datasets, epoch.number, isSweptBy(this.#lease.id), MARKED, {});
       throw error;
     }
   }
@@ -208,6 +259,16 @@ class PruneRun {
   }
 }
 
+interface Surveyed {
+  readonly survey: Survey;
+  readonly leases: readonly LeaseRecord[];
+}
+
+interface Swept extends Surveyed {
+  readonly removed: PruneCount;
+  readonly removedDatasets: number;
+}
+
 interface NextEpoch {
   readonly sweeping?: EpochRecord;
   /** undefined: the newest epoch is not done, so none may be marked. */
@@ -232,9 +293,20 @@ function shareOf({ liveBytes, bytes }: PartlyLive): number {
   return liveBytes / bytes;
 }
 
-function outcomeOf({ kept, unusedBytes }: Inventory, versions: number): Outcome {
+function outcomeOf({ kept, unusedBytes }: Inventory, { versions, incomplete }: Survey): Outcome {
   const nothing = { removed: NOTHING, condemned: NOTHING, repacked: NOTHING_REPACKED };
-  return { versions, kept, unusedBytes, ...nothing, ripeInMs: undefined, holders: [] };
+  const counts = { expiredTags: 0, removedDatasets: 0, holders: [], ripeInMs: undefined };
+  return { versions, incomplete, kept, unusedBytes, ...nothing, ...counts };
+}
+
+/** The deleted datasets that may come back still, as many as an epoch takes. */
+async function listDeleted(engine: Engine, options: CallOptions): Promise<DeletedName[]> {
+  const found: DeletedName[] = [];
+  for await (const { name, incarnation } of deletedDatasets(engine, options)) {
+    found.push({ name, incarnation });
+    if (found.length === DELETED_MAX) break;
+  }
+  return found;
 }
 
 function added(one: PruneCount, other: PruneCount): PruneCount {

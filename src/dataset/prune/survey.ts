@@ -21,7 +21,18 @@ const REPORT_EVERY = 100;
 
 /** Options of a survey. */
 export interface SurveyOptions extends CallOptions {
+  /** Incarnations of deleted datasets that need nothing any more. */
+  readonly gone?: ReadonlySet<string> | undefined;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
+}
+
+/** What is needed. */
+export interface Survey {
+  readonly live: LiveSet;
+  /** Versions that stay. */
+  readonly versions: number;
+  /** Of those, earlier ones of tags of which something is missing. */
+  readonly incomplete: number;
 }
 
 /** What is needed: by the datasets' histories, and by `leases`, which must be read before. */
@@ -29,13 +40,15 @@ export async function surveyLive(
   engine: Engine,
   leases: readonly LeaseRecord[],
   options: SurveyOptions,
-): Promise<{ readonly live: LiveSet; readonly versions: number }> {
+): Promise<Survey> {
   const live = new LiveSet();
   const marker = new Marker(engine, live, options);
   const versions = new Set<Digest>();
+  const incomplete = new Set<Digest>();
   const domains = new Set([""]);
-  for await (const { version, domain } of liveVersions(engine, options)) {
-    await marker.mark(version, domain);
+  for await (const { version, domain, isCurrent } of liveVersions(engine, options)) {
+    // An earlier version may have gone already: the retention was shorter once.
+    if (!(await marker.mark(version, domain, !isCurrent))) incomplete.add(version);
     domains.add(domain);
     if (versions.has(version)) continue;
     versions.add(version);
@@ -44,19 +57,11 @@ export async function surveyLive(
   for (const lease of leases) {
     for (const block of lease.blocks) live.holdBlock(block);
     for (const version of lease.versions) {
-      for (const domain of domains) await markClaimed(marker, version, domain);
+      // What a lease claims need not be there: its holder finds out.
+      for (const domain of domains) await marker.mark(version, domain, true);
     }
   }
-  return { live, versions: versions.size };
-}
-
-/** What a lease claims need not be there: its holder finds out. */
-async function markClaimed(marker: Marker, version: Digest, domain: string): Promise<void> {
-  try {
-    await marker.mark(version, domain);
-  } catch (error) {
-    if (codeOf(error) !== "VERSION_NOT_FOUND" && !isDamage(error)) throw error;
-  }
+  return { live, versions: versions.size, incomplete: incomplete.size };
 }
 
 /** What is there, told apart. */

@@ -10,7 +10,7 @@ import { DEFAULT_COMPRESSION_LEVEL } from "../../format/frame.ts";
 import type { ChunkItem, TimelessEntry } from "../../format/page.ts";
 import type { Progress, PushOptions, PushResult } from "../contract.ts";
 import type { ReadEngine } from "../engine.ts";
-import type { IngestSession } from "../ingest/ingest.ts";
+import type { IngestSession, PushAttempt } from "../ingest/ingest.ts";
 import type { Archive } from "./archive/archive.ts";
 import { EncodeStage } from "./encode-stage.ts";
 import { ManifestWriter } from "./manifest-writer.ts";
@@ -32,6 +32,8 @@ export interface PushJobOptions extends PushOptions {
   readonly statCache: string | undefined;
   /** The source, when it is an archive. */
   readonly archive: Archive | undefined;
+  /** Of which push it is a try. */
+  readonly attempt?: PushAttempt;
 }
 
 /** What a file turned out to be when it was read, or is known to be. */
@@ -245,10 +247,10 @@ export class PushJob {
 
   async #publish(): Promise<Omit<PushResult, "seconds">> {
     this.#report("publish", true);
-    const { tags, publisher, message = "", labels = {}, reference } = this.#options;
+    const { tags, publisher, message = "", labels = {}, reference, attempt } = this.#options;
     const { root, rootBytes, inlinePages } = await this.#manifest.finish(this.#call);
     const base = inlinePages.length === 0 ? undefined : await reference?.manifestBase();
-    const publication = { root: rootBytes, inlinePages, base, tags, publisher, message, labels };
+    const publication = { root: rootBytes, inlinePages, base, tags, publisher, message, labels, attempt };
     const { version, moved, totals } = await this.#session.publish(publication, this.#call);
     if (this.#options.dryRun !== true) await this.#source.commit(version);
     const { chunks, newChunks, newBytes, plainBytes } = this.#counts;

@@ -24,8 +24,9 @@ import { PushJob } from "./push-job.ts";
 import { openFirst, openReadable } from "./predecessor.ts";
 import { Reference } from "./reference.ts";
 
-/** Times that a push begins anew because its source or its store changed under it. */
+/** Times that a push begins anew because its source or its store changed under it, and because its hub forgot it. */
 const TRIES_MAX = 3;
+const SESSIONS_MAX = 8;
 /** zstd's highest. */
 const COMPRESSION_LEVEL_MAX = 22;
 
@@ -57,13 +58,15 @@ async function pushSource(
   archive: Archive | undefined,
 ): Promise<Omit<PushResult, "seconds">> {
   let useReference = true;
-  for (let tries = 1; ; tries++) {
+  const attempt: BegunAttempt = { writeId: engine.random.id(), heads: undefined };
+  for (let tries = 1, sessions = 1; ;) {
     try {
-      return await pushOnce(engine, options, archive, useReference);
+      return await pushOnce(engine, options, archive, attempt, useReference);
     } catch (error) {
       const code = codeOf(error);
-      const again = code === "SOURCE_CHANGED" || code === "SESSION_LOST" || isDamage(error);
-      if (!again || tries === TRIES_MAX || options.signal?.aborted === true) throw error;
+      const isLost = code === "SESSION_LOST" && sessions++ < SESSIONS_MAX;
+      const isAgain = isLost || ((code === "SOURCE_CHANGED" || isDamage(error)) && tries++ < TRIES_MAX);
+      if (!isAgain || options.signal?.aborted === true) throw error;
       // Then every file is read, and what is missing is stored again: so pushing its content once more mends a version.
       if (isDamage(error)) useReference = false;
     }
@@ -90,15 +93,23 @@ function checkNumber(what: string, value: number | undefined, min: number, max: 
   throw new AetherError("ARGUMENT_INVALID", `${what} is a whole number from ${min} to ${max}, not ${value}`);
 }
 
+/** The push as its tries share it: `heads` are those of the first. */
+interface BegunAttempt {
+  readonly writeId: string;
+  heads: readonly number[] | undefined;
+}
+
 async function pushOnce(
   engine: PushEngine,
   options: PushOptions,
   archive: Archive | undefined,
+  attempt: BegunAttempt,
   useReference: boolean,
 ): Promise<Omit<PushResult, "seconds">> {
   const { signal, tags, publisher, dryRun, blockBytes } = options;
   const call = signal === undefined ? {} : { signal };
-  const { storeId, chunking: preset, predecessors } = await engine.ingest.prepare(tags, call);
+  const { storeId, chunking: preset, predecessors, heads } = await engine.ingest.prepare(tags, call);
+  attempt.heads ??= heads;
   const predecessor = await openFirst(engine, predecessors, call);
   const chunking = options.chunking ?? preset ?? predecessor?.root.chunking ?? DEFAULT_CHUNKING;
   const statCache = archive === undefined ? await openStatCache(engine, options, storeId) : undefined;
@@ -107,7 +118,9 @@ async function pushOnce(
     : undefined;
   const wanted = { tags, publisher, blockBytes, dryRun, reference: reference?.version.digest };
   const session = await engine.ingest.begin(wanted, call);
-  const job = new PushJob(engine, session, { ...options, chunking, reference, statCache, archive });
+  const once = { writeId: attempt.writeId, heads: attempt.heads };
+  const parts = { chunking, reference, statCache, archive, attempt: once };
+  const job = new PushJob(engine, session, { ...options, ...parts });
   try {
     return await job.run();
   } catch (error) {

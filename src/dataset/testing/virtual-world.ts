@@ -80,13 +80,13 @@ export class VirtualWorld {
 
   /** Lets time pass until the tasks have ended. */
   async run(tasks: readonly Promise<void>[]): Promise<void> {
-    let isOver = false;
+    const state = { isOver: false };
     const all = Promise.all(tasks).finally(() => {
-      isOver = true;
+      state.isOver = true;
     });
     for (;;) {
       for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise(setImmediate);
-      if (isOver) return void (await all);
+      if (state.isOver) break;
       let next: Event | undefined;
       for (const event of this.#events)
         if (
@@ -100,6 +100,7 @@ export class VirtualWorld {
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.resolve();
     }
+    await all;
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseHubAddress } from "./hub-address.ts";
+import { parseHubAddresses } from "./hub-address.ts";
 
 describe("a hub's address", () => {
   const good: readonly (readonly [string, boolean, string, string])[] = [
@@ -15,9 +15,17 @@ describe("a hub's address", () => {
   ];
   for (const [text, secure, origin, authority] of good) {
     it(`${text}${secure ? " over TLS" : ""}, is ${origin}`, () => {
-      assert.deepEqual(parseHubAddress(text, secure), { origin, authority });
+      assert.deepEqual(parseHubAddresses(text, secure), [{ origin, authority }]);
     });
   }
+
+  it("with commas, is several hubs in their order", () => {
+    const found = parseHubAddresses("a:1, b ,https://c", false);
+    assert.deepEqual(
+      found.map(({ origin }) => origin),
+      ["http://a:1", "http://b:8080", "https://c"],
+    );
+  });
 
   for (const text of [
     "",
@@ -28,9 +36,12 @@ describe("a hub's address", () => {
     "http://hub/?q",
     "hub:99999",
     "ftp://hub",
+    "hub,",
+    "hub,,other",
+    Array.from({ length: 17 }, (_, index) => `hub-${index}`).join(),
   ]) {
     it(`"${text}", is refused`, () => {
-      assert.throws(() => parseHubAddress(text, false), { code: "ARGUMENT_INVALID" });
+      assert.throws(() => parseHubAddresses(text, false), { code: "ARGUMENT_INVALID" });
     });
   }
 });

@@ -1,30 +1,19 @@
-/** The way to one hub: gRPC for control, plain HTTP for bulk bytes. docs/protocol.md */
-import type { DescService } from "@bufbuild/protobuf";
-import { ConnectError, createClient, type Client as RpcClient } from "@connectrpc/connect";
-import { Pool, type Dispatcher } from "undici";
+/** The way to a hub, or to the first of several on one store that answers. docs/protocol.md */
+import { ConnectError } from "@connectrpc/connect";
+import type { Dispatcher } from "undici";
+import { must } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { ErrorCode } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
 import { ErrorDetailSchema } from "../../gen/aetherfs/hub/v1/error_pb.ts";
-import { IngestAPI } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
-import { MaintenanceAPI } from "../../gen/aetherfs/hub/v1/maintenance_pb.ts";
-import { VersionAPI } from "../../gen/aetherfs/hub/v1/version_pb.ts";
-import { openTransport, type RpcTransport } from "../../rpc/transport.ts";
+import { parseHubAddresses } from "./hub-address.ts";
+import { HubEndpoint, type HubTls } from "./hub-endpoint.ts";
 import { problemError } from "./problem.ts";
-import { parseHubAddress } from "./hub-address.ts";
-import { patiently, unavailable, type Patience } from "./retry.ts";
-
-/** Certificates in PEM. */
-export interface HubTls {
-  /** Authorities to trust; undefined: the system's. */
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-}
+import { hubError, patiently, unavailable, type Patience } from "./retry.ts";
 
 /** Which hub, and what the connection is made of. */
 export interface ConnectionOptions {
-  /** `host[:port]`, or a URL. */
+  /** `host[:port]`, or a URL; several with commas between them: hubs on one store. */
   readonly address: string;
   /** Present: TLS, whatever the address says. */
   readonly tls: HubTls | undefined;
@@ -42,65 +31,85 @@ export interface BulkRequest {
   readonly body?: Uint8Array;
 }
 
-const SOCKETS_MAX = 8;
-const CONNECT_TIMEOUT_MS = 10_000;
-const ANSWER_TIMEOUT_MS = 120_000;
+/** Times that one call is made to a hub before it goes to the next: one connection may break, and what a hub knows is lost elsewhere. */
+const TRIES_MAX = 2;
+/** What another hub may do better at. */
+const ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["HUB_UNAVAILABLE", "STORE_UNAVAILABLE"]);
 /** An error's body is read up to here. */
 const PROBLEM_BYTES_MAX = 64 * 1024;
 /** What undici's errors are called that mean: nobody answers. */
 const NETWORK_ERROR =
   /^(UND_ERR_(SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH)|E[A-Z]+|HPE_|ERR_|CERT_|DEPTH_|SELF_|UNABLE_)/;
 
-/** A connection: nothing is opened before the first call. */
+/** A connection: nothing is opened before the first call. All calls go to one hub, until it does not answer. */
 export class HubConnection {
-  /** `host:port`, for messages. */
-  readonly hub: string;
-  readonly catalog: RpcClient<typeof CatalogAPI>;
-  readonly versions: RpcClient<typeof VersionAPI>;
-  readonly ingest: RpcClient<typeof IngestAPI>;
-  readonly maintenance: RpcClient<typeof MaintenanceAPI>;
+  /** All hubs, as `host:port` with commas between them. */
+  readonly name: string;
   readonly clock: Clock;
-  readonly #transport: RpcTransport;
-  readonly #pool: Pool;
-  readonly #patience: Patience;
+  readonly #endpoints: readonly HubEndpoint[];
+  readonly #patience: Omit<Patience, "hub">;
+  #current: HubEndpoint;
   #wasReached = false;
 
   /** Errors: ARGUMENT_INVALID. */
   constructor(options: ConnectionOptions) {
     const { address, tls, waitMs, clock, random } = options;
-    const { origin, authority } = parseHubAddress(address, tls !== undefined);
-    this.hub = authority;
+    const addresses = parseHubAddresses(address, tls !== undefined);
+    this.name = addresses.map(({ authority }) => authority).join(",");
     this.clock = clock;
-    this.#transport = openTransport({ origin, tls });
-    const rpc = <S extends DescService>(service: S): RpcClient<S> =>
-      createClient(service, this.#transport.transport);
-    this.catalog = rpc(CatalogAPI);
-    this.versions = rpc(VersionAPI);
-    this.ingest = rpc(IngestAPI);
-    this.maintenance = rpc(MaintenanceAPI);
-    this.#pool = new Pool(origin, {
-      connections: SOCKETS_MAX,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
-      headersTimeout: ANSWER_TIMEOUT_MS,
-      bodyTimeout: ANSWER_TIMEOUT_MS,
-    });
+    this.#endpoints = addresses.map((each) => new HubEndpoint(each, tls));
+    this.#current = must(this.#endpoints[0], "there is an address");
     // Who never answered is not waited for: a wrong address is the likeliest reason.
     const patienceMs = (): number => (this.#wasReached ? waitMs : 0);
-    this.#patience = { clock, random, hub: authority, waitMs: patienceMs };
+    this.#patience = { clock, random, waitMs: patienceMs };
   }
 
-  /** Calls until there is an answer, as patiently(). */
+  /** `host:port` of the hub that is asked now, for messages. */
+  get hub(): string {
+    return this.#current.authority;
+  }
+
+  get catalog(): HubEndpoint["catalog"] {
+    return this.#current.catalog;
+  }
+
+  get versions(): HubEndpoint["versions"] {
+    return this.#current.versions;
+  }
+
+  get ingest(): HubEndpoint["ingest"] {
+    return this.#current.ingest;
+  }
+
+  get maintenance(): HubEndpoint["maintenance"] {
+    return this.#current.maintenance;
+  }
+
+  /**
+   * Calls until there is an answer, as patiently(); `work` asks the hub that is current when it begins, and learns how often it was
+   * called before. All hubs are asked before there is a pause. Errors: as patiently(), and those of the hubs.
+   */
   async call<T>(signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
-    return await patiently(this.#patience, signal, async (attempt) => {
-      try {
-        const result = await work(attempt);
-        this.#wasReached = true;
-        return result;
-      } catch (error) {
-        // Also an error is an answer.
-        if (error instanceof ConnectError && error.findDetails(ErrorDetailSchema).length > 0)
+    let attempts = 0;
+    return await patiently({ ...this.#patience, hub: this.name }, signal, async () => {
+      const tried = new Map<HubEndpoint, number>();
+      for (;;) {
+        const endpoint = this.#current;
+        try {
+          const result = await work(attempts++);
           this.#wasReached = true;
-        throw error;
+          return result;
+        } catch (error) {
+          signal?.throwIfAborted();
+          // Also an error is an answer.
+          const isAnswer = error instanceof ConnectError && error.findDetails(ErrorDetailSchema).length > 0;
+          if (isAnswer) this.#wasReached = true;
+          if (!this.#hasOthers || !ELSEWHERE.has(hubError(error, endpoint.authority).code)) throw error;
+          const tries = (tried.get(endpoint) ?? 0) + 1;
+          tried.set(endpoint, tries);
+          if (isAnswer || tries === TRIES_MAX) this.#leave(endpoint);
+          if (tried.get(this.#current) === TRIES_MAX) throw error;
+        }
       }
     });
   }
@@ -112,26 +121,33 @@ export class HubConnection {
     read: (response: Dispatcher.ResponseData) => Promise<T>,
   ): Promise<T> {
     return this.call(signal, async () => {
+      const { pool, authority } = this.#current;
       try {
         const { headers, ...rest } = request;
-        const response = await this.#pool.request({
-          ...rest,
-          headers: { ...headers },
-          signal: signal ?? null,
-        });
+        const response = await pool.request({ ...rest, headers: { ...headers }, signal: signal ?? null });
         if (response.statusCode < 300) return await read(response);
-        throw problemError(this.hub, response.statusCode, await readText(response));
+        throw problemError(authority, response.statusCode, await readText(response));
       } catch (error) {
         const code = error instanceof Error && "code" in error ? String(error.code) : "";
-        throw NETWORK_ERROR.test(code) ? unavailable(this.hub, code, error) : error;
+        throw NETWORK_ERROR.test(code) ? unavailable(authority, code, error) : error;
       }
     });
   }
 
+  get #hasOthers(): boolean {
+    return this.#endpoints.length > 1;
+  }
+
+  /** The next hub is asked from now on, unless another call has left this one already. */
+  #leave(endpoint: HubEndpoint): void {
+    if (this.#current !== endpoint) return;
+    const next = (this.#endpoints.indexOf(endpoint) + 1) % this.#endpoints.length;
+    this.#current = must(this.#endpoints[next], "the index is within the list");
+  }
+
   /** Nothing may be under way. */
   async close(): Promise<void> {
-    this.#transport.close();
-    await this.#pool.destroy();
+    await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()));
   }
 }
 

@@ -41,7 +41,8 @@ export class HubIngest implements Ingest {
       );
     });
     this.#predecessors = predecessors;
-    return { storeId, chunking: chunking === "" ? undefined : parseChunking(chunking), predecessors };
+    const heads = answer.heads.map(Number);
+    return { storeId, chunking: chunking === "" ? undefined : parseChunking(chunking), predecessors, heads };
   }
 
   async begin(session: SessionOptions, { signal }: CallOptions = {}): Promise<IngestSession> {

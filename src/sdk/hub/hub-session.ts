@@ -104,7 +104,7 @@ export class HubSession implements IngestSession {
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     await this.#frames.flush(options);
     await this.#pages.flush(options);
-    const { root, inlinePages, base, tags, publisher, message, labels } = publication;
+    const { root, inlinePages, base, tags, publisher, message, labels, attempt } = publication;
     const manifest = this.#manifestOf(publication);
     const content =
       manifest === undefined
@@ -118,6 +118,8 @@ export class HubSession implements IngestSession {
       publisher,
       message,
       labels: { ...labels },
+      writeId: attempt?.writeId ?? "",
+      heads: attempt?.heads.map(BigInt) ?? [],
     };
     const answer = await this.#hub.call(options.signal, () =>
       this.#hub.ingest.publish(request, callOf(options)),

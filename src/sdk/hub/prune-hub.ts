@@ -59,6 +59,9 @@ function resultOf(result: wire.PruneResult): PruneResult {
   return {
     versions: Number(result.versions),
     kept: countOf(kept),
+    incomplete: Number(result.incomplete),
+    expiredTags: Number(result.expiredTags),
+    removedDatasets: Number(result.removedDatasets),
     unusedBytes: Number(result.unusedBytes),
     removed: countOf(removed),
     condemned: countOf(condemned),

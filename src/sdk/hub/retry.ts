@@ -53,8 +53,8 @@ export async function patiently<T>(
   }
 }
 
-/** What a failed call means. */
-function hubError(error: unknown, hub: string): AetherError {
+/** What a failed call means. `hub` names who was asked, for the message. */
+export function hubError(error: unknown, hub: string): AetherError {
   if (error instanceof AetherError) return error;
   const failure = ConnectError.from(error);
   return isLost(failure) ? unavailable(hub, failure.rawMessage, error) : fromRpcError(failure, hub);

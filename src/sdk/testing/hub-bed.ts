@@ -15,6 +15,7 @@ const PARTS = { memoryBytes: 128 * MiB, threads: 2 };
 export class HubBed {
   readonly #folder = temporaryFolder();
   readonly #clients: Client[] = [];
+  readonly #others: Hub[] = [];
   #hub: Hub | undefined;
   #port = 0;
 
@@ -30,19 +31,21 @@ export class HubBed {
 
   /** Starts the hub: at its second time, where it was. */
   async start(tls?: HubTls): Promise<void> {
-    this.#hub = await startHub({
-      ...PARTS,
-      store: this.path("store"),
-      cacheDir: this.path("hub-cache"),
-      host: "127.0.0.1",
-      port: this.#port,
-      tls,
-      pruneIntervalMs: 0,
-      pruneGraceMs: 0,
-      version: "0.0.0",
-      log: SILENT_LOG,
-    });
+    this.#hub = await this.#startHub("hub-cache", this.#port, tls);
     this.#port = this.#hub.port;
+  }
+
+  /** Starts one more hub on the same store, with a cache of its own; `host:port` of it. */
+  async startAnother(): Promise<string> {
+    const hub = await this.#startHub(`hub-cache-${this.#others.length}`, 0, undefined);
+    this.#others.push(hub);
+    return `127.0.0.1:${hub.port}`;
+  }
+
+  #startHub(cache: string, port: number, tls: HubTls | undefined): Promise<Hub> {
+    const place = { store: this.path("store"), cacheDir: this.path(cache), host: "127.0.0.1", port, tls };
+    const prune = { pruneIntervalMs: 0, pruneGraceMs: 0 };
+    return startHub({ ...PARTS, ...place, ...prune, version: "0.0.0", log: SILENT_LOG });
   }
 
   /** Stops the hub; what is under way is broken off. */
@@ -84,6 +87,7 @@ export class HubBed {
   async close(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()));
     await this.stop();
+    await Promise.all(this.#others.map((hub) => hub.close({ graceMs: 0 })));
     this.#folder.remove();
   }
 }

@@ -9,10 +9,9 @@ import type { Annotations, CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_
 import type { Services } from "../services.ts";
 import { allow } from "./caller.ts";
 import { tagChangeOf } from "./catalog-messages.ts";
+import { checkWriteId } from "./write-id.ts";
 
 type Methods = typeof CatalogAPI.method;
-
-const WRITE_ID = /^[0-9a-f]{32}$/;
 
 /** CatalogAPI.SetTag. The caller must also be allowed to read the dataset that the version comes from. */
 export function setTag(services: Services): MethodImpl<Methods["setTag"]> {
@@ -69,9 +68,7 @@ function changeOptions(
   signal: AbortSignal,
 ): TagChangeOptions {
   const { publisher = "", message = "", labels = {}, writeId = "" } = annotations ?? {};
-  if (writeId !== "" && !WRITE_ID.test(writeId)) {
-    throw new AetherError("ARGUMENT_INVALID", "a write id is 32 lower-case hex digits");
-  }
+  if (writeId !== "") checkWriteId(writeId);
   const says = { publisher: publisher || identity.name, message, labels, signal };
   return writeId === "" ? says : { ...says, writeId };
 }

@@ -73,8 +73,8 @@ export function listPaths(catalog: Catalog): MethodImpl<Methods["listEntries"]> 
   return async (request, context) => {
     const { signal } = context;
     const { name } = await allow(catalog, context, "read", request.name);
-    await requireDataset(catalog.engine, name, { signal });
-    const digest = await ownVersion(catalog, name, request.digest, { signal });
+    const dataset = await requireDataset(catalog.engine, name, { signal });
+    const digest = await ownVersion(catalog, dataset, request.digest, { signal });
     const after = positionOf("entries", request);
     const version = await openVersion(catalog.engine, digest, { signal });
     const batches = request.recursive

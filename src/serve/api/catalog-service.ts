@@ -2,12 +2,12 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { AetherError } from "../../base/errors.ts";
 import { requireDataset } from "../../dataset/datasets.ts";
-import { DatasetVersions } from "../../dataset/dataset-versions.ts";
+import { DatasetVersions, type DatasetIdentity } from "../../dataset/dataset-versions.ts";
 import { diffVersions } from "../../dataset/diff.ts";
 import { watchEvents } from "../../dataset/events.ts";
 import { resolve } from "../../dataset/resolve.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
-import { DEFAULT_TAG, parseTag, type DatasetName } from "../../format/reference.ts";
+import { DEFAULT_TAG, parseTag } from "../../format/reference.ts";
 import { CatalogAPI } from "../../gen/aetherfs/hub/v1/catalog_pb.ts";
 import { rpcService, type RpcService } from "../../rpc/rpc-service.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -17,6 +17,7 @@ import { allow } from "./caller.ts";
 import { deleteTag, rollbackTag, setTag } from "./catalog-changes.ts";
 import { listChanges, listNames, listPaths, listPointers } from "./catalog-lists.ts";
 import { eventOf, historyEntryOf } from "./catalog-messages.ts";
+import { bringBackDataset, changeDataset, getDataset, removeDataset, review } from "./catalog-settings.ts";
 import { ownVersion, type Catalog } from "./catalog.ts";
 
 /** Paths of one answer to Diff. */
@@ -35,6 +36,11 @@ export function catalogService(services: Services): RpcService {
     setTag: setTag(services),
     rollback: rollbackTag(services),
     deleteTag: deleteTag(services),
+    getDataset: getDataset(services),
+    updateDataset: changeDataset(services),
+    reviewRetention: review(services),
+    deleteDataset: removeDataset(services),
+    undeleteDataset: bringBackDataset(services),
     listEntries: listPaths(catalog),
     diff: diff(catalog),
     watchEvents: watch(services),
@@ -47,8 +53,8 @@ function resolveReference(catalog: Catalog): MethodImpl<Methods["resolve"]> {
     const { name } = await allow(catalog, context, "read", request.name);
     if (request.digest !== "") {
       if (request.tag !== "") throw new AetherError("ARGUMENT_INVALID", "name a tag or a digest, not both");
-      await requireDataset(catalog.engine, name, { signal });
-      const version = await ownVersion(catalog, name, request.digest, { signal });
+      const dataset = await requireDataset(catalog.engine, name, { signal });
+      const version = await ownVersion(catalog, dataset, request.digest, { signal });
       return { name, digest: formatDigest(version) };
     }
     const asked = request.tag === "" ? DEFAULT_TAG : parseTag(request.tag);
@@ -63,9 +69,9 @@ function diff(catalog: Catalog): MethodImpl<Methods["diff"]> {
   return async (request, context) => {
     const { signal } = context;
     const { name } = await allow(catalog, context, "read", request.name);
-    await requireDataset(catalog.engine, name, { signal });
-    const from = await versionOf(catalog, name, request.from, { signal });
-    const to = await versionOf(catalog, name, request.to, { signal });
+    const dataset = await requireDataset(catalog.engine, name, { signal });
+    const from = await versionOf(catalog, dataset, request.from, { signal });
+    const to = await versionOf(catalog, dataset, request.to, { signal });
     const result = await diffVersions(catalog.engine, from, to, { signal, pathsMax: DIFF_PATHS_MAX });
     const { added, removed, changed, renamed, updateBytes } = result;
     return {
@@ -81,11 +87,12 @@ function diff(catalog: Catalog): MethodImpl<Methods["diff"]> {
 /** What a digest, or a tag, of the dataset means now. */
 async function versionOf(
   catalog: Catalog,
-  name: DatasetName,
+  dataset: DatasetIdentity,
   text: string,
   options: CallOptions,
 ): Promise<Digest> {
-  if (text.includes(":")) return await ownVersion(catalog, name, text, options);
+  if (text.includes(":")) return await ownVersion(catalog, dataset, text, options);
+  const { name } = dataset;
   const reference = { host: undefined, name, tag: parseTag(text), digest: undefined };
   return (await resolve(catalog.engine, reference, options)).version;
 }

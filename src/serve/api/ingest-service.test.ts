@@ -126,6 +126,11 @@ describe("IngestAPI", () => {
     const labels = { ["k".repeat(300)]: "v" };
     await failsWith(client.publish({ session, ...publication, labels }), "LIMIT_EXCEEDED");
     await failsWith(client.publish({ session, ...publication, root: NONE }), "FORMAT_UNSUPPORTED");
+    await failsWith(client.publish({ session, ...publication, writeId: "zz" }), "ARGUMENT_INVALID");
+    for (const heads of [[1n, 2n], [1n << 60n]]) {
+      const attempt = { writeId: "0".repeat(32), heads };
+      await failsWith(client.publish({ session, ...publication, ...attempt }), "ARGUMENT_INVALID");
+    }
     await client.abort({ session });
   });
 

@@ -4,14 +4,17 @@ import type { Identity } from "../../auth/access.ts";
 import { AetherError } from "../../base/errors.ts";
 import { LABEL_LENGTH_MAX, LABELS_MAX, MESSAGE_LENGTH_MAX, TAGS_PER_PUSH_MAX } from "../../base/limits.ts";
 import type { TagReference } from "../../dataset/contract.ts";
+import type { PushAttempt } from "../../dataset/ingest/ingest.ts";
 import { formatChunking } from "../../format/chunking.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { parseTag } from "../../format/reference.ts";
 import { IngestAPI, type PublishRequest, type TagName } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import { rpcService, type RpcService } from "../../rpc/rpc-service.ts";
 import { BODY_BYTES_MAX, plainPage, receivedFrame, receivedPage } from "../frame-message.ts";
+import { NUMBER_MAX } from "../../store/keys.ts";
 import type { Services } from "../services.ts";
 import { allow, identify } from "./caller.ts";
+import { checkWriteId } from "./write-id.ts";
 
 type Methods = typeof IngestAPI.method;
 
@@ -76,11 +79,12 @@ function prepare(services: Services): MethodImpl<Methods["prepare"]> {
   return async (request, context) => {
     const { tags } = await allowTags(services, context, request.tags);
     const { signal } = context;
-    const { storeId, chunking, predecessors } = await services.sessions.prepare(tags, { signal });
+    const { storeId, chunking, predecessors, heads } = await services.sessions.prepare(tags, { signal });
     return {
       storeId,
       chunking: chunking === undefined ? "" : formatChunking(chunking),
       predecessors: predecessors.map(digestBytes) as Uint8Array<ArrayBuffer>[],
+      heads: heads.map(BigInt),
     };
   };
 }
@@ -109,7 +113,7 @@ function publish(services: Services): MethodImpl<Methods["publish"]> {
     const session = services.sessions.use(request.session);
     const publisher = publisherOf(request.publisher, identity);
     const content = { root, inlinePages, base: digestOrNone(base), manifest };
-    const publication = { ...content, tags, publisher, message, labels };
+    const publication = { ...content, tags, publisher, message, labels, attempt: attemptOf(request) };
     const { version, moved, totals } = await session.publish(publication, { signal: context.signal });
     return {
       version: digestBytes(version),
@@ -151,6 +155,17 @@ function checkAnnotations({ message, labels }: PublishRequest): void {
   if (message.length > MESSAGE_LENGTH_MAX || all.length > LABELS_MAX || tooLong) {
     throw new AetherError("LIMIT_EXCEEDED", "the message or the labels are too long");
   }
+}
+
+/** Errors: ARGUMENT_INVALID. */
+function attemptOf({ writeId, heads, tags }: PublishRequest): PushAttempt | undefined {
+  if (writeId === "") return undefined;
+  checkWriteId(writeId);
+  const isKnown = heads.length === tags.length && heads.every((number) => number <= BigInt(NUMBER_MAX));
+  if (heads.length > 0 && !isKnown) {
+    throw new AetherError("ARGUMENT_INVALID", "heads are a number for each tag");
+  }
+  return { writeId, heads: heads.map(Number) };
 }
 
 function split(joined: Uint8Array): Digest[] {

@@ -134,6 +134,9 @@ function resultOf(result: PruneResult): MessageInitShape<typeof PruneResultSchem
   return {
     versions: BigInt(versions),
     kept: countOf(kept),
+    incomplete: BigInt(result.incomplete),
+    expiredTags: BigInt(result.expiredTags),
+    removedDatasets: BigInt(result.removedDatasets),
     unusedBytes: BigInt(unusedBytes),
     removed: countOf(removed),
     condemned: countOf(condemned),

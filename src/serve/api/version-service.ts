@@ -105,22 +105,22 @@ function digestOfRequest(bytes: Uint8Array): Digest {
 /** The manifest object; whole, when its base is not the dataset's, as after a tag was set from another dataset. */
 async function manifestOf(
   { engine, versions }: Reading,
-  { name }: DatasetRecord,
+  dataset: DatasetRecord,
   version: Digest,
   options: CallOptions,
 ): Promise<Uint8Array | undefined> {
-  if (!(await versions.has(name, version, options))) return undefined;
+  if (!(await versions.has(dataset, version, options))) return undefined;
   const { datasets } = engine.store;
   const bytes = await datasets.getManifest(version, options);
   const base = bytes && decodeManifestObject(bytes).base;
-  if (base === undefined || (await versions.has(name, base, options))) return bytes;
+  if (base === undefined || (await versions.has(dataset, base, options))) return bytes;
   return encodeManifest(await loadBundle(datasets, version, { ...options, traffic: new Traffic() }));
 }
 
 /** Whole, when its base is a version that is not the dataset's. Pages have no list of whom they belong to: their digests are known only to who read the manifest above them. */
 async function planOf(
   { engine, versions, domains }: Reading,
-  { name, domain }: DatasetRecord,
+  dataset: DatasetRecord,
   key: Digest,
   options: CallOptions,
 ): Promise<Uint8Array | undefined> {
@@ -128,13 +128,13 @@ async function planOf(
   const plan = await datasets.getPlan(key, options);
   if (plan === undefined) return undefined;
   const isVersion = (await datasets.getManifest(key, options)) !== undefined;
-  if (isVersion && !(await versions.has(name, key, options))) return undefined;
+  if (isVersion && !(await versions.has(dataset, key, options))) return undefined;
   const loading = { ...options, traffic: new Traffic() };
   const whole = await wholePlan(datasets, await readPlan(datasets, plan.value, loading), loading);
   const block = whole.frames[0]?.block;
-  if (block !== undefined && (await domains.get(block, options)) !== domain)
-    return (await datasets.getPlan(key, { ...options, domain }))?.value;
+  if (block !== undefined && (await domains.get(block, options)) !== dataset.domain)
+    return (await datasets.getPlan(key, { ...options, domain: dataset.domain }))?.value;
   const base = planBaseOf(plan.value);
-  const isTold = base?.kind !== "version" || (await versions.has(name, base.key, options));
+  const isTold = base?.kind !== "version" || (await versions.has(dataset, base.key, options));
   return isTold ? plan.value : encodePlan(whole);
 }

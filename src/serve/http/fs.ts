@@ -2,8 +2,9 @@
 import { AetherError } from "../../base/errors.ts";
 import { resolve } from "../../dataset/resolve.ts";
 import { DatasetVersions } from "../../dataset/dataset-versions.ts";
+import { requireDataset } from "../../dataset/datasets.ts";
 import { StreamReader } from "../../dataset/read/stream-reader.ts";
-import { formatDigest } from "../../format/digest.ts";
+import { formatDigest, type Digest } from "../../format/digest.ts";
 import {
   sendMethodNotAllowed,
   type HttpHandler,
@@ -71,14 +72,8 @@ class Fs {
 
   async #answerInVersion(request: HttpRequest, response: HttpResponse, target: InVersion): Promise<void> {
     const { engine } = this.#services;
-    const { name, tag, digest, path, isFolder } = target;
-    const { version: found } = await resolve(engine, { host: undefined, name, tag, digest });
-    if (digest !== undefined && !(await this.#own.has(name, digest))) {
-      const text = formatDigest(digest);
-      const data = { dataset: name, digest: text };
-      throw new AetherError("VERSION_NOT_FOUND", `${name} has no version ${text}`, { data });
-    }
-    const version = await this.#versions.open(found);
+    const { tag, digest, path, isFolder } = target;
+    const version = await this.#versions.open(await this.#find(target));
     const cacheControl = digest === undefined ? ASK_AGAIN : FOREVER;
     const placed = await follow(version, path);
     if (placed?.entry.kind === "file") {
@@ -94,6 +89,16 @@ class Fs {
       const listing = folderListing(target, version, placed?.entry.path ?? "");
       await sendListing(request, response, listing, cacheControl, version.digest);
     }
+  }
+
+  /** The version that a tag points at, or that a digest names among those of the dataset. */
+  async #find({ name, tag, digest }: InVersion): Promise<Digest> {
+    const { engine } = this.#services;
+    if (digest === undefined) return (await resolve(engine, { host: undefined, name, tag, digest })).version;
+    if (await this.#own.has(await requireDataset(engine, name), digest)) return digest;
+    const text = formatDigest(digest);
+    const data = { dataset: name, digest: text };
+    throw new AetherError("VERSION_NOT_FOUND", `${name} has no version ${text}`, { data });
   }
 }
 

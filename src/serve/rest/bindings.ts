@@ -25,8 +25,8 @@ export interface Binding {
 }
 
 const VARIABLE = /\{([\w.]+)(=\*\*)?\}/g;
-/** `name` or `@scope/name`, whose slash may be written as %2F. */
-const NAME = "((?:@[^/]+/)?[^/]+)";
+/** `name` or `@scope/name`, whose slash may be written as %2F; a scope alone is none, so that `@scope/tags` is a dataset. */
+const NAME = "(@[^/]+/[^/]+|[^/@][^/]*|@[^/]+%2[Ff][^/]+)";
 const SEGMENT = "([^/]+)";
 
 /** The bindings of all methods that have one. */

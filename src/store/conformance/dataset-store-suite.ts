@@ -7,6 +7,7 @@ import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import type { DatasetStore } from "../dataset-store.ts";
 import { failsWith } from "./block-store-suite.ts";
 import { pruneTests } from "./prune-tests.ts";
+import { removalTests } from "./dataset-removal-tests.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
 /** The dataset, and its tag, that the tests work on. */
@@ -22,7 +23,8 @@ export function named(text: string): Digest {
 
 /** A dataset's record. */
 export function datasetOf(name = NAME, incarnation = "0".repeat(32)): DatasetRecord {
-  return { name, incarnation, domain: "@earth", created: TIME, chunking: null, immutableTags: ["v*"] };
+  const settings = { chunking: null, immutableTags: ["v*"], retention: null, deleted: null };
+  return { name, incarnation, domain: "@earth", created: TIME, ...settings };
 }
 
 /** Entry `number` of a history, by the writer `writeId`. */
@@ -62,7 +64,7 @@ export function leaseOf(id: string, beat = 0): LeaseRecord {
   };
 }
 
-/** All items, in order. */
+/** The items as a list. */
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
@@ -77,6 +79,7 @@ export function datasetStoreSuite(title: string, factory: StoreFactory): void {
     listTests(factory);
     historyTests(factory);
     eventTests(factory);
+    removalTests(factory);
     leaseTests(factory);
     pruneTests(factory);
     abortTests(factory);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { objectName, type CondemnedRecord, type EpochRecord } from "../../format/prune-record.ts";
 import { OBJECT_KINDS } from "../keys.ts";
 import { failsWith } from "./block-store-suite.ts";
-import { all, leaseOf, named } from "./dataset-store-suite.ts";
+import { all, leaseOf, named, NAME } from "./dataset-store-suite.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
 /** Registers what a DatasetStore must hold to for prune: leases, epochs, condemned names, and removing objects. */
@@ -34,6 +34,7 @@ export function pruneTests(factory: StoreFactory): void {
 
   const epochOf = (number: number, state: EpochRecord["state"] = "marked"): EpochRecord => ({
     ...{ number, state, mark: "a".repeat(32), parts: 2, markedMs: 7, sweeper: null },
+    datasets: [{ name: NAME, incarnation: "0".repeat(32) }],
     rescued: [objectName("plans", named("p"))],
   });
 

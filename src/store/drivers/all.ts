@@ -28,7 +28,7 @@ const SCHEME = /^([a-z][a-z0-9+.-]*):/i;
 export async function openStore(address: string, options: OpenStoreOptions): Promise<Store> {
   const scheme = SCHEME.exec(address)?.[1]?.toLowerCase();
   if (scheme === "memory" && address.length === "memory:".length) {
-    return openObjects(new MemoryObjectStore(), { ...options, create: true });
+    return openObjects(new MemoryObjectStore(options.clock), { ...options, create: true });
   }
   if (scheme === undefined || scheme === "file") {
     const path = pathOf(address, scheme);

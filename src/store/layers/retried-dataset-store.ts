@@ -157,6 +157,15 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.run(() => this.#inner.lastEvent(name, options), options?.signal);
   }
 
+  listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number> {
+    const keyOf = (number: number): string => String(number).padStart(16, "0");
+    return this.#retry.iterate(() => this.#inner.listHistory(name, tag, options), keyOf, options?.signal);
+  }
+
+  removeRecords(name: DatasetName, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(() => this.#inner.removeRecords(name, options), options?.signal);
+  }
+
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
     return this.#retry.run(() => this.#inner.getView(key, options), options?.signal);
   }

@@ -7,6 +7,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -19,6 +20,7 @@ import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../base/clock.ts";
 import { systemRandom } from "../../../base/random.ts";
 import { formatDigest } from "../../../format/digest.ts";
+import { parseDatasetName } from "../../../format/reference.ts";
 import { blockOf, failsWith } from "../../conformance/block-store-suite.ts";
 import { datasetOf, historyOf, NAME, named, TAG } from "../../conformance/dataset-store-suite.ts";
 import { leftoversIn } from "../../conformance/fixture.ts";
@@ -29,6 +31,7 @@ import { openStore } from "../all.ts";
 const CHILD = join(import.meta.dirname, "../../conformance/store-child.ts");
 const IS_ROOT = process.getuid?.() === 0;
 const NOBODY = "65534";
+const OTHER = parseDatasetName("other");
 
 function openAt(folder: string, create = true): Promise<Store> {
   return openStore(folder, { create, clock: systemClock, random: systemRandom });
@@ -52,6 +55,12 @@ async function withStore(task: (store: Store, folder: string) => Promise<void>):
       await store.close();
     }
   });
+}
+
+async function listed<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 /** What a process that may not do everything prints for a put. */
@@ -260,3 +269,38 @@ test("a key with an object, opened as a folder, does no harm", () =>
     assert.equal(await datasets.getHistory(NAME, TAG, 1), undefined);
     assert.equal(await datasets.createHistory(NAME, TAG, historyOf(1)), false);
   }));
+
+test("a store whose folder is away, and an empty one in its place, is unavailable and leaves that one empty; put back, it goes on", async () => {
+  await withStore(async (store, folder) => {
+    const { blocks, datasets } = store;
+    const kept = blockOf(1);
+    await blocks.put(kept.digest, [kept.content]);
+    await datasets.putDataset(datasetOf(NAME), undefined);
+    const away = `${folder}.away`;
+    await rename(folder, away);
+    await mkdir(folder);
+    try {
+      const other = blockOf(2);
+      const calls: readonly (() => Promise<unknown>)[] = [
+        () => blocks.stat(other.digest),
+        () => blocks.read(other.digest, { start: 0, end: 1 }),
+        () => datasets.getDataset(NAME),
+        () => datasets.getHistory(NAME, TAG, 1),
+        () => listed(datasets.listDatasets()),
+        () => blocks.put(other.digest, [other.content]),
+        () => datasets.createHistory(NAME, TAG, historyOf(1)),
+        () => datasets.putDataset(datasetOf(OTHER), undefined),
+      ];
+      for (const call of [...calls, ...calls]) await failsWith(call(), "STORE_UNAVAILABLE");
+      assert.deepEqual(await readdir(folder), []);
+    } finally {
+      await rm(folder, { recursive: true });
+      await rename(away, folder);
+    }
+    assert.equal((await datasets.getDataset(NAME))?.value.name, NAME);
+    assert.ok(await datasets.createHistory(NAME, TAG, historyOf(1)));
+    const late = blockOf(3);
+    await blocks.put(late.digest, [late.content]);
+    assert.ok((await blocks.stat(late.digest)) !== undefined);
+  });
+});

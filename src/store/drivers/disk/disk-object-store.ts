@@ -9,7 +9,7 @@ import type { Random } from "../../../base/random.ts";
 import { digestOf } from "../../../format/digest.ts";
 import type { CallOptions, ReadRangeOptions, StoreFeatures } from "../../block-store.ts";
 import type { Revised, Revision } from "../../dataset-store.ts";
-import { STORE_ROOT, type Key, type KeyPrefix } from "../../keys.ts";
+import { STORE_KEY, STORE_ROOT, type Key, type KeyPrefix } from "../../keys.ts";
 import type { ListOptions, ObjectInfo, ObjectStore, ReadOptions } from "../../object-store.ts";
 import { DescriptorCache, type OpenFile } from "./descriptor-cache.ts";
 import { diskError, isAbsent, isNoFile } from "./disk-errors.ts";
@@ -47,6 +47,8 @@ class DiskObjectStore implements ObjectStore {
   readonly #temporary: TemporaryFiles;
   readonly #mutex: Mutex;
   readonly #descriptors: DescriptorCache;
+  /** The store's record was seen: where it is not any more, the disk is not mounted, or the folder was moved away. */
+  #isStore = false;
 
   /** `root` is an absolute path of a folder. openDisk makes it. */
   constructor(root: string, options: DiskOptions) {
@@ -54,7 +56,7 @@ class DiskObjectStore implements ObjectStore {
     this.name = name;
     this.#root = root;
     this.features = { kind: "disk", persistent: true, shared: true, folder: join(root, STORE_ROOT) };
-    this.#folders = new Folders(root);
+    this.#folders = new Folders(root, () => this.#checkStore());
     const temporaryFolder = async (): Promise<string> => {
       await this.#folders.make(TEMPORARY);
       return join(root, TEMPORARY);
@@ -68,7 +70,11 @@ class DiskObjectStore implements ObjectStore {
     return this.#reading(async () => {
       options.signal?.throwIfAborted();
       const file = await this.#openFile(this.#path(key));
-      if (file === undefined) return undefined;
+      if (file === undefined) {
+        await this.#checkStore();
+        return undefined;
+      }
+      if (key === STORE_KEY) this.#isStore = true;
       try {
         if (file.bytes > options.bytesMax) throw this.#invalid(key, `has ${file.bytes} bytes, too many`);
         return await this.#readExactly(file.handle, { start: 0, end: file.bytes }, key);
@@ -86,16 +92,20 @@ class DiskObjectStore implements ObjectStore {
   getRange(key: Key, range: ByteRange, options?: ReadRangeOptions): Promise<Uint8Array | undefined> {
     return this.#reading(async () => {
       options?.signal?.throwIfAborted();
-      return this.#descriptors.use(this.#path(key), ({ handle, bytes }) =>
+      const read = await this.#descriptors.use(this.#path(key), ({ handle, bytes }) =>
         this.#readExactly(handle, checkRange(range, bytes), key, options?.into),
       );
+      if (read === undefined) await this.#checkStore();
+      return read;
     });
   }
 
   stat(key: Key, options?: CallOptions): Promise<number | undefined> {
     return this.#reading(async () => {
       options?.signal?.throwIfAborted();
-      return this.#sizeOf(key);
+      const bytes = await this.#sizeOf(key);
+      if (bytes === undefined) await this.#checkStore();
+      return bytes;
     });
   }
 
@@ -132,6 +142,7 @@ class DiskObjectStore implements ObjectStore {
       );
       this.#folders.changed(folder);
       await this.#folders.syncUpwards(folder);
+      if (key === STORE_KEY) this.#isStore = true;
       return created;
     });
   }
@@ -178,6 +189,7 @@ class DiskObjectStore implements ObjectStore {
 
   async *list(prefix: KeyPrefix, options?: ListOptions): AsyncGenerator<ObjectInfo> {
     try {
+      await this.#checkStore();
       yield* listFiles(this.#root, prefix, `${TEMPORARY}/`, options);
     } catch (error) {
       throw diskError(error, this.name, "read");
@@ -186,6 +198,7 @@ class DiskObjectStore implements ObjectStore {
 
   async *folders(prefix: KeyPrefix, options?: CallOptions): AsyncGenerator<string> {
     try {
+      await this.#checkStore();
       yield* listFolders(this.#root, prefix, options?.signal);
     } catch (error) {
       throw diskError(error, this.name, "read");
@@ -203,6 +216,18 @@ class DiskObjectStore implements ObjectStore {
     await this.#descriptors.close();
     await this.#temporary.close();
     this.#mutex.close();
+  }
+
+  /**
+   * What is not there is missing only as long as the store itself is there. Errors: STORE_UNAVAILABLE when the store's record was there
+   * and is not any more.
+   */
+  async #checkStore(): Promise<void> {
+    const isThere = (await this.#sizeOf(STORE_KEY)) !== undefined;
+    if (isThere) this.#isStore = true;
+    if (isThere || !this.#isStore) return;
+    const text = `${this.name} holds the store no more: mount the disk again, or put the folder back`;
+    throw new AetherError("STORE_UNAVAILABLE", text);
   }
 
   #path(key: Key): string {

@@ -9,7 +9,7 @@ import { Folders } from "./folders.ts";
 async function inFolder(task: (root: string, folders: Folders) => Promise<void>): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), "aetherfs-folders-"));
   try {
-    await task(root, new Folders(root));
+    await task(root, new Folders(root, () => Promise.resolve()));
   } finally {
     await rm(root, { recursive: true, force: true });
   }

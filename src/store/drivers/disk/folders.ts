@@ -17,14 +17,17 @@ const PARALLEL_SYNCS = 4;
  */
 export class Folders {
   readonly #root: string;
+  readonly #checkStore: () => Promise<void>;
   readonly #known = new Set<string>([""]);
   /** Folders whose entries changed, with the number of the last change. */
   readonly #dirty = new Map<string, number>();
   #changes = 0;
   #failed: unknown;
 
-  constructor(root: string) {
+  /** `checkStore` rejects when the root is not the store's any more: nothing is made in what took its place. */
+  constructor(root: string, checkStore: () => Promise<void>) {
     this.#root = root;
+    this.#checkStore = checkStore;
   }
 
   /** Makes the folder and those above it. Errors: STORE_FOREIGN when one of them is no folder but a link or a file. */
@@ -32,6 +35,7 @@ export class Folders {
     if (this.#known.has(folder)) return;
     if (this.#dirty.size > DIRTY_MAX) await this.syncAll();
     const parent = parentOf(folder);
+    if (parent === "") await this.#checkStore();
     await this.make(parent);
     const path = join(this.#root, folder);
     try {

@@ -1,5 +1,5 @@
 import { concatBytes, compareUtf8, totalBytes } from "../../../base/bytes.ts";
-import { systemClock, type Clock } from "../../../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
 import { checkRange, type ByteRange } from "../../../base/byte-range.ts";
 import { AetherError } from "../../../base/errors.ts";
 import { digestOf } from "../../../format/digest.ts";
@@ -17,7 +17,7 @@ export class MemoryObjectStore implements ObjectStore {
   readonly #clock: Clock;
 
   /** `clock` says when objects were written. */
-  constructor(clock: Clock = systemClock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aetherfs/hub/v1/catalog.proto.
  */
 export const file_aetherfs_hub_v1_catalog: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hZXRoZXJmcy9odWIvdjEvY2F0YWxvZy5wcm90bxIPYWV0aGVyZnMuaHViLnYxIjwKE0xpc3REYXRhc2V0c1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUiPgoUTGlzdERhdGFzZXRzUmVzcG9uc2USDQoFbmFtZXMYASADKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkYKD0xpc3RUYWdzUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnBhZ2VfdG9rZW4YAiABKAkSEQoJcGFnZV9zaXplGAMgASgFIlQKEExpc3RUYWdzUmVzcG9uc2USJwoEdGFncxgBIAMoCzIZLmFldGhlcmZzLmh1Yi52MS5UYWdFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRQoIVGFnRW50cnkSCwoDdGFnGAEgASgJEiwKBWVudHJ5GAIgASgLMh0uYWV0aGVyZnMuaHViLnYxLkhpc3RvcnlFbnRyeSKbAgoMSGlzdG9yeUVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVzdGF0ZRgCIAEoCRIOCgZkaWdlc3QYAyABKAkSEAoIcHJldmlvdXMYBCABKAkSDAoEdGltZRgFIAEoCRIRCglwdWJsaXNoZXIYBiABKAkSDwoHbWVzc2FnZRgHIAEoCRI5CgZsYWJlbHMYCCADKAsyKS5hZXRoZXJmcy5odWIudjEuSGlzdG9yeUVudHJ5LkxhYmVsc0VudHJ5Eg0KBWZpbGVzGAkgASgEEg0KBWJ5dGVzGAogASgEEhAKCHdyaXRlX2lkGAsgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOwoOUmVzb2x2ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGZGlnZXN0GAMgASgJImoKD1Jlc29sdmVSZXNwb25zZRIMCgRuYW1lGAEgASgJEg4KBmRpZ2VzdBgCIAEoCRILCgN0YWcYAyABKAkSLAoFZW50cnkYBCABKAsyHS5hZXRoZXJmcy5odWIudjEuSGlzdG9yeUVudHJ5IlYKEkxpc3RIaXN0b3J5UmVxdWVzdBIMCgRuYW1lGAEgASgJEgsKA3RhZxgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoBSJeChNMaXN0SGlzdG9yeVJlc3BvbnNlEi4KB2VudHJpZXMYASADKAsyHS5hZXRoZXJmcy5odWIudjEuSGlzdG9yeUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKsAQoLQW5ub3RhdGlvbnMSEQoJcHVibGlzaGVyGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSOAoGbGFiZWxzGAMgAygLMiguYWV0aGVyZnMuaHViLnYxLkFubm90YXRpb25zLkxhYmVsc0VudHJ5EhAKCHdyaXRlX2lkGAQgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEikgEKDVNldFRhZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhAKCGZyb21fdGFnGAQgASgJEhEKCWZyb21fbmFtZRgFIAEoCRIxCgthbm5vdGF0aW9ucxgGIAEoCzIcLmFldGhlcmZzLmh1Yi52MS5Bbm5vdGF0aW9ucyJ/Cg9Sb2xsYmFja1JlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIxCgthbm5vdGF0aW9ucxgFIAEoCzIcLmFldGhlcmZzLmh1Yi52MS5Bbm5vdGF0aW9ucyJgChBEZWxldGVUYWdSZXF1ZXN0EgwKBG5hbWUYASABKAkSCwoDdGFnGAIgASgJEjEKC2Fubm90YXRpb25zGAMgASgLMhwuYWV0aGVyZnMuaHViLnYxLkFubm90YXRpb25zIlAKEVRhZ0NoYW5nZVJlc3BvbnNlEiwKBWVudHJ5GAEgASgLMh0uYWV0aGVyZnMuaHViLnYxLkhpc3RvcnlFbnRyeRINCgVtb3ZlZBgCIAEoCCJ6ChJMaXN0RW50cmllc1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSDAoEcGF0aBgDIAEoCRIRCglyZWN1cnNpdmUYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCRIRCglwYWdlX3NpemUYBiABKAUiVwoTTGlzdEVudHJpZXNSZXNwb25zZRInCgdlbnRyaWVzGAEgAygLMhYuYWV0aGVyZnMuaHViLnYxLkVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKLAQoFRW50cnkSDAoEcGF0aBgBIAEoCRIMCgRraW5kGAIgASgJEgwKBG1vZGUYAyABKA0SFQoNbXRpbWVfc2Vjb25kcxgEIAEoAxITCgttdGltZV9uYW5vcxgFIAEoDRIMCgRzaXplGAYgASgEEg4KBmRpZ2VzdBgHIAEoCRIOCgZ0YXJnZXQYCCABKAkiNQoLRGlmZlJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIn8KDERpZmZSZXNwb25zZRINCgVhZGRlZBgBIAMoCRIPCgdyZW1vdmVkGAIgAygJEg8KB2NoYW5nZWQYAyADKAkSKAoHcmVuYW1lZBgEIAMoCzIXLmFldGhlcmZzLmh1Yi52MS5SZW5hbWUSFAoMdXBkYXRlX2J5dGVzGAUgASgEIiIKBlJlbmFtZRIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJIlQKEldhdGNoRXZlbnRzUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEgsKA3RhZxgDIAEoCRIRCgl1bnRpbF9ub3cYBCABKAgiYwoFRXZlbnQSEAoIc2VxdWVuY2UYASABKAQSCwoDdGFnGAIgASgJEg4KBm51bWJlchgDIAEoBBINCgVzdGF0ZRgEIAEoCRIOCgZkaWdlc3QYBSABKAkSDAoEdGltZRgGIAEoCTLECgoKQ2F0YWxvZ0FQSRJ0CgxMaXN0RGF0YXNldHMSJC5hZXRoZXJmcy5odWIudjEuTGlzdERhdGFzZXRzUmVxdWVzdBolLmFldGhlcmZzLmh1Yi52MS5MaXN0RGF0YXNldHNSZXNwb25zZSIXgtPkkwIREg8vYXBpL3YxL2NhdGFsb2cSdwoITGlzdFRhZ3MSIC5hZXRoZXJmcy5odWIudjEuTGlzdFRhZ3NSZXF1ZXN0GiEuYWV0aGVyZnMuaHViLnYxLkxpc3RUYWdzUmVzcG9uc2UiJoLT5JMCIBIeL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS90YWdzEqkBCgdSZXNvbHZlEh8uYWV0aGVyZnMuaHViLnYxLlJlc29sdmVSZXF1ZXN0GiAuYWV0aGVyZnMuaHViLnYxLlJlc29sdmVSZXNwb25zZSJbgtPkkwJVEiQvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9L3RhZ3Mve3RhZ31aLRIrL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS92ZXJzaW9ucy97ZGlnZXN0fRKOAQoLTGlzdEhpc3RvcnkSIy5hZXRoZXJmcy5odWIudjEuTGlzdEhpc3RvcnlSZXF1ZXN0GiQuYWV0aGVyZnMuaHViLnYxLkxpc3RIaXN0b3J5UmVzcG9uc2UiNILT5JMCLhIsL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS90YWdzL3t0YWd9L2hpc3RvcnkSfQoGU2V0VGFnEh4uYWV0aGVyZnMuaHViLnYxLlNldFRhZ1JlcXVlc3QaIi5hZXRoZXJmcy5odWIudjEuVGFnQ2hhbmdlUmVzcG9uc2UiL4LT5JMCKRokL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS90YWdzL3t0YWd9OgEqEooBCghSb2xsYmFjaxIgLmFldGhlcmZzLmh1Yi52MS5Sb2xsYmFja1JlcXVlc3QaIi5hZXRoZXJmcy5odWIudjEuVGFnQ2hhbmdlUmVzcG9uc2UiOILT5JMCMiItL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS90YWdzL3t0YWd9OnJvbGxiYWNrOgEqEoABCglEZWxldGVUYWcSIS5hZXRoZXJmcy5odWIudjEuRGVsZXRlVGFnUmVxdWVzdBoiLmFldGhlcmZzLmh1Yi52MS5UYWdDaGFuZ2VSZXNwb25zZSIsgtPkkwImKiQvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9L3RhZ3Mve3RhZ30SlQEKC0xpc3RFbnRyaWVzEiMuYWV0aGVyZnMuaHViLnYxLkxpc3RFbnRyaWVzUmVxdWVzdBokLmFldGhlcmZzLmh1Yi52MS5MaXN0RW50cmllc1Jlc3BvbnNlIjuC0+STAjUSMy9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vdmVyc2lvbnMve2RpZ2VzdH0vZW50cmllcxJrCgREaWZmEhwuYWV0aGVyZnMuaHViLnYxLkRpZmZSZXF1ZXN0Gh0uYWV0aGVyZnMuaHViLnYxLkRpZmZSZXNwb25zZSImgtPkkwIgEh4vYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9L2RpZmYSdgoLV2F0Y2hFdmVudHMSIy5hZXRoZXJmcy5odWIudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GhYuYWV0aGVyZnMuaHViLnYxLkV2ZW50IiiC0+STAiISIC9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vZXZlbnRzMAFiBnByb3RvMw", [file_google_api_annotations]);
+  fileDesc("Ch1hZXRoZXJmcy9odWIvdjEvY2F0YWxvZy5wcm90bxIPYWV0aGVyZnMuaHViLnYxIjwKE0xpc3REYXRhc2V0c1JlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUiPgoUTGlzdERhdGFzZXRzUmVzcG9uc2USDQoFbmFtZXMYASADKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkYKD0xpc3RUYWdzUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnBhZ2VfdG9rZW4YAiABKAkSEQoJcGFnZV9zaXplGAMgASgFIlQKEExpc3RUYWdzUmVzcG9uc2USJwoEdGFncxgBIAMoCzIZLmFldGhlcmZzLmh1Yi52MS5UYWdFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRQoIVGFnRW50cnkSCwoDdGFnGAEgASgJEiwKBWVudHJ5GAIgASgLMh0uYWV0aGVyZnMuaHViLnYxLkhpc3RvcnlFbnRyeSKbAgoMSGlzdG9yeUVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVzdGF0ZRgCIAEoCRIOCgZkaWdlc3QYAyABKAkSEAoIcHJldmlvdXMYBCABKAkSDAoEdGltZRgFIAEoCRIRCglwdWJsaXNoZXIYBiABKAkSDwoHbWVzc2FnZRgHIAEoCRI5CgZsYWJlbHMYCCADKAsyKS5hZXRoZXJmcy5odWIudjEuSGlzdG9yeUVudHJ5LkxhYmVsc0VudHJ5Eg0KBWZpbGVzGAkgASgEEg0KBWJ5dGVzGAogASgEEhAKCHdyaXRlX2lkGAsgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOwoOUmVzb2x2ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGZGlnZXN0GAMgASgJImoKD1Jlc29sdmVSZXNwb25zZRIMCgRuYW1lGAEgASgJEg4KBmRpZ2VzdBgCIAEoCRILCgN0YWcYAyABKAkSLAoFZW50cnkYBCABKAsyHS5hZXRoZXJmcy5odWIudjEuSGlzdG9yeUVudHJ5IlYKEkxpc3RIaXN0b3J5UmVxdWVzdBIMCgRuYW1lGAEgASgJEgsKA3RhZxgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoBSJeChNMaXN0SGlzdG9yeVJlc3BvbnNlEi4KB2VudHJpZXMYASADKAsyHS5hZXRoZXJmcy5odWIudjEuSGlzdG9yeUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKsAQoLQW5ub3RhdGlvbnMSEQoJcHVibGlzaGVyGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSOAoGbGFiZWxzGAMgAygLMiguYWV0aGVyZnMuaHViLnYxLkFubm90YXRpb25zLkxhYmVsc0VudHJ5EhAKCHdyaXRlX2lkGAQgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEikgEKDVNldFRhZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGZGlnZXN0GAMgASgJEhAKCGZyb21fdGFnGAQgASgJEhEKCWZyb21fbmFtZRgFIAEoCRIxCgthbm5vdGF0aW9ucxgGIAEoCzIcLmFldGhlcmZzLmh1Yi52MS5Bbm5vdGF0aW9ucyJ/Cg9Sb2xsYmFja1JlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBmRpZ2VzdBgEIAEoCRIxCgthbm5vdGF0aW9ucxgFIAEoCzIcLmFldGhlcmZzLmh1Yi52MS5Bbm5vdGF0aW9ucyJgChBEZWxldGVUYWdSZXF1ZXN0EgwKBG5hbWUYASABKAkSCwoDdGFnGAIgASgJEjEKC2Fubm90YXRpb25zGAMgASgLMhwuYWV0aGVyZnMuaHViLnYxLkFubm90YXRpb25zIlAKEVRhZ0NoYW5nZVJlc3BvbnNlEiwKBWVudHJ5GAEgASgLMh0uYWV0aGVyZnMuaHViLnYxLkhpc3RvcnlFbnRyeRINCgVtb3ZlZBgCIAEoCCIhChFHZXREYXRhc2V0UmVxdWVzdBIMCgRuYW1lGAEgASgJItIBCgdEYXRhc2V0EgwKBG5hbWUYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZG9tYWluGAMgASgJEg8KB2NyZWF0ZWQYBCABKAkSEAoIY2h1bmtpbmcYBSABKAkSFgoOaW1tdXRhYmxlX3RhZ3MYBiADKAkSLQoJcmV0ZW50aW9uGAcgASgLMhouYWV0aGVyZnMuaHViLnYxLlJldGVudGlvbhIqCgdkZWxldGVkGAggASgLMhkuYWV0aGVyZnMuaHViLnYxLkRlbGV0aW9uIn4KCVJldGVudGlvbhIWCglrZWVwX2xhc3QYASABKARIAIgBARIgChNrZWVwX3dpdGhpbl9zZWNvbmRzGAIgASgESAGIAQESEQoJa2VlcF90YWdzGAMgAygJQgwKCl9rZWVwX2xhc3RCFgoUX2tlZXBfd2l0aGluX3NlY29uZHMiOgoIRGVsZXRpb24SDAoEdGltZRgBIAEoCRIRCglwdWJsaXNoZXIYAiABKAkSDQoFc3RhdGUYAyABKAkiWAoUVXBkYXRlRGF0YXNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIyCghzZXR0aW5ncxgCIAEoCzIgLmFldGhlcmZzLmh1Yi52MS5EYXRhc2V0U2V0dGluZ3Mi9gEKD0RhdGFzZXRTZXR0aW5ncxIVCghjaHVua2luZxgBIAEoCUgAiAEBEjEKDmltbXV0YWJsZV90YWdzGAIgASgLMhkuYWV0aGVyZnMuaHViLnYxLlBhdHRlcm5zEhYKCWtlZXBfbGFzdBgDIAEoBEgBiAEBEiAKE2tlZXBfd2l0aGluX3NlY29uZHMYBCABKARIAogBARIsCglrZWVwX3RhZ3MYBSABKAsyGS5hZXRoZXJmcy5odWIudjEuUGF0dGVybnNCCwoJX2NodW5raW5nQgwKCl9rZWVwX2xhc3RCFgoUX2tlZXBfd2l0aGluX3NlY29uZHMiHAoIUGF0dGVybnMSEAoIcGF0dGVybnMYASADKAkipgEKF1Jldmlld1JldGVudGlvblJlc3BvbnNlEikKB2RhdGFzZXQYASABKAsyGC5hZXRoZXJmcy5odWIudjEuRGF0YXNldBIMCgR0YWdzGAIgASgEEgwKBGtlcHQYAyABKAQSEAoIcmVsZWFzZWQYBCABKAQSMgoIdmVyc2lvbnMYBSADKAsyIC5hZXRoZXJmcy5odWIudjEuUmVsZWFzZWRWZXJzaW9uImoKD1JlbGVhc2VkVmVyc2lvbhIOCgZkaWdlc3QYASABKAkSCwoDdGFnGAIgASgJEg4KBm51bWJlchgDIAEoBBIMCgR0aW1lGAQgASgJEg0KBWZpbGVzGAUgASgEEg0KBWJ5dGVzGAYgASgEIjcKFERlbGV0ZURhdGFzZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEQoJcHVibGlzaGVyGAIgASgJIiYKFlVuZGVsZXRlRGF0YXNldFJlcXVlc3QSDAoEbmFtZRgBIAEoCSJTChVEYXRhc2V0Q2hhbmdlUmVzcG9uc2USKQoHZGF0YXNldBgBIAEoCzIYLmFldGhlcmZzLmh1Yi52MS5EYXRhc2V0Eg8KB2NoYW5nZWQYAiABKAgiegoSTGlzdEVudHJpZXNSZXF1ZXN0EgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEgwKBHBhdGgYAyABKAkSEQoJcmVjdXJzaXZlGAQgASgIEhIKCnBhZ2VfdG9rZW4YBSABKAkSEQoJcGFnZV9zaXplGAYgASgFIlcKE0xpc3RFbnRyaWVzUmVzcG9uc2USJwoHZW50cmllcxgBIAMoCzIWLmFldGhlcmZzLmh1Yi52MS5FbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiwEKBUVudHJ5EgwKBHBhdGgYASABKAkSDAoEa2luZBgCIAEoCRIMCgRtb2RlGAMgASgNEhUKDW10aW1lX3NlY29uZHMYBCABKAMSEwoLbXRpbWVfbmFub3MYBSABKA0SDAoEc2l6ZRgGIAEoBBIOCgZkaWdlc3QYByABKAkSDgoGdGFyZ2V0GAggASgJIjUKC0RpZmZSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJ/CgxEaWZmUmVzcG9uc2USDQoFYWRkZWQYASADKAkSDwoHcmVtb3ZlZBgCIAMoCRIPCgdjaGFuZ2VkGAMgAygJEigKB3JlbmFtZWQYBCADKAsyFy5hZXRoZXJmcy5odWIudjEuUmVuYW1lEhQKDHVwZGF0ZV9ieXRlcxgFIAEoBCIiCgZSZW5hbWUSDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCSJUChJXYXRjaEV2ZW50c1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBILCgN0YWcYAyABKAkSEQoJdW50aWxfbm93GAQgASgIImMKBUV2ZW50EhAKCHNlcXVlbmNlGAEgASgEEgsKA3RhZxgCIAEoCRIOCgZudW1iZXIYAyABKAQSDQoFc3RhdGUYBCABKAkSDgoGZGlnZXN0GAUgASgJEgwKBHRpbWUYBiABKAky1Q8KCkNhdGFsb2dBUEkSdAoMTGlzdERhdGFzZXRzEiQuYWV0aGVyZnMuaHViLnYxLkxpc3REYXRhc2V0c1JlcXVlc3QaJS5hZXRoZXJmcy5odWIudjEuTGlzdERhdGFzZXRzUmVzcG9uc2UiF4LT5JMCERIPL2FwaS92MS9jYXRhbG9nEncKCExpc3RUYWdzEiAuYWV0aGVyZnMuaHViLnYxLkxpc3RUYWdzUmVxdWVzdBohLmFldGhlcmZzLmh1Yi52MS5MaXN0VGFnc1Jlc3BvbnNlIiaC0+STAiASHi9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vdGFncxKpAQoHUmVzb2x2ZRIfLmFldGhlcmZzLmh1Yi52MS5SZXNvbHZlUmVxdWVzdBogLmFldGhlcmZzLmh1Yi52MS5SZXNvbHZlUmVzcG9uc2UiW4LT5JMCVRIkL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS90YWdzL3t0YWd9Wi0SKy9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vdmVyc2lvbnMve2RpZ2VzdH0SjgEKC0xpc3RIaXN0b3J5EiMuYWV0aGVyZnMuaHViLnYxLkxpc3RIaXN0b3J5UmVxdWVzdBokLmFldGhlcmZzLmh1Yi52MS5MaXN0SGlzdG9yeVJlc3BvbnNlIjSC0+STAi4SLC9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vdGFncy97dGFnfS9oaXN0b3J5En0KBlNldFRhZxIeLmFldGhlcmZzLmh1Yi52MS5TZXRUYWdSZXF1ZXN0GiIuYWV0aGVyZnMuaHViLnYxLlRhZ0NoYW5nZVJlc3BvbnNlIi+C0+STAikaJC9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vdGFncy97dGFnfToBKhKKAQoIUm9sbGJhY2sSIC5hZXRoZXJmcy5odWIudjEuUm9sbGJhY2tSZXF1ZXN0GiIuYWV0aGVyZnMuaHViLnYxLlRhZ0NoYW5nZVJlc3BvbnNlIjiC0+STAjIiLS9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0vdGFncy97dGFnfTpyb2xsYmFjazoBKhKAAQoJRGVsZXRlVGFnEiEuYWV0aGVyZnMuaHViLnYxLkRlbGV0ZVRhZ1JlcXVlc3QaIi5hZXRoZXJmcy5odWIudjEuVGFnQ2hhbmdlUmVzcG9uc2UiLILT5JMCJiokL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS90YWdzL3t0YWd9Em0KCkdldERhdGFzZXQSIi5hZXRoZXJmcy5odWIudjEuR2V0RGF0YXNldFJlcXVlc3QaGC5hZXRoZXJmcy5odWIudjEuRGF0YXNldCIhgtPkkwIbEhkvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9EnYKDVVwZGF0ZURhdGFzZXQSJS5hZXRoZXJmcy5odWIudjEuVXBkYXRlRGF0YXNldFJlcXVlc3QaGC5hZXRoZXJmcy5odWIudjEuRGF0YXNldCIkgtPkkwIeMhkvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9OgEqEo8BCg9SZXZpZXdSZXRlbnRpb24SJS5hZXRoZXJmcy5odWIudjEuVXBkYXRlRGF0YXNldFJlcXVlc3QaKC5hZXRoZXJmcy5odWIudjEuUmV2aWV3UmV0ZW50aW9uUmVzcG9uc2UiK4LT5JMCJSIgL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfTpyZXZpZXc6ASoSgQEKDURlbGV0ZURhdGFzZXQSJS5hZXRoZXJmcy5odWIudjEuRGVsZXRlRGF0YXNldFJlcXVlc3QaJi5hZXRoZXJmcy5odWIudjEuRGF0YXNldENoYW5nZVJlc3BvbnNlIiGC0+STAhsqGS9hcGkvdjEvY2F0YWxvZy97bmFtZT0qKn0SkQEKD1VuZGVsZXRlRGF0YXNldBInLmFldGhlcmZzLmh1Yi52MS5VbmRlbGV0ZURhdGFzZXRSZXF1ZXN0GiYuYWV0aGVyZnMuaHViLnYxLkRhdGFzZXRDaGFuZ2VSZXNwb25zZSItgtPkkwInIiIvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9OnVuZGVsZXRlOgEqEpUBCgtMaXN0RW50cmllcxIjLmFldGhlcmZzLmh1Yi52MS5MaXN0RW50cmllc1JlcXVlc3QaJC5hZXRoZXJmcy5odWIudjEuTGlzdEVudHJpZXNSZXNwb25zZSI7gtPkkwI1EjMvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9L3ZlcnNpb25zL3tkaWdlc3R9L2VudHJpZXMSawoERGlmZhIcLmFldGhlcmZzLmh1Yi52MS5EaWZmUmVxdWVzdBodLmFldGhlcmZzLmh1Yi52MS5EaWZmUmVzcG9uc2UiJoLT5JMCIBIeL2FwaS92MS9jYXRhbG9nL3tuYW1lPSoqfS9kaWZmEnYKC1dhdGNoRXZlbnRzEiMuYWV0aGVyZnMuaHViLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoWLmFldGhlcmZzLmh1Yi52MS5FdmVudCIogtPkkwIiEiAvYXBpL3YxL2NhdGFsb2cve25hbWU9Kip9L2V2ZW50czABYgZwcm90bzM", [file_google_api_annotations]);
 
 /**
  * @generated from message aetherfs.hub.v1.ListDatasetsRequest
@@ -505,6 +505,389 @@ export const TagChangeResponseSchema: GenMessage<TagChangeResponse> = /*@__PURE_
   messageDesc(file_aetherfs_hub_v1_catalog, 14);
 
 /**
+ * @generated from message aetherfs.hub.v1.GetDatasetRequest
+ */
+export type GetDatasetRequest = Message<"aetherfs.hub.v1.GetDatasetRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.GetDatasetRequest.
+ * Use `create(GetDatasetRequestSchema)` to create a new message.
+ */
+export const GetDatasetRequestSchema: GenMessage<GetDatasetRequest> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 15);
+
+/**
+ * docs/format.md §8.2
+ *
+ * @generated from message aetherfs.hub.v1.Dataset
+ */
+export type Dataset = Message<"aetherfs.hub.v1.Dataset"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string incarnation = 2;
+   */
+  incarnation: string;
+
+  /**
+   * @generated from field: string domain = 3;
+   */
+  domain: string;
+
+  /**
+   * RFC 3339.
+   *
+   * @generated from field: string created = 4;
+   */
+  created: string;
+
+  /**
+   * cdc:65536 or fixed:1048576; empty: as the version before, else the default.
+   *
+   * @generated from field: string chunking = 5;
+   */
+  chunking: string;
+
+  /**
+   * @generated from field: repeated string immutable_tags = 6;
+   */
+  immutableTags: string[];
+
+  /**
+   * Absent: everything stays.
+   *
+   * @generated from field: aetherfs.hub.v1.Retention retention = 7;
+   */
+  retention?: Retention | undefined;
+
+  /**
+   * Absent: it is not deleted.
+   *
+   * @generated from field: aetherfs.hub.v1.Deletion deleted = 8;
+   */
+  deleted?: Deletion | undefined;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.Dataset.
+ * Use `create(DatasetSchema)` to create a new message.
+ */
+export const DatasetSchema: GenMessage<Dataset> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 16);
+
+/**
+ * What of the tags' histories stays: what any rule keeps.
+ *
+ * @generated from message aetherfs.hub.v1.Retention
+ */
+export type Retention = Message<"aetherfs.hub.v1.Retention"> & {
+  /**
+   * Versions of each tag.
+   *
+   * @generated from field: optional uint64 keep_last = 1;
+   */
+  keepLast?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 keep_within_seconds = 2;
+   */
+  keepWithinSeconds?: bigint | undefined;
+
+  /**
+   * Patterns of tags whose history stays whole.
+   *
+   * @generated from field: repeated string keep_tags = 3;
+   */
+  keepTags: string[];
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.Retention.
+ * Use `create(RetentionSchema)` to create a new message.
+ */
+export const RetentionSchema: GenMessage<Retention> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 17);
+
+/**
+ * @generated from message aetherfs.hub.v1.Deletion
+ */
+export type Deletion = Message<"aetherfs.hub.v1.Deletion"> & {
+  /**
+   * RFC 3339.
+   *
+   * @generated from field: string time = 1;
+   */
+  time: string;
+
+  /**
+   * @generated from field: string publisher = 2;
+   */
+  publisher: string;
+
+  /**
+   * deleted: it may be brought back; removing, removed: it may not.
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.Deletion.
+ * Use `create(DeletionSchema)` to create a new message.
+ */
+export const DeletionSchema: GenMessage<Deletion> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 18);
+
+/**
+ * @generated from message aetherfs.hub.v1.UpdateDatasetRequest
+ */
+export type UpdateDatasetRequest = Message<"aetherfs.hub.v1.UpdateDatasetRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: aetherfs.hub.v1.DatasetSettings settings = 2;
+   */
+  settings?: DatasetSettings | undefined;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.UpdateDatasetRequest.
+ * Use `create(UpdateDatasetRequestSchema)` to create a new message.
+ */
+export const UpdateDatasetRequestSchema: GenMessage<UpdateDatasetRequest> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 19);
+
+/**
+ * Settings to change; those that are absent stay as they are.
+ *
+ * @generated from message aetherfs.hub.v1.DatasetSettings
+ */
+export type DatasetSettings = Message<"aetherfs.hub.v1.DatasetSettings"> & {
+  /**
+   * Empty: as the version before, else the default.
+   *
+   * @generated from field: optional string chunking = 1;
+   */
+  chunking?: string | undefined;
+
+  /**
+   * @generated from field: aetherfs.hub.v1.Patterns immutable_tags = 2;
+   */
+  immutableTags?: Patterns | undefined;
+
+  /**
+   * 0: no such rule. Without any rule everything stays.
+   *
+   * @generated from field: optional uint64 keep_last = 3;
+   */
+  keepLast?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 keep_within_seconds = 4;
+   */
+  keepWithinSeconds?: bigint | undefined;
+
+  /**
+   * @generated from field: aetherfs.hub.v1.Patterns keep_tags = 5;
+   */
+  keepTags?: Patterns | undefined;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.DatasetSettings.
+ * Use `create(DatasetSettingsSchema)` to create a new message.
+ */
+export const DatasetSettingsSchema: GenMessage<DatasetSettings> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 20);
+
+/**
+ * Tags in which * stands for any run of characters.
+ *
+ * @generated from message aetherfs.hub.v1.Patterns
+ */
+export type Patterns = Message<"aetherfs.hub.v1.Patterns"> & {
+  /**
+   * @generated from field: repeated string patterns = 1;
+   */
+  patterns: string[];
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.Patterns.
+ * Use `create(PatternsSchema)` to create a new message.
+ */
+export const PatternsSchema: GenMessage<Patterns> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 21);
+
+/**
+ * @generated from message aetherfs.hub.v1.ReviewRetentionResponse
+ */
+export type ReviewRetentionResponse = Message<"aetherfs.hub.v1.ReviewRetentionResponse"> & {
+  /**
+   * As the settings would make it.
+   *
+   * @generated from field: aetherfs.hub.v1.Dataset dataset = 1;
+   */
+  dataset?: Dataset | undefined;
+
+  /**
+   * Tags that point at a version and are not over.
+   *
+   * @generated from field: uint64 tags = 2;
+   */
+  tags: bigint;
+
+  /**
+   * Different versions that stay.
+   *
+   * @generated from field: uint64 kept = 3;
+   */
+  kept: bigint;
+
+  /**
+   * Different versions that prune may take, of those that are still there.
+   *
+   * @generated from field: uint64 released = 4;
+   */
+  released: bigint;
+
+  /**
+   * The first of them.
+   *
+   * @generated from field: repeated aetherfs.hub.v1.ReleasedVersion versions = 5;
+   */
+  versions: ReleasedVersion[];
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.ReviewRetentionResponse.
+ * Use `create(ReviewRetentionResponseSchema)` to create a new message.
+ */
+export const ReviewRetentionResponseSchema: GenMessage<ReviewRetentionResponse> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 22);
+
+/**
+ * @generated from message aetherfs.hub.v1.ReleasedVersion
+ */
+export type ReleasedVersion = Message<"aetherfs.hub.v1.ReleasedVersion"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * The newest history entry that points at it.
+   *
+   * @generated from field: string tag = 2;
+   */
+  tag: string;
+
+  /**
+   * @generated from field: uint64 number = 3;
+   */
+  number: bigint;
+
+  /**
+   * @generated from field: string time = 4;
+   */
+  time: string;
+
+  /**
+   * @generated from field: uint64 files = 5;
+   */
+  files: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 6;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.ReleasedVersion.
+ * Use `create(ReleasedVersionSchema)` to create a new message.
+ */
+export const ReleasedVersionSchema: GenMessage<ReleasedVersion> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 23);
+
+/**
+ * @generated from message aetherfs.hub.v1.DeleteDatasetRequest
+ */
+export type DeleteDatasetRequest = Message<"aetherfs.hub.v1.DeleteDatasetRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Empty: who the hub knows the caller to be.
+   *
+   * @generated from field: string publisher = 2;
+   */
+  publisher: string;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.DeleteDatasetRequest.
+ * Use `create(DeleteDatasetRequestSchema)` to create a new message.
+ */
+export const DeleteDatasetRequestSchema: GenMessage<DeleteDatasetRequest> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 24);
+
+/**
+ * @generated from message aetherfs.hub.v1.UndeleteDatasetRequest
+ */
+export type UndeleteDatasetRequest = Message<"aetherfs.hub.v1.UndeleteDatasetRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.UndeleteDatasetRequest.
+ * Use `create(UndeleteDatasetRequestSchema)` to create a new message.
+ */
+export const UndeleteDatasetRequestSchema: GenMessage<UndeleteDatasetRequest> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 25);
+
+/**
+ * @generated from message aetherfs.hub.v1.DatasetChangeResponse
+ */
+export type DatasetChangeResponse = Message<"aetherfs.hub.v1.DatasetChangeResponse"> & {
+  /**
+   * @generated from field: aetherfs.hub.v1.Dataset dataset = 1;
+   */
+  dataset?: Dataset | undefined;
+
+  /**
+   * False when it was as wanted already.
+   *
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message aetherfs.hub.v1.DatasetChangeResponse.
+ * Use `create(DatasetChangeResponseSchema)` to create a new message.
+ */
+export const DatasetChangeResponseSchema: GenMessage<DatasetChangeResponse> = /*@__PURE__*/
+  messageDesc(file_aetherfs_hub_v1_catalog, 26);
+
+/**
  * @generated from message aetherfs.hub.v1.ListEntriesRequest
  */
 export type ListEntriesRequest = Message<"aetherfs.hub.v1.ListEntriesRequest"> & {
@@ -548,7 +931,7 @@ export type ListEntriesRequest = Message<"aetherfs.hub.v1.ListEntriesRequest"> &
  * Use `create(ListEntriesRequestSchema)` to create a new message.
  */
 export const ListEntriesRequestSchema: GenMessage<ListEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 15);
+  messageDesc(file_aetherfs_hub_v1_catalog, 27);
 
 /**
  * @generated from message aetherfs.hub.v1.ListEntriesResponse
@@ -570,7 +953,7 @@ export type ListEntriesResponse = Message<"aetherfs.hub.v1.ListEntriesResponse">
  * Use `create(ListEntriesResponseSchema)` to create a new message.
  */
 export const ListEntriesResponseSchema: GenMessage<ListEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 16);
+  messageDesc(file_aetherfs_hub_v1_catalog, 28);
 
 /**
  * @generated from message aetherfs.hub.v1.Entry
@@ -628,7 +1011,7 @@ export type Entry = Message<"aetherfs.hub.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 17);
+  messageDesc(file_aetherfs_hub_v1_catalog, 29);
 
 /**
  * @generated from message aetherfs.hub.v1.DiffRequest
@@ -657,7 +1040,7 @@ export type DiffRequest = Message<"aetherfs.hub.v1.DiffRequest"> & {
  * Use `create(DiffRequestSchema)` to create a new message.
  */
 export const DiffRequestSchema: GenMessage<DiffRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 18);
+  messageDesc(file_aetherfs_hub_v1_catalog, 30);
 
 /**
  * @generated from message aetherfs.hub.v1.DiffResponse
@@ -694,7 +1077,7 @@ export type DiffResponse = Message<"aetherfs.hub.v1.DiffResponse"> & {
  * Use `create(DiffResponseSchema)` to create a new message.
  */
 export const DiffResponseSchema: GenMessage<DiffResponse> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 19);
+  messageDesc(file_aetherfs_hub_v1_catalog, 31);
 
 /**
  * @generated from message aetherfs.hub.v1.Rename
@@ -716,7 +1099,7 @@ export type Rename = Message<"aetherfs.hub.v1.Rename"> & {
  * Use `create(RenameSchema)` to create a new message.
  */
 export const RenameSchema: GenMessage<Rename> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 20);
+  messageDesc(file_aetherfs_hub_v1_catalog, 32);
 
 /**
  * @generated from message aetherfs.hub.v1.WatchEventsRequest
@@ -754,7 +1137,7 @@ export type WatchEventsRequest = Message<"aetherfs.hub.v1.WatchEventsRequest"> &
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 21);
+  messageDesc(file_aetherfs_hub_v1_catalog, 33);
 
 /**
  * A change of a dataset (docs/format.md §8.4).
@@ -798,7 +1181,7 @@ export type Event = Message<"aetherfs.hub.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_aetherfs_hub_v1_catalog, 22);
+  messageDesc(file_aetherfs_hub_v1_catalog, 34);
 
 /**
  * @generated from service aetherfs.hub.v1.CatalogAPI
@@ -873,6 +1256,56 @@ export const CatalogAPI: GenService<{
     methodKind: "unary";
     input: typeof DeleteTagRequestSchema;
     output: typeof TagChangeResponseSchema;
+  },
+  /**
+   * A dataset and its settings.
+   *
+   * @generated from rpc aetherfs.hub.v1.CatalogAPI.GetDataset
+   */
+  getDataset: {
+    methodKind: "unary";
+    input: typeof GetDatasetRequestSchema;
+    output: typeof DatasetSchema;
+  },
+  /**
+   * Changes settings; those that the request does not have stay as they are.
+   *
+   * @generated from rpc aetherfs.hub.v1.CatalogAPI.UpdateDataset
+   */
+  updateDataset: {
+    methodKind: "unary";
+    input: typeof UpdateDatasetRequestSchema;
+    output: typeof DatasetSchema;
+  },
+  /**
+   * What prune would keep and let go of a dataset, were its settings changed like this. Changes nothing.
+   *
+   * @generated from rpc aetherfs.hub.v1.CatalogAPI.ReviewRetention
+   */
+  reviewRetention: {
+    methodKind: "unary";
+    input: typeof UpdateDatasetRequestSchema;
+    output: typeof ReviewRetentionResponseSchema;
+  },
+  /**
+   * Deletes a dataset; until prune has removed it, it can be brought back.
+   *
+   * @generated from rpc aetherfs.hub.v1.CatalogAPI.DeleteDataset
+   */
+  deleteDataset: {
+    methodKind: "unary";
+    input: typeof DeleteDatasetRequestSchema;
+    output: typeof DatasetChangeResponseSchema;
+  },
+  /**
+   * Brings a deleted dataset back.
+   *
+   * @generated from rpc aetherfs.hub.v1.CatalogAPI.UndeleteDataset
+   */
+  undeleteDataset: {
+    methodKind: "unary";
+    input: typeof UndeleteDatasetRequestSchema;
+    output: typeof DatasetChangeResponseSchema;
   },
   /**
    * Entries of a version in byte order of path: all below a folder, or only the folder's own.
