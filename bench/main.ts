@@ -15,6 +15,8 @@ import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
+import { benchPrune } from "./prune.bench.ts";
+import { benchPruneScale } from "./prune-scale.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
 import { benchS3 } from "./s3.bench.ts";
 import { benchStore } from "./store.bench.ts";
@@ -34,6 +36,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "big-update": benchBigUpdate,
   manifest: benchManifest,
   memory: benchMemory,
+  prune: benchPrune,
+  "prune-scale": benchPruneScale,
   chunker: benchChunker,
   store: benchStore,
   hub: benchHub,

@@ -96,7 +96,7 @@ export function runProgram({ argv, cwd, env }: Command): Promise<string> {
 }
 
 /** What a run cost, as columns. */
-export function costOf({ wallSeconds, cpuSeconds, memoryMiB }: Run): Figures {
+export function costOf({ wallSeconds, cpuSeconds, memoryMiB }: Omit<Run, "stdout">): Figures {
   return { wallSeconds, cpuSeconds, memoryMiB };
 }
 

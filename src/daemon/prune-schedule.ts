@@ -7,7 +7,7 @@ import type { Pruner } from "../dataset/prune/pruner.ts";
 
 /** When a hub prunes. */
 export interface PruneScheduleOptions {
-  readonly pruner: Pruner;
+  readonly pruner: Pick<Pruner, "run" | "isHeldUp">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
