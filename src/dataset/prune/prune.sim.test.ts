@@ -19,6 +19,8 @@ import { joinDigests } from "../ingest/block-packer.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
 import { beginLocalSession } from "../ingest/local-ingest.ts";
 import type { LocalSession } from "../ingest/local-session.ts";
+import { updateDataset } from "../dataset-settings.ts";
+import { deleteDataset, undeleteDataset } from "../deletion.ts";
 import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
 import { currentOf, readHead } from "../tag-head.ts";
 import { fileVersion } from "../testing/hub-frames.ts";
@@ -30,7 +32,7 @@ import { LeaseWatch } from "./lease-watch.ts";
 import { LiveSet } from "./live-set.ts";
 import { Marker } from "./mark.ts";
 import { prune } from "./prune.ts";
-import { liveVersions } from "./roots.ts";
+import { entriesBackwards, liveVersions } from "./roots.ts";
 
 const SEEDS = Number(process.env["AETHERFS_SIM_SEEDS"] ?? 12);
 const SEED_FIRST = Number(process.env["AETHERFS_SIM_SEED"] ?? 1);
@@ -41,6 +43,7 @@ const PRUNES = 20;
 const TAGS: readonly TagReference[] = ["a", "b"].flatMap((name) =>
   ["latest", "stable", "old"].map((tag) => ({ name: parseDatasetName(name), tag: parseTag(tag) })),
 );
+const KEEP = { keepLast: 3, keepTags: ["st*"] };
 const SAYS = { publisher: "sim", message: "", labels: {} };
 /** What who pushes or prunes beside others may meet; the command says it, and may be given again. */
 const EXPECTED: ReadonlySet<string> = new Set([
@@ -116,10 +119,12 @@ class Simulation {
     await this.actor(PUBLISHES, options, async (engine) => {
       const target = TAGS[world.below(TAGS.length)] ?? assert.fail();
       const source = TAGS[world.below(TAGS.length)] ?? assert.fail();
-      const kind = world.below(10);
-      if (kind < 5) await this.#publish(engine, target);
-      else if (kind < 8) await removeTag(engine, target, SAYS);
-      else if (kind < 9)
+      const kind = world.below(12);
+      if (kind < 6) await this.#publish(engine, target);
+      else if (kind === 6) await deleteDataset(engine, target.name, { publisher: "sim" });
+      else if (kind === 7) await undeleteDataset(engine, target.name);
+      else if (kind < 10) await removeTag(engine, target, SAYS);
+      else if (kind === 10)
         await this.#guarded(await this.#goal(engine, target), () => rollback(engine, target, SAYS));
       else
         await this.#guarded(await this.#goal(engine, source), () =>
@@ -150,6 +155,7 @@ class Simulation {
   }
 
   async #publish(engine: Engine, target: TagReference): Promise<void> {
+    if (this.world.chance(0.2)) await updateDataset(engine, target.name, KEEP);
     const numbers = new Set<number>();
     for (let count = 3 + this.world.below(8); count > 0; count--) {
       const number = this.world.below(CHUNKS);
@@ -219,10 +225,26 @@ class Simulation {
     }
   }
 
+  /** Versions that a tag points at, or pointed at since it was last removed: what was before, a prune may have taken. */
+  async #neverGivenUp(): Promise<ReadonlySet<Digest>> {
+    const { datasets } = this.raw;
+    const sure = new Set<Digest>();
+    for await (const name of datasets.listDatasets()) {
+      for await (const tag of datasets.listTags(name)) {
+        for await (const { state, digest } of entriesBackwards(datasets, name, tag, {})) {
+          if (state === "deleted") break;
+          sure.add(digest);
+        }
+      }
+    }
+    return sure;
+  }
+
   async check(): Promise<void> {
     const engine = this.engineOf(this.raw);
+    const sure = await this.#neverGivenUp();
     for await (const { version, domain, name } of liveVersions(engine, {})) {
-      if ((this.#committing.get(version) ?? 0) > 0) continue;
+      if (!sure.has(version) || (this.#committing.get(version) ?? 0) > 0) continue;
       const live = new LiveSet();
       try {
         await new Marker(engine, live, {}).mark(version, domain);
