@@ -44,15 +44,32 @@ const NOTHING_REPACKED = { blocks: 0, blockBytes: 0, newBytes: 0 } as const;
  */
 export async function prune(engine: Engine, options: PruneOptions): Promise<PruneResult> {
   const startMs = engine.clock.elapsedMs();
-  const run = new PruneRun(engine, options);
-  const result = options.dryRun === true ? await run.look() : await run.work();
+  const result =
+    options.dryRun === true ? await new PruneRound(engine, options).look() : await work(engine, options);
   return { ...result, seconds: (engine.clock.elapsedMs() - startMs) / 1000 };
 }
 
 type Outcome = Omit<PruneResult, "seconds">;
 
-/** One call of prune. */
-class PruneRun {
+async function work(engine: Engine, options: PruneOptions): Promise<Outcome> {
+  const expired = [];
+  const call = options.signal === undefined ? {} : { signal: options.signal };
+  for await (const tag of expireTags(engine, { ...call, publisher: HOLDER })) expired.push(tag);
+  const first = { ...(await new PruneRound(engine, options).work()), expiredTags: expired.length };
+  // Without a grace time what was condemned may go at once.
+  if (options.graceMs > 0 || first.ripeInMs === undefined) return first;
+  const second = await new PruneRound(engine, options).work();
+  return {
+    ...second,
+    expiredTags: expired.length,
+    removed: added(first.removed, second.removed),
+    removedDatasets: first.removedDatasets + second.removedDatasets,
+    repacked: first.repacked,
+  };
+}
+
+/** One look through the store, with what comes of it; under a lease of its own, which names what it condemns. */
+class PruneRound {
   readonly #engine: Engine;
   readonly #options: PruneOptions;
   readonly #call: CallOptions;
@@ -84,18 +101,7 @@ class PruneRun {
   async work(): Promise<Outcome> {
     try {
       await this.#lease.store(this.#call);
-      const expiredTags = await this.#expire();
-      const first = { ...(await this.#round()), expiredTags };
-      // Without a grace time what was condemned may go at once.
-      if (this.#options.graceMs > 0 || first.ripeInMs === undefined) return first;
-      const second = await this.#round();
-      return {
-        ...second,
-        expiredTags,
-        removed: added(first.removed, second.removed),
-        removedDatasets: first.removedDatasets + second.removedDatasets,
-        repacked: first.repacked,
-      };
+      return await this.#round();
     } finally {
       await this.#lease.release();
     }
@@ -155,13 +161,6 @@ class PruneRun {
     const gone = new Set(deleted.map(({ incarnation }) => incarnation));
     const leases = await this.#others();
     return { leases, survey: await surveyLive(this.#engine, leases, { ...this.#options, gone }) };
-  }
-
-  /** Removes tags whose time is over. */
-  async #expire(): Promise<number> {
-    const expired = [];
-    for await (const tag of expireTags(this.#engine, { ...this.#call, publisher: HOLDER })) expired.push(tag);
-    return expired.length;
   }
 
   /** What is needed while an epoch is swept. When that cannot be told, it may wait again: nothing of it is removed yet. */
