@@ -111,6 +111,21 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./verify.ts"),
   },
   {
+    name: "copy",
+    takes: "[what]",
+    usage: "[options] REF|NAME|GLOB|--all [--from STORE] --to STORE",
+    summary:
+      "copy versions from one store or hub to another, with their digests and history: only what the other lacks moves",
+    examples: [
+      "aetherfs copy maxmind:stable --from hub.example:8080 --to /srv/mirror",
+      "aetherfs copy maxmind --history all --from /srv/data --to hub.example:8080    # all tags, as they came about",
+      "aetherfs copy '@acme/*' --from hub.example:8080 --to file:///srv/mirror",
+      "aetherfs copy --all --delete --from hub.example:8080 --to /srv/mirror         # an exact mirror: run it again and again",
+      "aetherfs copy maxmind@sha256:98ea… -t maxmind:audited --from /srv/data --to other.example:8080",
+    ],
+    load: () => import("./copy.ts"),
+  },
+  {
     name: "tag",
     takes: "<ref> <newref>",
     summary: "point a tag at a version that is there",

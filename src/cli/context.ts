@@ -49,7 +49,7 @@ export async function withClient<T>(
   options: { readonly references: readonly Reference[]; readonly create?: boolean },
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const { store, hub, memoryLimit, concurrency, cacheDir } = context.config;
+  const { store, hub } = context.config;
   const { references, create = false } = options;
   if (store !== undefined && hub !== undefined) {
     throw new AetherError(
@@ -57,16 +57,29 @@ export async function withClient<T>(
       `the store is ${store}, and the hub ${hub}: leave one of them out`,
     );
   }
+  const place = store === undefined ? { hub: hubOf(references, hub ?? HUB_DEFAULT) } : { store };
+  return await withClientAt(context, place, create, work);
+}
+
+/** A store's address, or a hub's. */
+export type Place = { readonly store: string } | { readonly hub: string };
+
+/** As withClient, with a client of this place. */
+export async function withClientAt<T>(
+  context: Context,
+  place: Place,
+  create: boolean,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const { memoryLimit, concurrency, cacheDir, sentLimit: sentBytesMax } = context.config;
   const parts = { memoryBytes: memoryLimit, threads: concurrency, cacheDir };
   let client: Client;
-  if (store !== undefined) {
+  if ("store" in place) {
     const { openLocal } = await import("../sdk/local-client.ts");
-    client = await openLocal({ store, create, ...parts, signal: context.signal });
+    client = await openLocal({ store: place.store, create, ...parts, signal: context.signal });
   } else {
     const { openHub } = await import("../sdk/hub-client.ts");
-    const address = hubOf(references, hub ?? HUB_DEFAULT);
-    const sentBytesMax = context.config.sentLimit;
-    client = openHub({ address, tls: await readTls(context.config), sentBytesMax, ...parts });
+    client = openHub({ address: place.hub, tls: await readTls(context.config), sentBytesMax, ...parts });
   }
   try {
     return await work(client);

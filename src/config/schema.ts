@@ -9,6 +9,7 @@ import { parseChoice, parseCompression, parseCount, parseLabel, parseSize } from
 const MEMORY_BYTES_MIN = 64 * MiB;
 const MEMORY_BYTES_DEFAULT = 256 * MiB;
 const THREADS_MAX = 256;
+const HISTORY_MAX = 100_000;
 
 function parseMemory(text: string): number {
   const bytes = parseSize(text);
@@ -104,8 +105,8 @@ const SETTINGS = {
       flag: "tag",
       short: "t",
       placeholder: "REF",
-      commands: ["push"],
-      help: "[@scope/]name:tag to set; the first one's version is what is built on",
+      commands: ["push", "copy"],
+      help: "[@scope/]name:tag to set; of a push the first one's version is what is built on",
     },
     same,
   ),
@@ -206,7 +207,7 @@ const SETTINGS = {
     },
     parseLabel,
   ),
-  dryRun: flag({ flag: "dry-run", commands: ["push"], help: "read and compare, write nothing" }),
+  dryRun: flag({ flag: "dry-run", commands: ["push", "copy"], help: "read and compare, write nothing" }),
   rehash: flag({
     flag: "rehash",
     commands: ["push"],
@@ -230,8 +231,8 @@ const SETTINGS = {
   delete: flag({
     flag: "delete",
     noVariable: true,
-    commands: ["pull"],
-    help: "remove from the folder what the version has not",
+    commands: ["pull", "copy"],
+    help: "remove what the source has not: from the folder of a pull, and tags from the target of a copy",
   }),
   verify: flag({ flag: "verify", commands: ["pull"], help: "read every file again afterwards, and compare" }),
   range: optional(
@@ -275,13 +276,43 @@ const SETTINGS = {
     {
       flag: "to",
       noVariable: true,
-      placeholder: "N|DIGEST",
-      commands: ["rollback"],
-      fallback: "the version before",
-      help: "number of a history entry, or sha256:… of a version",
+      placeholder: "N|DIGEST|STORE",
+      commands: ["rollback", "copy"],
+      fallback: "of a rollback the version before",
+      help: "of a rollback: number of a history entry, or sha256:… of a version; of a copy: the store or hub that it goes to",
     },
     same,
   ),
+  from: optional(
+    {
+      flag: "from",
+      noVariable: true,
+      placeholder: "STORE",
+      commands: ["copy"],
+      fallback: "--store, else --hub",
+      help: "the store (a path, file:///DIR) or hub (HOST[:PORT], a URL) to copy from; a path with a dot begins with ./ or /",
+    },
+    same,
+  ),
+  all: flag({ flag: "all", noVariable: true, commands: ["copy"], help: "copy every dataset" }),
+  history: single(
+    {
+      flag: "history",
+      noVariable: true,
+      placeholder: "N|all",
+      commands: ["copy"],
+      fallback: "1",
+      help: "how many entries of each tag's history are copied, of those that the target lacks, in order",
+    },
+    (text) => (text === "all" ? Infinity : parseCount(text, 1, HISTORY_MAX)),
+    () => 1,
+  ),
+  force: flag({
+    flag: "force",
+    noVariable: true,
+    commands: ["copy"],
+    help: "move tags also where somebody else moved them at the target",
+  }),
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;
 
 /** The name of a setting in a Config. */

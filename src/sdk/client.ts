@@ -12,6 +12,7 @@ import type {
   VerifyResult,
 } from "../dataset/contract.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
+import type { PushEngine } from "../dataset/engine.ts";
 import type { Resolved } from "../dataset/resolve.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import type { Version } from "../dataset/version/version.ts";
@@ -86,6 +87,8 @@ export interface Client {
     options?: CallOptions,
   ): Promise<TagCommit>;
   removeTag(target: TagReference, annotations: Annotations, options?: CallOptions): Promise<TagCommit>;
+  /** What copies to and from this place work with. */
+  copyEngine(name: DatasetName): PushEngine;
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord>;
   close(): Promise<void>;
 }

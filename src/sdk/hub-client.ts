@@ -17,7 +17,7 @@ import type {
   VerifyResult,
 } from "../dataset/contract.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
-import type { ReadEngine } from "../dataset/engine.ts";
+import type { PushEngine, ReadEngine } from "../dataset/engine.ts";
 import type { Resolved } from "../dataset/resolve.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
 import { openVersion, type Version } from "../dataset/version/version.ts";
@@ -199,6 +199,12 @@ class HubClient implements Client {
     const request = { name, tag, annotations: this.#says(annotations) };
     const answer = await this.#call(options, (call) => this.#hub.catalog.deleteTag(request, call));
     return reading(this.#hub.hub, () => commitOf(answer));
+  }
+
+  copyEngine(name: DatasetName): PushEngine {
+    // What was copied serves no push of this machine.
+    const ingest = new HubIngest(this.#hub, () => Promise.resolve(undefined));
+    return { ...this.#engine(name), ingest };
   }
 
   watch(name: DatasetName, options: WatchOptions = {}): AsyncIterable<EventRecord> {

@@ -15,6 +15,7 @@ import { openLocal } from "./local-client.ts";
 
 export { AetherError, type ErrorCode } from "../base/errors.ts";
 export type { AnalyzeResult } from "../dataset/analyze/contract.ts";
+export type { CopyResult } from "../dataset/copy/contract.ts";
 export type { DiffResult, Progress, PullResult, PushResult, VerifyResult } from "../dataset/contract.ts";
 export { entries, getEntry, listFolder } from "../dataset/version/entries.ts";
 export type { Version } from "../dataset/version/version.ts";
@@ -28,6 +29,7 @@ export {
   type Reference,
   type Tag,
 } from "../format/reference.ts";
+export { copy, type ClientCopyOptions } from "./copy.ts";
 export type { AnalyzeOptions, Client, RollbackTarget, WatchOptions } from "./client.ts";
 
 const MEMORY_BYTES_DEFAULT = 256 * MiB;

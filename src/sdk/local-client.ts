@@ -15,6 +15,8 @@ import type {
 } from "../dataset/contract.ts";
 import { history, listDatasets, listTags, type TagPointer } from "../dataset/datasets.ts";
 import { watchEvents } from "../dataset/events.ts";
+import type { PushEngine } from "../dataset/engine.ts";
+import { withCheckedIngest } from "../dataset/ingest/checked-ingest.ts";
 import { resolve, type Resolved } from "../dataset/resolve.ts";
 import { removeTag, rollback, tagVersion } from "../dataset/tag-changes.ts";
 import type { Annotations, TagCommit } from "../dataset/tags.ts";
@@ -112,6 +114,10 @@ class LocalClient implements Client {
 
   removeTag(target: TagReference, annotations: Annotations, options: CallOptions = {}): Promise<TagCommit> {
     return removeTag(this.#local.engine, target, { ...annotations, ...options });
+  }
+
+  copyEngine(): PushEngine {
+    return withCheckedIngest(this.#local.engine);
   }
 
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord> {

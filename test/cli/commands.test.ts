@@ -13,6 +13,10 @@ const NAMES = {
     ...["digest", "files", "bytes", "chunks", "newChunks", "newBytes", "plainBytes"],
     ...["sentBytes", "storedBytes", "manifestBytes", "seconds"],
   ],
+  copy: [
+    ...["datasets", "tags", "unchangedTags", "versions", "bytes", "fetchedBytes", "sentBytes", "storedBytes"],
+    ...["changes", "failures", "seconds"],
+  ],
   pull: ["digest", "files", "bytes", "fetchedBytes", "reusedBytes", "manifestBytes", "seconds"],
 };
 
@@ -173,6 +177,29 @@ function commandsOn(kind: Kind): void {
     assert.equal((await place.run(["cat", "@acme/x:stable", "a.txt"])).exit, 3);
     const [newest] = (await place.json("history", "@acme/x:stable")) as Record<string, unknown>[];
     assert.deepEqual([newest?.["number"], newest?.["state"], newest?.["message"]], [6, "deleted", "gone"]);
+  });
+
+  it("copy, mirrors to another store and says so; what cannot be copied is told at the end", async (t) => {
+    const place = await published(t, kind);
+    const copied = (await place.json("copy", "--all", "--history", "all", "--to", "mirror")) as {
+      changes: Record<string, unknown>[];
+    };
+    assert.deepEqual(keys(copied), NAMES.copy);
+    assert.deepEqual(copied.changes.map(({ dataset, tag, entries }) => [dataset, tag, entries]).sort(), [
+      ["@acme/x", "latest", 1],
+      ["@acme/x", "v1", 1],
+      ["@acme/x", "v2", 1],
+    ]);
+    const again = await place.run(["copy", "@acme/x", "--to", "./mirror"]);
+    assert.match(again.stdout, /^unchanged {2}3 tags of 1 datasets: the target has all of it\n/);
+    assert.equal((await place.run(["copy", "--to", "mirror"])).exit, 2);
+    await place.write({ "data/a.txt": "elsewhere\n" });
+    const onMirror = { STORE: "./mirror", HUB: "" };
+    assert.equal((await place.run(["push", "-t", "@acme/x:v1", "data"], onMirror)).exit, 0);
+    const refused = await place.run(["copy", "@acme/*", "--to", "mirror"]);
+    assert.deepEqual([refused.exit, /1 of 3 tags .*@acme\/x:v1: .*--force/.test(refused.stderr)], [4, true]);
+    assert.equal((await place.run(["copy", "@acme/x:v1", "--force", "--to", "mirror"])).exit, 0);
+    assert.equal((await place.run(["verify", "@acme/x:v1"], onMirror)).exit, 0);
   });
 }
 

@@ -3,7 +3,7 @@ import { AetherError } from "../../base/errors.ts";
 import { HEADER_BYTES } from "../../format/header.ts";
 import { INDEX_GUESS_BYTES, decodeIndex, indexBytes, type BlockIndex } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
-import type { BlockReader, CallOptions } from "../../store/block-store.ts";
+import type { CallOptions, RangeReader } from "../../store/block-store.ts";
 
 /** Indexes that stay in memory: each has at most some hundred kilobytes as a rule. */
 const KEPT_MAX = 32;
@@ -13,7 +13,7 @@ const KEPT_MAX = 32;
  * OBJECT_MISSING, OBJECT_INVALID, FORMAT_UNSUPPORTED.
  */
 export async function readBlockIndex(
-  blocks: BlockReader,
+  blocks: RangeReader,
   block: Digest,
   options?: CallOptions,
 ): Promise<BlockIndex> {
@@ -41,10 +41,10 @@ export function missing(block: Digest): AetherError {
 
 /** Block indexes by digest, the most recently used kept. */
 export class BlockIndexes {
-  readonly #blocks: BlockReader;
+  readonly #blocks: RangeReader;
   readonly #kept = new Map<Digest, Promise<BlockIndex>>();
 
-  constructor(blocks: BlockReader) {
+  constructor(blocks: RangeReader) {
     this.#blocks = blocks;
   }
 

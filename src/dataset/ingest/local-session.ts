@@ -357,11 +357,13 @@ export class LocalSession implements IngestSession {
     await this.#checkBlocks(options);
     const root = decodeRoot(publication.root);
     const moved: boolean[] = [];
-    for (const { name, tag } of publication.tags) {
+    for (const { name, tag, expected } of publication.tags) {
       const { publisher, message, labels } = publication;
       const totals = { files: root.files, bytes: root.bytes };
-      const change = { digest: version, ...totals, state: "announced", publisher, message, labels } as const;
-      const result = await commitTag(this.#engine, name, tag, { ...change, writeId: random.id() }, options);
+      const says = { publisher, message, labels, writeId: random.id() };
+      const change = { digest: version, ...totals, state: "announced", ...says } as const;
+      const goal = expected === undefined ? change : { ...change, expected };
+      const result = await commitTag(this.#engine, name, tag, goal, options);
       moved.push(result.moved);
     }
     return moved;

@@ -61,9 +61,9 @@ export class HubBed {
     return client;
   }
 
-  /** A client of a store that no hub knows. */
-  async local(): Promise<Client> {
-    const store = this.path(`local-${this.#clients.length}`);
+  /** A client of a store that no hub knows, in a folder of this name. */
+  async local(name = `local-${this.#clients.length}`): Promise<Client> {
+    const store = this.path(name);
     const client = await openLocal({ ...PARTS, store, create: true, cacheDir: undefined });
     this.#clients.push(client);
     return client;
