@@ -19,6 +19,7 @@ const PRINTS: readonly RegExp[] = [
   /^stable is announced at sha256:[0-9a-f]{64} since /m,
   /^models\nfile config\.json\ndirectory weights\n\{"la$/m,
   /^2 files of 23 bytes are sound$/m,
+  /^models:stable points at [0-9a-f]{64}$/m,
   /^ \[ 'nothing-changed', 'does-not-compress' \]$/m,
   /^there is no dataset modles; did you mean models\?$/m,
   /^CANCELLED$/m,

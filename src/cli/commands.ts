@@ -105,9 +105,16 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "verify",
-    takes: "<ref>",
-    summary: "read a version from the store and check every byte",
-    examples: ["aetherfs verify maxmind:stable"],
+    takes: "[ref]",
+    usage: "[options] REF | --store ADDRESS",
+    summary:
+      "read a version, or all that a store holds, and check every byte; say what is lost, and heal it from another store",
+    examples: [
+      "aetherfs verify maxmind:stable",
+      "aetherfs verify --store /srv/data                               # every byte of the store",
+      "aetherfs verify --store /srv/data --structure                   # quick: is all there?",
+      "aetherfs verify --store /srv/data --heal-from hub.example:8080  # store anew what is damaged",
+    ],
     load: () => import("./verify.ts"),
   },
   {

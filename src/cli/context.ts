@@ -5,7 +5,7 @@ import { AetherError } from "../base/errors.ts";
 import type { Config } from "../config/schema.ts";
 import { tlsFilesOf } from "../config/tls-files.ts";
 import type { Progress } from "../dataset/contract.ts";
-import { formatReference, parseReference, type Reference } from "../format/reference.ts";
+import { formatReference, isHost, parseReference, type Reference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
 import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
 import type { HubTls } from "../sdk/hub/hub-connection.ts";
@@ -63,6 +63,11 @@ export async function withClient<T>(
 
 /** A store's address, or a hub's. */
 export type Place = { readonly store: string } | { readonly hub: string };
+
+/** The place of an address: hubs are named as in references, or by a URL; all else is a store's address. */
+export function placeOf(address: string): Place {
+  return /^https?:\/\//i.test(address) || isHost(address) ? { hub: address } : { store: address };
+}
 
 /** As withClient, with a client of this place. */
 export async function withClientAt<T>(

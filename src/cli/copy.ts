@@ -3,16 +3,16 @@ import { AetherError } from "../base/errors.ts";
 import { tagOf } from "../dataset/tag-changes.ts";
 import type { CopyResult } from "../dataset/copy/contract.ts";
 import { formatDigest } from "../format/digest.ts";
-import { isHost, parseReference } from "../format/reference.ts";
+import { parseReference } from "../format/reference.ts";
 import { copy } from "../sdk/copy.ts";
 import { HUB_DEFAULT } from "../sdk/hub/which-hub.ts";
-import { withClientAt, withProgress, type Context, type Place } from "./context.ts";
+import { placeOf, withClientAt, withProgress, type Context, type Place } from "./context.ts";
 import { humanBytes, humanCount, humanSeconds, printable } from "./human.ts";
 
 /** `aetherfs copy REF|NAME|GLOB|--all --from STORE --to STORE`. */
 export async function run(context: Context, text?: string): Promise<void> {
   const { config, signal } = context;
-  const { all, history: historyMax, force, dryRun } = config;
+  const { all, history: historyMax, force, repair, dryRun } = config;
   if ((text === undefined) !== all)
     throw new AetherError("ARGUMENT_INVALID", "a copy needs a reference, a dataset or a glob, or --all");
   const from = sourceOf(context);
@@ -21,7 +21,7 @@ export async function run(context: Context, text?: string): Promise<void> {
     throw new AetherError("ARGUMENT_INVALID", "--delete is for datasets: one tag's copy removes no other");
   const origin = "store" in from ? originOf(from.store) : from.hub;
   const tags = config.tags.map((tag) => tagOf(parseReference(tag)));
-  const options = { tags, historyMax, delete: config.delete, force, dryRun, origin, signal };
+  const options = { tags, historyMax, delete: config.delete, force, repair, dryRun, origin, signal };
   const result = await withClientAt(context, from, false, (source) =>
     withClientAt(context, to, !dryRun, (target) =>
       withProgress(context, (onProgress) => copy(source, target, text ?? "**", { ...options, onProgress })),
@@ -45,11 +45,6 @@ function sourceOf({ config: { from, store, hub } }: Context): Place {
 function targetOf({ config: { to } }: Context): Place {
   if (to === undefined) throw new AetherError("ARGUMENT_INVALID", "a copy needs a place to go: --to STORE");
   return placeOf(to);
-}
-
-/** Hubs are named as in references, or by a URL; all else is a store's address. */
-function placeOf(address: string): Place {
-  return /^https?:\/\//i.test(address) || isHost(address) ? { hub: address } : { store: address };
 }
 
 /** A folder is named in full: the target may be anywhere. */

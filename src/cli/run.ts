@@ -25,6 +25,7 @@ export async function run({ config, signal }: Context): Promise<void> {
     port: config.port,
     host: config.bind,
     tls: tlsOf(config),
+    scrubRateBytes: config.scrubRate,
     version: packageVersion(),
     log,
     signal,

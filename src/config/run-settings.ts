@@ -1,9 +1,11 @@
 /** The settings of `aetherfs run`: those of the first AetherFS, under the names that they had, and a few more. */
 import { isAbsolute, join } from "node:path";
 import { flag, optional, same, single, type Environment, type Setting } from "./setting.ts";
-import { parseChoice, parseCount, parseDuration } from "./values.ts";
+import { MiB } from "../base/limits.ts";
+import { parseChoice, parseCount, parseDuration, parseSize } from "./values.ts";
 
 const PORT_MAX = 65_535;
+const SCRUB_BYTES_DEFAULT = 8 * MiB;
 const commands = ["run"];
 
 /** XDG Base Directory Specification: a relative XDG_DATA_HOME counts as unset. */
@@ -56,6 +58,17 @@ export const RUN_SETTINGS = {
   bind: text("bind", "ADDRESS", "the address to listen on; all of the machine's when not given"),
   tlsReloadInterval: seconds("tls_reload_interval", 60, "how often certificates are read anew", commands),
   shutdownTimeout: seconds("shutdown_timeout", 30, "how long what is under way may take to end", commands),
+  scrubRate: single(
+    {
+      flag: "scrub_rate",
+      placeholder: "SIZE",
+      commands,
+      fallback: "8MiB",
+      help: "bytes a second of the store that are read in the background to find damage; 0: none",
+    },
+    parseSize,
+    () => SCRUB_BYTES_DEFAULT,
+  ),
   logFormat: single<"json" | "text">(
     {
       flag: "log_format",

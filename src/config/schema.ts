@@ -313,6 +313,36 @@ const SETTINGS = {
     commands: ["copy"],
     help: "move tags also where somebody else moved them at the target",
   }),
+  repair: flag({
+    flag: "repair",
+    noVariable: true,
+    commands: ["copy"],
+    help: "go through versions that the target has, too, and store anew what it lost of them",
+  }),
+  structure: flag({
+    flag: "structure",
+    commands: ["verify"],
+    help: "of a whole store: check what is there, not every byte of it",
+  }),
+  rateLimit: optional(
+    {
+      flag: "rate-limit",
+      placeholder: "SIZE",
+      commands: ["verify"],
+      help: "of a whole store: bytes a second that are read at most, about",
+    },
+    parseSize,
+  ),
+  healFrom: optional(
+    {
+      flag: "heal-from",
+      noVariable: true,
+      placeholder: "STORE",
+      commands: ["verify"],
+      help: "of a whole store: move what is damaged to quarantine, and store it anew from this store or hub",
+    },
+    same,
+  ),
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;
 
 /** The name of a setting in a Config. */

@@ -6,6 +6,7 @@ import type { TlsFiles } from "../config/tls-files.ts";
 import type { Engine } from "../dataset/engine.ts";
 import { HeadMemory } from "../dataset/head-memory.ts";
 import { openSessions } from "../dataset/ingest/hub-sessions.ts";
+import { Scrubber, type ScrubFigures } from "../dataset/scrub/scrubber.ts";
 import { Views } from "../dataset/view/views.ts";
 import { blockService } from "../serve/api/block-service.ts";
 import { catalogService } from "../serve/api/catalog-service.ts";
@@ -42,6 +43,8 @@ export interface HubOptions {
   /** undefined: all addresses of the machine. */
   readonly host: string | undefined;
   readonly tls: HubTls | undefined;
+  /** Bytes a second of the store that are read in the background to find damage; 0: none. */
+  readonly scrubRateBytes: number;
   /** The product's, for descriptions. */
   readonly version: string;
   readonly log: Log;
@@ -68,13 +71,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const engine: Engine = { ...local.engine, heads: new HeadMemory(TAGS_REMEMBERED) };
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
+  const scrub = startScrub(engine, options, stopping.signal);
   const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const closeEngine = async (): Promise<void> => {
+    stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
+    await scrub.ended;
     await sessions.close();
     await local.close();
   };
   try {
-    const port = await openInterfaces(services, options);
+    const port = await openInterfaces(services, options, scrub.figures);
     const close = async ({ graceMs }: { readonly graceMs: number }): Promise<void> => {
       stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
       await port.close({ graceMs });
@@ -87,8 +93,23 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }
 }
 
+/** Reads the store through in the background, when that is wanted. */
+function startScrub(
+  engine: Engine,
+  { scrubRateBytes: rateBytes, log }: HubOptions,
+  signal: AbortSignal,
+): { readonly ended: Promise<void>; readonly figures: () => ScrubFigures | undefined } {
+  if (rateBytes === 0) return { ended: Promise.resolve(), figures: () => undefined };
+  const scrubber = new Scrubber(engine, { log, rateBytes, signal });
+  return { ended: scrubber.run(), figures: () => scrubber.figures };
+}
+
 /** Everything that the port answers, told apart by the first part of the path. */
-async function openInterfaces(services: Services, options: HubOptions): Promise<Port> {
+async function openInterfaces(
+  services: Services,
+  options: HubOptions,
+  scrub: () => ScrubFigures | undefined,
+): Promise<Port> {
   const { host, port: number, tls, log } = options;
   const { engine, stopping } = services;
   const views = new Views(engine, stopping);
@@ -117,6 +138,7 @@ async function openInterfaces(services: Services, options: HubOptions): Promise<
   const clock = engine.clock;
   const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
   meter.showPort(port.load);
+  meter.showScrub(scrub);
   return port;
 }
 

@@ -36,6 +36,7 @@ export async function openHub(
       port: 0,
       host: "127.0.0.1",
       tls: undefined,
+      scrubRateBytes: 0,
       version: "0.0.0",
       log: options.log ?? SILENT_LOG,
     },

@@ -43,6 +43,8 @@ export interface CopyOptions extends OperationOptions {
   readonly delete?: boolean | undefined;
   /** Moves tags also where somebody else moved them at the target. */
   readonly force?: boolean | undefined;
+  /** Goes through versions that the target has, too, and stores anew what it lost of them. */
+  readonly repair?: boolean | undefined;
   /** Compares, and writes nothing. */
   readonly dryRun?: boolean | undefined;
   /** Who copies: publisher of versions that are named by digest, and of removals. */

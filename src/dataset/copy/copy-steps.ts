@@ -32,6 +32,8 @@ export interface CopyStep {
 export interface EntriesOptions extends CallOptions {
   readonly historyMax: number;
   readonly force: boolean;
+  /** Gives the newest entry also when the target has it. */
+  readonly repair: boolean;
 }
 
 /**
@@ -44,9 +46,9 @@ export async function missingEntries(
   name: DatasetName,
   { tag, record: head }: TagPointer,
   current: HistoryRecord | undefined,
-  { historyMax, force, ...call }: EntriesOptions,
+  { historyMax, force, repair, ...call }: EntriesOptions,
 ): Promise<readonly HistoryRecord[]> {
-  if (current?.digest === head.digest) return [];
+  if (current?.digest === head.digest) return repair ? [head] : [];
   const isFree = current === undefined || force;
   if (historyMax === 1 && isFree) return [head];
   const found: HistoryRecord[] = [];

@@ -161,8 +161,8 @@ class CopyRun {
   ): Promise<readonly HistoryRecord[]> {
     this.#counts.tags++;
     if (current?.digest === pointer.record.digest) this.#counts.unchangedTags++;
-    const { historyMax, force = false } = this.#options;
-    return missingEntries(this.#from, name, pointer, current, { historyMax, force, ...this.#call });
+    const { historyMax, force = false, repair = false } = this.#options;
+    return missingEntries(this.#from, name, pointer, current, { historyMax, force, repair, ...this.#call });
   }
 
   /** Copies in order; a tag of which one entry could not be copied gets no later one. */
@@ -215,7 +215,7 @@ class CopyRun {
     record: Pick<HistoryRecord, "digest" | "publisher" | "message" | "labels" | "time" | "files">,
     tags: readonly (TagReference & { readonly expected?: Digest | null | undefined })[],
   ): Promise<void> {
-    const { origin, dryRun } = this.#options;
+    const { origin, dryRun, repair } = this.#options;
     const { digest: version, publisher, message } = record;
     const [first] = tags;
     if (first === undefined) return;
@@ -226,7 +226,17 @@ class CopyRun {
       this.#report();
     };
     const target = this.#to.copyEngine(first.name);
-    const wanted = { version, place: tags, tags, publisher, message, labels, dryRun, onProgress };
+    const wanted = {
+      version,
+      place: tags,
+      tags,
+      publisher,
+      message,
+      labels,
+      dryRun,
+      isThorough: repair,
+      onProgress,
+    };
     const { published, bytes, fetchedBytes } = await copyVersion(
       this.#from.copyEngine(name),
       target,

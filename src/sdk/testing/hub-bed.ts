@@ -17,6 +17,8 @@ export class HubBed {
   readonly #clients: Client[] = [];
   #hub: Hub | undefined;
   #port = 0;
+  /** Of the hub that is started next. */
+  scrubRateBytes = 0;
 
   /** `host:port` of the hub. */
   get address(): string {
@@ -37,6 +39,7 @@ export class HubBed {
       host: "127.0.0.1",
       port: this.#port,
       tls,
+      scrubRateBytes: this.scrubRateBytes,
       version: "0.0.0",
       log: SILENT_LOG,
     });
