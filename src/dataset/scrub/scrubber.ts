@@ -77,7 +77,7 @@ export class Scrubber {
         await this.round();
         waitMs = Math.max(0, begunMs + ROUND_MS_MIN - clock.elapsedMs());
       } catch (err) {
-        if (signal.aborted) return;
+        if (this.#options.signal.aborted) return;
         log.warn({ err }, "a scrub broke off: it goes on later");
       }
       await clock.sleep(waitMs, signal).catch(() => undefined);

@@ -1,7 +1,7 @@
 /** One version: its manifest, every page, and every plan against the blocks that it leads to. docs/format.md §6, §7 */
 import { must } from "../../base/assert.ts";
 import { AetherError } from "../../base/errors.ts";
-import { formatDigest, type Digest } from "../../format/digest.ts";
+import { digestFromHex, formatDigest, type Digest } from "../../format/digest.ts";
 import type { Page, TreeKind } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DamagedObject } from "../../store/keys.ts";
@@ -14,6 +14,7 @@ import { isFault } from "./is-fault.ts";
 import { itemsOfChunks, type ItemFault, type PlanCheck, type PlannedItem } from "./plan-check.ts";
 
 const KINDS: readonly TreeKind[] = ["entries", "times", "chunks"];
+const DIGEST_PREFIX = "sha256:";
 /** Pages that are remembered as sound with all below them. */
 const SOUND_KEPT_MAX = 1 << 19;
 /** Damaged ranges of one version that are told. */
@@ -69,7 +70,7 @@ export class VersionCheck {
       version = await openVersion(this.#engine, digest, options);
     } catch (error) {
       const found = faultOf(error);
-      this.#onFault({ object, error: found });
+      this.#onFault({ object: { kind: "manifests", digest: namedIn(found) ?? digest }, error: found });
       return { version: digest, error: found, spans: [], losesEntries: true };
     }
     const draft: Draft = { version, domain, error: undefined, spans: [], losesEntries: false };
@@ -227,6 +228,12 @@ function below(ref: PageRef, page: Page): PageRef[] {
 function faultOf(error: unknown): AetherError {
   if (isFault(error)) return error;
   throw error;
+}
+
+/** The object that an error is about, where it says so: a manifest may lie on another that is damaged. */
+function namedIn({ data }: AetherError): Digest | undefined {
+  const { digest } = data;
+  return typeof digest === "string" ? digestFromHex(digest.slice(DIGEST_PREFIX.length)) : undefined;
 }
 
 function lose(draft: Draft, error: AetherError, span: { start: number; end: number } | undefined): void {
