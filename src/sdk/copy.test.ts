@@ -335,6 +335,20 @@ describe("a copy", () => {
   );
 
   it(
+    "that repairs, stores anew what the target lost of a version that it has",
+    stores(async (bed, from, to) => {
+      const version = await push(bed, from, { text: text(0), noise: noise(1, 50_000) });
+      await copy(from, to, "@acme/x");
+      for (const file of storeFiles(bed, "to", "blocks").keys()) fs.rmSync(file);
+      await copy(from, to, "@acme/x");
+      await assert.rejects(to.verify(NAME, version));
+      const { changes } = await copy(from, to, "@acme/x", { repair: true });
+      assert.deepEqual(changes, []);
+      await to.verify(NAME, version);
+    }),
+  );
+
+  it(
     "onto a target that lost a block, stores again what lay in it",
     stores(async (bed, from, to) => {
       await push(bed, from, { text: text(0), noise: noise(1, 50_000) });

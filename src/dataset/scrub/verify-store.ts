@@ -182,7 +182,8 @@ class StoreRun {
         ({ domain } = step);
       } else if (step.kind === "tag") this.#counts.tags++;
       else if (step.kind === "fault") await this.#recordFault(step.where, step.error);
-      else if (step.record.state !== "deleted") await this.#checkEntry(check, step, domain, checked);
+      else if (step.record.state !== "deleted" && !(await this.#checkEntry(check, step, domain, checked)))
+        pending.splice(0);
       for (const fault of pending.splice(0)) await this.#fault(fault);
       this.#counts.plans = check.planCount;
       await this.#pace.take(check.readBytes - readBytes, this.#call.signal);
@@ -191,12 +192,13 @@ class StoreRun {
     }
   }
 
+  /** False: the entry is not there any more, and so its version need not be. */
   async #checkEntry(
     check: VersionCheck,
     { name, tag, record, isCurrent }: Extract<HistoryStep, { kind: "entry" }>,
     domain: string,
     checked: Set<string>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#counts.entries++;
     const { digest, number } = record;
     const place = { dataset: name, tag, number, isCurrent };
@@ -204,15 +206,20 @@ class StoreRun {
     const known = this.#lost.get(digest);
     if (known !== undefined && known.places.length < PLACES_MAX)
       this.#lost.set(digest, { ...known, places: [...known.places, place] });
-    if (checked.has(key)) return;
+    if (checked.has(key)) return true;
     if (checked.size === CHECKED_MAX) checked.clear();
     checked.add(key);
     this.#counts.versions++;
     const damage = await check.check(digest, domain, this.#call);
-    if (damage !== undefined && known === undefined) await this.#lose(damage, place);
-    const total =
-      damage === undefined ? await this.#contradiction(digest, record.files, record.bytes) : undefined;
-    if (total !== undefined) await this.#recordFault(`${name}:${tag} ${number}`, total);
+    if (damage === undefined) {
+      const error = await this.#contradiction(digest, record.files, record.bytes);
+      if (error !== undefined) await this.#recordFault(`${name}:${tag} ${number}`, error);
+      return true;
+    }
+    const { datasets } = this.#engine.store;
+    if ((await datasets.getHistory(name, tag, number, this.#call)) === undefined) return false;
+    if (known === undefined) await this.#lose(damage, place);
+    return true;
   }
 
   /** An entry says how much its version holds. */

@@ -15,6 +15,8 @@ import { itemsOfChunks, type ItemFault, type PlanCheck, type PlannedItem } from 
 
 const KINDS: readonly TreeKind[] = ["entries", "times", "chunks"];
 const DIGEST_PREFIX = "sha256:";
+/** Times that a plan is looked at which is replaced meanwhile. */
+const TRIES_MAX = 3;
 /** Pages that are remembered as sound with all below them. */
 const SOUND_KEPT_MAX = 1 << 19;
 /** Damaged ranges of one version that are told. */
@@ -187,6 +189,7 @@ export class VersionCheck {
     return [...(shared ?? []), ...(own ?? [])];
   }
 
+  /** A plan may be replaced, and what it led to removed, while it is looked at: then the new one counts. */
   async #onePlan(
     key: Digest,
     domain: string | undefined,
@@ -196,27 +199,45 @@ export class VersionCheck {
   ): Promise<readonly ItemFault[] | undefined> {
     const { datasets } = this.#engine.store;
     const object = { kind: "plans", digest: key, domain } as const;
-    try {
-      const found = await datasets.getPlan(key, { ...options, domain });
-      if (found === undefined && domain !== undefined) return undefined;
-      if (found === undefined && items.length === 0) return [];
-      if (found === undefined)
-        throw new AetherError("OBJECT_MISSING", `the plan of ${formatDigest(key)} is missing`);
-      this.planCount++;
-      this.readBytes += found.value.byteLength;
-      const loading = { ...options, traffic: new Traffic() };
-      const plan = await wholePlan(datasets, await readPlan(datasets, found.value, loading), loading);
-      if (plan.covers !== covers) throw new AetherError("OBJECT_INVALID", "a plan covers something else");
-      const faults = await this.#plans.check(plan, items, options);
-      for (const { faulty, error } of faults) {
-        if (faulty === "plan") this.#onFault({ object, error });
-        else if (faulty !== "told") this.#onFault({ object: { kind: "blocks", digest: faulty }, error });
+    const read = (): ReturnType<typeof datasets.getPlan> => datasets.getPlan(key, { ...options, domain });
+    for (let found = await read(), tries = 1; ; tries++) {
+      if (found === undefined && (domain !== undefined || items.length === 0)) return undefined;
+      const faults = await this.#checkPlan(key, found?.value, covers, items, options);
+      if (faults.length === 0) return faults;
+      const again = await read();
+      if (again?.revision === found?.revision || tries === TRIES_MAX) {
+        for (const { faulty, error } of faults) {
+          if (faulty === "plan") this.#onFault({ object, error });
+          else if (faulty !== "told") this.#onFault({ object: { kind: "blocks", digest: faulty }, error });
+        }
+        return faults;
       }
-      return faults;
+      found = again;
+    }
+  }
+
+  async #checkPlan(
+    key: Digest,
+    bytes: Uint8Array | undefined,
+    covers: "items" | "version",
+    items: readonly PlannedItem[],
+    options: CallOptions,
+  ): Promise<readonly ItemFault[]> {
+    const { datasets } = this.#engine.store;
+    const all = (error: AetherError): ItemFault[] =>
+      Array.from({ length: Math.max(items.length, 1) }, (_, item) => ({ item, error, faulty: "plan" }));
+    try {
+      if (bytes === undefined)
+        return all(new AetherError("OBJECT_MISSING", `the plan of ${formatDigest(key)} is missing`));
+      this.planCount++;
+      this.readBytes += bytes.byteLength;
+      const loading = { ...options, traffic: new Traffic() };
+      const plan = await wholePlan(datasets, await readPlan(datasets, bytes, loading), loading);
+      if (plan.covers !== covers)
+        return all(new AetherError("OBJECT_INVALID", "a plan covers something else"));
+      return await this.#plans.check(plan, items, options);
     } catch (error) {
-      const found = faultOf(error);
-      this.#onFault({ object, error: found });
-      return items.map((_, item) => ({ item, error: found, faulty: "plan" }) as const);
+      return all(faultOf(error));
     }
   }
 }
