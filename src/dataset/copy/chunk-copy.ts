@@ -20,7 +20,7 @@ import { MovedFrames, type MovedFrame } from "./moved-frames.ts";
 /** Chunks of one batch at most: of 4 KiB ones there are many. */
 const BATCH_CHUNKS_MAX = 1024;
 /** Batches under way at most. */
-const BATCHES_AHEAD = 4;
+const BATCHES_AHEAD = 2;
 /** Delta frames that are remembered as moved. */
 const MOVED_KEPT_MAX = 1 << 16;
 

@@ -46,8 +46,10 @@ class CheckedIngest implements Ingest {
     // Nothing is written then that could be wrong.
     if (session.dryRun === true) return this.#local.begin(session, options);
     const { predecessors } = await this.prepare(session.tags, options);
-    const local = await beginLocalSession(this.#engine, session, options);
-    const parts = { engine: this.#engine, local, predecessors, onEnd: () => undefined };
+    // The other half is for who reads what comes in.
+    const engine = { ...this.#engine, memoryBytes: this.#engine.memoryBytes / 2 };
+    const local = await beginLocalSession(engine, session, options);
+    const parts = { engine, local, predecessors, onEnd: () => undefined };
     return new CheckedSession(new ProducerSession(parts));
   }
 }
