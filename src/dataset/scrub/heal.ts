@@ -4,7 +4,7 @@ import type { Digest } from "../../format/digest.ts";
 import { planBaseOf } from "../../format/plan.ts";
 import type { DatasetName } from "../../format/reference.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import type { DamagedObject } from "../../store/keys.ts";
+import { damagedKey, type DamagedObject, type Key } from "../../store/keys.ts";
 import { copyVersion } from "../copy/copy-version.ts";
 import { isDamage } from "../damage.ts";
 import type { Engine, ReadEngine } from "../engine.ts";
@@ -37,14 +37,14 @@ export async function healStore(
   options: CallOptions,
 ): Promise<HealResult> {
   const lost = new Set<Digest>();
-  let quarantined = 0;
+  const quarantined = new Set<Key>();
   let left = found;
   for (let round = 1; round <= ROUNDS_MAX && left.lostCount + left.faultCount > 0; round++) {
     for (const fault of left.faults) {
       const object = await damagedOf(engine, fault, round > 1, options);
       if (object === undefined) continue;
       await engine.store.datasets.quarantine(object, options);
-      quarantined++;
+      quarantined.add(damagedKey(object));
     }
     // What was moved away is missing now: that may be of more versions than could be told before.
     left = await verifyStore(engine, { ...options, structureOnly: true });
@@ -55,7 +55,11 @@ export async function healStore(
     if (left.lostCount > 0) left = await verifyStore(engine, { ...options, structureOnly: true });
   }
   const stillLost = new Set(left.lost.map(({ version }) => version));
-  return { quarantined, healed: [...lost].filter((version) => !stillLost.has(version)), left };
+  return {
+    quarantined: quarantined.size,
+    healed: [...lost].filter((version) => !stillLost.has(version)),
+    left,
+  };
 }
 
 /** A block or plan that is in the way of storing it anew; a manifest object is not. */
