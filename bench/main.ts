@@ -8,6 +8,7 @@ import { parseSize } from "../src/config/values.ts";
 import { benchBigUpdate } from "./big-update.bench.ts";
 import { benchCalls } from "./calls.bench.ts";
 import { benchChunker } from "./chunker.bench.ts";
+import { benchCopy } from "./copy.bench.ts";
 import { benchDeltaCodec } from "./delta-codec.bench.ts";
 import { benchDeltaReads } from "./delta-reads.bench.ts";
 import { benchEvents } from "./events.bench.ts";
@@ -41,6 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   chunker: benchChunker,
   store: benchStore,
   hub: benchHub,
+  copy: benchCopy,
   fs: benchFs,
   calls: benchCalls,
   events: benchEvents,

@@ -20,6 +20,7 @@ const PRINTS: readonly RegExp[] = [
   /^models\nfile config\.json\ndirectory weights\n\{"la$/m,
   /^2 files of 23 bytes are sound$/m,
   /^1 versions stay, 0 may go$[^]*keepTags: \[ 'release-\*' \]/m,
+  /^models:stable points at [0-9a-f]{64}$/m,
   /^ \[ 'nothing-changed', 'does-not-compress' \]$/m,
   /^there is no dataset modles; did you mean models\?$/m,
   /^CANCELLED$/m,

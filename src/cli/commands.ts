@@ -105,10 +105,32 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "verify",
-    takes: "<ref>",
-    summary: "read a version from the store and check every byte",
-    examples: ["aetherfs verify maxmind:stable"],
+    takes: "[ref]",
+    usage: "[options] REF | --store ADDRESS",
+    summary:
+      "read a version, or all that a store holds, and check every byte; say what is lost, and heal it from another store",
+    examples: [
+      "aetherfs verify maxmind:stable",
+      "aetherfs verify --store /srv/data                               # every byte of the store",
+      "aetherfs verify --store /srv/data --structure                   # quick: is all there?",
+      "aetherfs verify --store /srv/data --heal-from hub.example:8080  # store anew what is damaged",
+    ],
     load: () => import("./verify.ts"),
+  },
+  {
+    name: "copy",
+    takes: "[what]",
+    usage: "[options] REF|NAME|GLOB|--all [--from STORE] --to STORE",
+    summary:
+      "copy versions from one store or hub to another, with their digests and history: only what the other lacks moves",
+    examples: [
+      "aetherfs copy maxmind:stable --from hub.example:8080 --to /srv/mirror",
+      "aetherfs copy maxmind --history all --from /srv/data --to hub.example:8080    # all tags, as they came about",
+      "aetherfs copy '@acme/*' --from hub.example:8080 --to file:///srv/mirror",
+      "aetherfs copy --all --delete --from hub.example:8080 --to /srv/mirror         # an exact mirror: run it again and again",
+      "aetherfs copy maxmind@sha256:98ea… -t maxmind:audited --from /srv/data --to other.example:8080",
+    ],
+    load: () => import("./copy.ts"),
   },
   {
     name: "tag",

@@ -8,7 +8,7 @@ import { tlsFilesOf } from "../config/tls-files.ts";
 import { parseDuration } from "../config/values.ts";
 import type { Progress } from "../dataset/contract.ts";
 import { EXPIRES_LABEL, parseExpiry } from "../dataset/retention.ts";
-import { formatReference, parseReference, type Reference } from "../format/reference.ts";
+import { formatReference, isHost, parseReference, type Reference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
 import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
 import type { HubTls } from "../sdk/hub/hub-endpoint.ts";
@@ -56,7 +56,7 @@ export async function withClient<T>(
   options: { readonly references: readonly Reference[]; readonly create?: boolean },
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const { store, hub, memoryLimit, concurrency, cacheDir } = context.config;
+  const { store, hub } = context.config;
   const { references, create = false } = options;
   if (store !== undefined && hub !== undefined) {
     throw new AetherError(
@@ -64,18 +64,36 @@ export async function withClient<T>(
       `the store is ${store}, and the hub ${hub}: leave one of them out`,
     );
   }
+  const place = store === undefined ? { hub: hubOf(references, hub ?? HUB_DEFAULT) } : { store };
+  return await withClientAt(context, place, create, work);
+}
+
+/** A store's address, or a hub's. */
+export type Place = { readonly store: string } | { readonly hub: string };
+
+/** The place of an address: hubs are named as in references, or by a URL; all else is a store's address. */
+export function placeOf(address: string): Place {
+  return /^https?:\/\//i.test(address) || isHost(address) ? { hub: address } : { store: address };
+}
+
+/** As withClient, with a client of this place. */
+export async function withClientAt<T>(
+  context: Context,
+  place: Place,
+  create: boolean,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const { memoryLimit, concurrency, cacheDir, sentLimit: sentBytesMax } = context.config;
   const parts = { memoryBytes: memoryLimit, threads: concurrency, cacheDir };
   let client: Client;
-  if (store !== undefined) {
+  if ("store" in place) {
     const { openLocal } = await import("../sdk/local-client.ts");
     const { s3SettingsOf } = await import("../daemon/s3-settings.ts");
     const s3 = s3SettingsOf(context.config, context.environment);
-    client = await openLocal({ store, create, s3, ...parts, signal: context.signal });
+    client = await openLocal({ store: place.store, create, s3, ...parts, signal: context.signal });
   } else {
     const { openHub } = await import("../sdk/hub-client.ts");
-    const address = hubOf(references, hub ?? HUB_DEFAULT);
-    const sentBytesMax = context.config.sentLimit;
-    client = openHub({ address, tls: await readTls(context.config), sentBytesMax, ...parts });
+    client = openHub({ address: place.hub, tls: await readTls(context.config), sentBytesMax, ...parts });
   }
   try {
     return await work(client);

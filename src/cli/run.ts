@@ -29,6 +29,7 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     tls: tlsOf(config),
     pruneIntervalMs: config.pruneInterval * 1000,
     pruneGraceMs: config.pruneGrace * 1000,
+    scrubRateBytes: config.scrubRate,
     version: packageVersion(),
     log,
     signal,

@@ -1,10 +1,12 @@
 /** The settings of `aetherfs run`: those of the first AetherFS, under the names that they had, and a few more. */
 import { isAbsolute, join } from "node:path";
 import { flag, optional, same, single, type Environment, type Setting } from "./setting.ts";
-import { parseChoice, parseCount, parseDuration } from "./values.ts";
+import { MiB } from "../base/limits.ts";
+import { parseChoice, parseCount, parseDuration, parseSize } from "./values.ts";
 
 const PORT_MAX = 65_535;
 const DAY_SECONDS = 24 * 3600;
+const SCRUB_BYTES_DEFAULT = 8 * MiB;
 const commands = ["run"];
 
 /** XDG Base Directory Specification: a relative XDG_DATA_HOME counts as unset. */
@@ -69,6 +71,17 @@ export const RUN_SETTINGS = {
     "how often the hub removes from the store what no version needs; 0: never",
   ),
   pruneGrace: duration("prune_grace", DAY_SECONDS, "how long what nothing needs stays all the same"),
+  scrubRate: single(
+    {
+      flag: "scrub_rate",
+      placeholder: "SIZE",
+      commands,
+      fallback: "8MiB",
+      help: "bytes a second of the store that are read in the background to find damage; 0: none",
+    },
+    parseSize,
+    () => SCRUB_BYTES_DEFAULT,
+  ),
   logFormat: single<"json" | "text">(
     {
       flag: "log_format",

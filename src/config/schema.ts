@@ -12,6 +12,7 @@ import { orNone, parseChoice, parseCompression, parseCount, parseLabel, parseSiz
 const MEMORY_BYTES_MIN = 64 * MiB;
 const MEMORY_BYTES_DEFAULT = 256 * MiB;
 const THREADS_MAX = 256;
+const HISTORY_MAX = 100_000;
 
 function parseMemory(text: string): number {
   const bytes = parseSize(text);
@@ -109,8 +110,8 @@ const SETTINGS = {
       flag: "tag",
       short: "t",
       placeholder: "REF",
-      commands: ["push"],
-      help: "[@scope/]name:tag to set; the first one's version is what is built on",
+      commands: ["push", "copy"],
+      help: "[@scope/]name:tag to set; of a push the first one's version is what is built on",
     },
     same,
   ),
@@ -213,7 +214,7 @@ const SETTINGS = {
   ),
   dryRun: flag({
     flag: "dry-run",
-    commands: ["push", "set", "prune"],
+    commands: ["push", "set", "prune", "copy"],
     help: "only say what would come of it, write nothing",
   }),
   rehash: flag({
@@ -239,8 +240,8 @@ const SETTINGS = {
   delete: flag({
     flag: "delete",
     noVariable: true,
-    commands: ["pull"],
-    help: "remove from the folder what the version has not",
+    commands: ["pull", "copy"],
+    help: "remove what the source has not: from the folder of a pull, and tags from the target of a copy",
   }),
   verify: flag({ flag: "verify", commands: ["pull"], help: "read every file again afterwards, and compare" }),
   range: optional(
@@ -285,10 +286,70 @@ const SETTINGS = {
     {
       flag: "to",
       noVariable: true,
-      placeholder: "N|DIGEST",
-      commands: ["rollback"],
-      fallback: "the version before",
-      help: "number of a history entry, or sha256:… of a version",
+      placeholder: "N|DIGEST|STORE",
+      commands: ["rollback", "copy"],
+      fallback: "of a rollback the version before",
+      help: "of a rollback: number of a history entry, or sha256:… of a version; of a copy: the store or hub that it goes to",
+    },
+    same,
+  ),
+  from: optional(
+    {
+      flag: "from",
+      noVariable: true,
+      placeholder: "STORE",
+      commands: ["copy"],
+      fallback: "--store, else --hub",
+      help: "the store (a path, file:///DIR) or hub (HOST[:PORT], a URL) to copy from; a path with a dot begins with ./ or /",
+    },
+    same,
+  ),
+  all: flag({ flag: "all", noVariable: true, commands: ["copy"], help: "copy every dataset" }),
+  history: single(
+    {
+      flag: "history",
+      noVariable: true,
+      placeholder: "N|all",
+      commands: ["copy"],
+      fallback: "1",
+      help: "how many entries of each tag's history are copied, of those that the target lacks, in order",
+    },
+    (text) => (text === "all" ? Infinity : parseCount(text, 1, HISTORY_MAX)),
+    () => 1,
+  ),
+  force: flag({
+    flag: "force",
+    noVariable: true,
+    commands: ["copy"],
+    help: "move tags also where somebody else moved them at the target",
+  }),
+  repair: flag({
+    flag: "repair",
+    noVariable: true,
+    commands: ["copy"],
+    help: "go through versions that the target has, too, and store anew what it lost of them",
+  }),
+  structure: flag({
+    flag: "structure",
+    commands: ["verify"],
+    help: "of a whole store: check what is there, not every byte of it",
+  }),
+  rateLimit: optional(
+    {
+      flag: "rate-limit",
+      placeholder: "SIZE",
+      commands: ["verify"],
+      help: "of a whole store: bytes a second that are read at most, about",
+    },
+    parseSize,
+  ),
+  healFrom: optional(
+    {
+      flag: "heal-from",
+      noVariable: true,
+      placeholder: "STORE",
+      commands: ["verify"],
+      help: "of a whole store: move what is damaged to quarantine, and store it anew from this store or hub",
     },
     same,
   ),

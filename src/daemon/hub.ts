@@ -7,6 +7,7 @@ import type { Engine } from "../dataset/engine.ts";
 import { HeadMemory } from "../dataset/head-memory.ts";
 import { openSessions } from "../dataset/ingest/hub-sessions.ts";
 import { Pruner } from "../dataset/prune/pruner.ts";
+import { Scrubber, type ScrubFigures } from "../dataset/scrub/scrubber.ts";
 import { Views } from "../dataset/view/views.ts";
 import { blockService } from "../serve/api/block-service.ts";
 import { catalogService } from "../serve/api/catalog-service.ts";
@@ -53,6 +54,8 @@ export interface HubOptions {
   readonly pruneIntervalMs: number;
   /** How long what nothing needs stays, in milliseconds. */
   readonly pruneGraceMs: number;
+  /** Bytes a second of the store that are read in the background to find damage; 0: none. */
+  readonly scrubRateBytes: number;
   /** The product's, for descriptions. */
   readonly version: string;
   readonly log: Log;
@@ -79,16 +82,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const engine: Engine = { ...local.engine, heads: new HeadMemory(TAGS_REMEMBERED) };
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
+  const scrub = startScrub(engine, options, stopping.signal);
   const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const pruner = new Pruner({ engine, log, graceMs: options.pruneGraceMs });
   let schedule: Promise<void> | undefined;
   const closeEngine = async (): Promise<void> => {
-    await schedule;
+    stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
+    await Promise.all([schedule, scrub.ended]);
     await sessions.close();
     await local.close();
   };
   try {
-    const port = await openInterfaces(services, pruner, options);
+    const port = await openInterfaces(services, { pruner, scrub: scrub.figures }, options);
     const { clock, random } = engine;
     const timing = { pruner, clock, random, log, intervalMs: options.pruneIntervalMs };
     schedule = runPruneSchedule(timing, stopping.signal);
@@ -104,8 +109,29 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }
 }
 
+/** What a hub does by itself. */
+interface Background {
+  readonly pruner: Pruner;
+  readonly scrub: () => ScrubFigures | undefined;
+}
+
+/** Reads the store through in the background, when that is wanted. */
+function startScrub(
+  engine: Engine,
+  { scrubRateBytes: rateBytes, log }: HubOptions,
+  signal: AbortSignal,
+): { readonly ended: Promise<void>; readonly figures: () => ScrubFigures | undefined } {
+  if (rateBytes === 0) return { ended: Promise.resolve(), figures: () => undefined };
+  const scrubber = new Scrubber(engine, { log, rateBytes, signal });
+  return { ended: scrubber.run(), figures: () => scrubber.figures };
+}
+
 /** Everything that the port answers, told apart by the first part of the path. */
-async function openInterfaces(services: Services, pruner: Pruner, options: HubOptions): Promise<Port> {
+async function openInterfaces(
+  services: Services,
+  { pruner, scrub }: Background,
+  options: HubOptions,
+): Promise<Port> {
   const { host, port: number, tls, log } = options;
   const { engine, stopping } = services;
   const views = new Views(engine, stopping);
@@ -136,6 +162,7 @@ async function openInterfaces(services: Services, pruner: Pruner, options: HubOp
   const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
   meter.showPort(port.load);
   showPrunes(meter, () => pruner.figures);
+  meter.showScrub(scrub);
   return port;
 }
 

@@ -28,6 +28,11 @@ function isWord(text: string): boolean {
   return text.length <= NAME_LENGTH_MAX && WORD.test(text);
 }
 
+/** Whether the text names a host, as a reference may begin with it: `localhost`, `name.with.dot`, `name:port`, `[IPv6]`. */
+export function isHost(text: string): boolean {
+  return HOST.test(text);
+}
+
 function invalid(text: string, why: string): AetherError {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
   return new AetherError("REFERENCE_INVALID", `"${shown}" is not a reference: ${why}`, {
@@ -68,7 +73,7 @@ export function parseReference(text: string): Reference {
   const slash = rest.indexOf("/");
   if (slash > 0 && !rest.startsWith("@")) {
     host = rest.slice(0, slash);
-    if (!HOST.test(host)) throw invalid(text, `"${host}" is not a host`);
+    if (!isHost(host)) throw invalid(text, `"${host}" is not a host`);
     rest = rest.slice(slash + 1);
   }
   const at = rest.indexOf("@", 1);

@@ -143,6 +143,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "aetherfs.hub.v1.SetTagRequest.from_name": "Empty: the dataset itself.",
   "aetherfs.hub.v1.TagChangeResponse.moved": "False when the tag was as wanted already.",
   "aetherfs.hub.v1.TagEntry.entry": "What made it point there.",
+  "aetherfs.hub.v1.TagName.expected": "Of Publish alone: the version that the tag must point at to be moved, or empty: at none. Absent: any.",
   "aetherfs.hub.v1.VersionAPI.GetManifests": "Manifest objects. One that is missing has no bytes.",
   "aetherfs.hub.v1.VersionAPI.GetPlans": "Plans of pages and roots. One that is missing has no bytes.",
   "aetherfs.hub.v1.WatchEventsRequest.sequence": "The first event that is wanted; 0: only those to come.",

@@ -13,6 +13,7 @@ import type {
 } from "../dataset/contract.ts";
 import type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
+import type { PushEngine } from "../dataset/engine.ts";
 import type { PruneResult } from "../dataset/prune/contract.ts";
 import type { PruneSettings } from "../dataset/prune/pruner.ts";
 import type { Resolved } from "../dataset/resolve.ts";
@@ -103,6 +104,8 @@ export interface Client {
   /** Deletes a dataset; until prune has removed it, undeleteDataset brings it back. */
   deleteDataset(name: DatasetName, publisher: string, options?: CallOptions): Promise<DatasetChange>;
   undeleteDataset(name: DatasetName, options?: CallOptions): Promise<DatasetChange>;
+  /** What copies to and from this place work with. */
+  copyEngine(name: DatasetName): PushEngine;
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord>;
   /**
    * Removes from the store what no version needs. What is not said is as the hub has it; on a store a day of grace. One at a time:

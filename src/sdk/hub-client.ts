@@ -18,7 +18,7 @@ import type {
 } from "../dataset/contract.ts";
 import type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
-import type { ReadEngine } from "../dataset/engine.ts";
+import type { PushEngine, ReadEngine } from "../dataset/engine.ts";
 import type { PruneResult } from "../dataset/prune/contract.ts";
 import type { PruneSettings } from "../dataset/prune/pruner.ts";
 import type { Resolved } from "../dataset/resolve.ts";
@@ -246,6 +246,12 @@ class HubClient implements Client {
   async undeleteDataset(name: DatasetName, options: CallOptions = {}): Promise<DatasetChange> {
     const answer = await this.#call(options, (call) => this.#hub.catalog.undeleteDataset({ name }, call));
     return reading(this.#hub.hub, () => datasetChangeOf(answer));
+  }
+
+  copyEngine(name: DatasetName): PushEngine {
+    // What was copied serves no push of this machine.
+    const ingest = new HubIngest(this.#hub, () => Promise.resolve(undefined));
+    return { ...this.#engine(name), ingest };
   }
 
   watch(name: DatasetName, options: WatchOptions = {}): AsyncIterable<EventRecord> {

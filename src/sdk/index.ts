@@ -19,6 +19,7 @@ export type { AnalyzeResult } from "../dataset/analyze/contract.ts";
 export type { DatasetChange, DatasetSettings } from "../dataset/dataset-settings.ts";
 export type { RetentionReview } from "../dataset/retention-review.ts";
 export type { DatasetRecord, Retention } from "../format/record.ts";
+export type { CopyResult } from "../dataset/copy/contract.ts";
 export type { DiffResult, Progress, PullResult, PushResult, VerifyResult } from "../dataset/contract.ts";
 export { entries, getEntry, listFolder } from "../dataset/version/entries.ts";
 export type { Version } from "../dataset/version/version.ts";
@@ -33,6 +34,7 @@ export {
   type Tag,
 } from "../format/reference.ts";
 export type { S3Settings } from "../store/drivers/all.ts";
+export { copy, type ClientCopyOptions } from "./copy.ts";
 export type { AnalyzeOptions, Client, RollbackTarget, WatchOptions } from "./client.ts";
 
 const MEMORY_BYTES_DEFAULT = 256 * MiB;

@@ -17,6 +17,8 @@ import type {
 import { updateDataset, type DatasetChange, type DatasetSettings } from "../dataset/dataset-settings.ts";
 import { history, listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
 import { watchEvents } from "../dataset/events.ts";
+import type { PushEngine } from "../dataset/engine.ts";
+import { withCheckedIngest } from "../dataset/ingest/checked-ingest.ts";
 import type { PruneResult } from "../dataset/prune/contract.ts";
 import type { Pruner, PruneSettings } from "../dataset/prune/pruner.ts";
 import { resolve, type Resolved } from "../dataset/resolve.ts";
@@ -149,6 +151,10 @@ class LocalClient implements Client {
   async undeleteDataset(name: DatasetName, options?: CallOptions): Promise<DatasetChange> {
     const { undeleteDataset } = await import("../dataset/deletion.ts");
     return await undeleteDataset(this.#local.engine, name, options);
+  }
+
+  copyEngine(): PushEngine {
+    return withCheckedIngest(this.#local.engine);
   }
 
   watch(name: DatasetName, options?: WatchOptions): AsyncIterable<EventRecord> {

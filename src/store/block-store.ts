@@ -44,13 +44,13 @@ export interface RangeReader {
    * Errors: OBJECT_MISSING; RANGE_INVALID when it ends outside of the block; STORE_UNAVAILABLE.
    */
   read(block: Digest, range?: ByteRange, options?: ReadRangeOptions): Promise<Uint8Array>;
+  /** The block's size in bytes, or undefined when it is not there. */
+  stat(block: Digest, options?: CallOptions): Promise<number | undefined>;
 }
 
 /** Reading blocks. Nothing is verified here: see layers/verified-store.ts and the chunk digests above. */
 export interface BlockReader extends RangeReader {
   readonly features: StoreFeatures;
-  /** The block's size in bytes, or undefined when it is not there. */
-  stat(block: Digest, options?: CallOptions): Promise<number | undefined>;
   /** Every block, in the order of digests. One that is put or removed meanwhile may or may not appear. */
   list(options?: CallOptions): AsyncIterable<BlockInfo>;
 }

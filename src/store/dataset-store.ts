@@ -11,7 +11,7 @@ import type {
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { BlockStore, CallOptions, RangeReader } from "./block-store.ts";
-import type { ObjectKind } from "./keys.ts";
+import type { DamagedObject, ObjectKind } from "./keys.ts";
 
 /** Names one state of a replaceable object; compared, never interpreted. */
 export type Revision = string & { readonly __brand: "Revision" };
@@ -133,6 +133,12 @@ export interface DatasetStore extends ManifestReader {
     expected: Revision | undefined,
     options?: CallOptions,
   ): Promise<Revision>;
+
+  /**
+   * Moves an object that was found damaged out of the way: it is not there any more, so that it can be stored anew, and its bytes
+   * lie under `quarantine/`. Holds it in memory meanwhile. One that is not there is no error. Errors: OBJECT_INVALID when it has more than 1 GiB.
+   */
+  quarantine(object: DamagedObject, options?: CallOptions): Promise<void>;
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void>;
   /** Writes a lease in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */

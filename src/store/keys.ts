@@ -18,6 +18,7 @@
  *     ├── condemned/<mark>/<part>           the names of it, from 1
  *     ├── signatures/<hh>/<rest>            where a block of the first AetherFS's interface lies, by its signature
  *     ├── views/<hh>/<rest>                 a version as such blocks
+ *     ├── quarantine/<kind>/<hh>/<rest>     an object of <kind>, the folder where it lay, that was found damaged
  *     └── tmp/                              of a driver alone: never listed, never read
  */
 import { assert } from "../base/assert.ts";
@@ -81,6 +82,14 @@ export function objectKey(kind: ObjectKind, digest: Digest): Key {
   return digestKey(OBJECTS[kind], digest);
 }
 
+/** Where damaged objects lie, a folder for each kind. */
+export const QUARANTINE = `${ROOT}quarantine/` as KeyPrefix;
+
+/** An object that may be found damaged: a plan's key is that of planKey. */
+export type DamagedObject =
+  | { readonly kind: "blocks" | "manifests"; readonly digest: Digest }
+  | { readonly kind: "plans"; readonly digest: Digest; readonly domain?: string | undefined };
+
 function digestKey(prefix: KeyPrefix, digest: Digest): Key {
   return `${prefix}${digest.slice(0, 2)}/${digest.slice(2)}` as Key;
 }
@@ -116,6 +125,17 @@ export function domainPlanDigest(page: Digest, domain: string): Digest {
 export function planKey(page: Digest, domain?: string): Key {
   if (domain === undefined) return digestKey(PLANS, page);
   return digestKey(DOMAIN_PLANS, domainPlanDigest(page, domain));
+}
+
+/** Key of an object as it is read. */
+export function damagedKey(object: DamagedObject): Key {
+  if (object.kind === "plans") return planKey(object.digest, object.domain);
+  return object.kind === "blocks" ? blockKey(object.digest) : manifestKey(object.digest);
+}
+
+/** Where an object lies when it was found damaged: the rest of its own key, in another folder. */
+export function quarantineKey(object: DamagedObject): Key {
+  return `${QUARANTINE}${damagedKey(object).slice(ROOT.length)}` as Key;
 }
 
 /** Key of the record of a block that has this signature (32 bytes, as hex digits). */

@@ -1,6 +1,7 @@
 import { compareUtf8 } from "../base/bytes.ts";
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
+import { BLOCK_OBJECT_BYTES_MAX } from "../format/block.ts";
 import type { Digest } from "../format/digest.ts";
 import {
   decodeCondemned,
@@ -42,7 +43,7 @@ import type {
 } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
 import { findLastEvent } from "./last-event.ts";
-import type { Key, ObjectKind } from "./keys.ts";
+import type { DamagedObject, Key, ObjectKind } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { RecentManifests } from "./recent-manifests.ts";
 
@@ -238,6 +239,15 @@ export class ObjectDatasetStore implements DatasetStore {
     options?: CallOptions,
   ): Promise<Revision> {
     return this.#objects.replace(keyOfView(key), bytes, expected, options);
+  }
+
+  async quarantine(object: DamagedObject, options: CallOptions = {}): Promise<void> {
+    const key = keys.damagedKey(object);
+    const bytes = await this.#objects.get(key, { ...options, bytesMax: BLOCK_OBJECT_BYTES_MAX });
+    if (bytes === undefined) return;
+    await this.#objects.put(keys.quarantineKey(object), bytes, options);
+    await this.#objects.flush(options);
+    await this.#objects.remove(key, options);
   }
 
   async putLease(record: LeaseRecord, options?: CallOptions): Promise<void> {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { COMMANDS } from "../../src/cli/commands.ts";
@@ -12,6 +12,10 @@ const NAMES = {
   push: [
     ...["digest", "files", "bytes", "chunks", "newChunks", "newBytes", "plainBytes"],
     ...["sentBytes", "storedBytes", "manifestBytes", "seconds"],
+  ],
+  copy: [
+    ...["datasets", "tags", "unchangedTags", "versions", "bytes", "fetchedBytes", "sentBytes", "storedBytes"],
+    ...["changes", "failures", "seconds"],
   ],
   pull: ["digest", "files", "bytes", "fetchedBytes", "reusedBytes", "manifestBytes", "seconds"],
 };
@@ -224,6 +228,29 @@ function commandsOn(kind: Kind): void {
     assert.match((await place.run(["undelete", "@acme/x"])).stdout, /was not deleted/);
     assert.deepEqual(await place.json("tags", "@acme/x"), before);
   });
+
+  it("copy, mirrors to another store and says so; what cannot be copied is told at the end", async (t) => {
+    const place = await published(t, kind);
+    const copied = (await place.json("copy", "--all", "--history", "all", "--to", "mirror")) as {
+      changes: Record<string, unknown>[];
+    };
+    assert.deepEqual(keys(copied), NAMES.copy);
+    assert.deepEqual(copied.changes.map(({ dataset, tag, entries }) => [dataset, tag, entries]).sort(), [
+      ["@acme/x", "latest", 1],
+      ["@acme/x", "v1", 1],
+      ["@acme/x", "v2", 1],
+    ]);
+    const again = await place.run(["copy", "@acme/x", "--to", "./mirror"]);
+    assert.match(again.stdout, /^unchanged {2}3 tags of 1 datasets: the target has all of it\n/);
+    assert.equal((await place.run(["copy", "--to", "mirror"])).exit, 2);
+    await place.write({ "data/a.txt": "elsewhere\n" });
+    const onMirror = { STORE: "./mirror", HUB: "" };
+    assert.equal((await place.run(["push", "-t", "@acme/x:v1", "data"], onMirror)).exit, 0);
+    const refused = await place.run(["copy", "@acme/*", "--to", "mirror"]);
+    assert.deepEqual([refused.exit, /1 of 3 tags .*@acme\/x:v1: .*--force/.test(refused.stderr)], [4, true]);
+    assert.equal((await place.run(["copy", "@acme/x:v1", "--force", "--to", "mirror"])).exit, 0);
+    assert.equal((await place.run(["verify", "@acme/x:v1"], onMirror)).exit, 0);
+  });
 }
 
 for (const kind of ["store", "hub"] as const) {
@@ -233,6 +260,37 @@ for (const kind of ["store", "hub"] as const) {
 }
 
 describe("aetherfs", () => {
+  it("verify of a whole store, says what is lost by damage, with its exit code, and heals it from a mirror", async (t) => {
+    const place = await published(t, "store");
+    const sound = (await place.json("verify")) as Record<string, unknown>;
+    assert.deepEqual(
+      [sound["tags"], sound["versions"], sound["faultCount"], sound["lostCount"]],
+      [3, 2, 0, 0],
+    );
+    await place.json("copy", "--all", "--history", "all", "--to", "mirror");
+    const blocks = join(place.store, "aetherfs/v1/blocks");
+    const names = await readdir(blocks, { recursive: true });
+    for (const name of names.filter((each) => each.length > 10)) {
+      const bytes = await readFile(join(blocks, name));
+      bytes.writeUInt8(bytes.readUInt8(33) ^ 4, 33);
+      await writeFile(join(blocks, name), bytes);
+    }
+    const quick = await place.run(["verify", "--structure"]);
+    assert.deepEqual([quick.exit, /all is sound/.test(quick.stdout)], [0, true]);
+    const found = await place.run(["verify", "--rate-limit", "100MiB"]);
+    assert.equal(found.exit, 5);
+    assert.match(found.stdout, /^fault {5}block sha256:[0-9a-f]{64}: OBJECT_CORRUPT/m);
+    assert.match(found.stdout, /^lost {6}\d files of @acme\/x:/m);
+    const told = JSON.parse((await place.run(["verify", "--output", "json"])).stdout) as {
+      lost: { paths: string[] }[];
+    };
+    assert.ok(told.lost.some(({ paths }) => paths.includes("a.txt")));
+    const healed = await place.run(["verify", "--heal-from", "./mirror"]);
+    assert.deepEqual([healed.exit, /^all is sound now$/m.test(healed.stdout)], [0, true], healed.stderr);
+    assert.equal((await place.run(["verify", "@acme/x:v1"])).exit, 0);
+    assert.equal((await place.run(["verify"], { STORE: "", HUB: "localhost:1" })).exit, 2);
+  });
+
   it("version and help, need no store", async (t) => {
     const place = await makePlace(t);
     const version = await place.json("version");

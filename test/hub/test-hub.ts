@@ -38,6 +38,7 @@ export async function openHub(
       tls: undefined,
       pruneIntervalMs: 0,
       pruneGraceMs: 0,
+      scrubRateBytes: 0,
       version: "0.0.0",
       log: options.log ?? SILENT_LOG,
     },

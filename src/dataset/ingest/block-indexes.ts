@@ -3,7 +3,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { HEADER_BYTES } from "../../format/header.ts";
 import { INDEX_GUESS_BYTES, decodeIndex, indexBytes, type BlockIndex } from "../../format/block.ts";
 import type { Digest } from "../../format/digest.ts";
-import type { BlockReader, CallOptions } from "../../store/block-store.ts";
+import type { CallOptions, RangeReader } from "../../store/block-store.ts";
 
 /** Indexes that stay in memory: each has at most some hundred kilobytes as a rule. */
 const KEPT_MAX = 32;
@@ -19,7 +19,7 @@ export interface BlockIndexOptions extends CallOptions {
  * OBJECT_MISSING, OBJECT_INVALID, FORMAT_UNSUPPORTED.
  */
 export async function readBlockIndex(
-  blocks: BlockReader,
+  blocks: RangeReader,
   block: Digest,
   { size, ...options }: BlockIndexOptions = {},
 ): Promise<BlockIndex> {
@@ -32,7 +32,7 @@ export async function readBlockIndex(
 }
 
 async function readIndex(
-  blocks: BlockReader,
+  blocks: RangeReader,
   block: Digest,
   size: number | undefined,
   options: CallOptions,
@@ -66,12 +66,12 @@ export function missing(block: Digest): AetherError {
 
 /** Block indexes by digest, the most recently used kept. */
 export class BlockIndexes {
-  readonly #blocks: BlockReader;
+  readonly #blocks: RangeReader;
   readonly #sizeOf: (block: Digest) => number | undefined;
   readonly #kept = new Map<Digest, Promise<BlockIndex>>();
 
   /** `sizeOf` says how long a block is, in bytes, as far as that is known. */
-  constructor(blocks: BlockReader, sizeOf: (block: Digest) => number | undefined) {
+  constructor(blocks: RangeReader, sizeOf: (block: Digest) => number | undefined) {
     this.#blocks = blocks;
     this.#sizeOf = sizeOf;
   }

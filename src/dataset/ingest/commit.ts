@@ -65,7 +65,7 @@ export class Commit {
     const { publisher, message, labels, attempt } = publication;
     const moved: boolean[] = [];
     const commits: TagCommit[] = [];
-    for (const [index, { name, tag }] of publication.tags.entries()) {
+    for (const [index, { name, tag, expected }] of publication.tags.entries()) {
       if (!this.#lease.isFresh) await this.#lease.store(options);
       const change = {
         digest: version,
@@ -77,7 +77,8 @@ export class Commit {
         labels,
       } as const;
       const once = { writeId: attempt?.writeId ?? random.id(), since: attempt?.heads[index] };
-      const result = await commitTag(this.#engine, name, tag, { ...change, ...once }, options);
+      const goal = expected === undefined ? change : { ...change, expected };
+      const result = await commitTag(this.#engine, name, tag, { ...goal, ...once }, options);
       moved.push(result.moved);
       commits.push(result);
     }

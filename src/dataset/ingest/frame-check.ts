@@ -29,13 +29,16 @@ const TASK_BYTES = 2 * MiB;
 /** What the bases of one task's frames have in memory, stored and decoded. */
 const BASES_BYTES_MAX = 32 * MiB;
 
+/** What frames are looked for in: a session, or whatever else knows a domain's chunks. */
+type KnownChunks = Pick<LocalSession, "find" | "canBase" | "planOf">;
+
 /** Checks frames in the engine's threads. */
 export class FrameCheck {
   readonly #engine: Engine;
-  readonly #local: LocalSession;
+  readonly #local: KnownChunks;
 
-  /** Bases are looked for in the session's domain alone. */
-  constructor(engine: Engine, local: LocalSession) {
+  /** Bases are looked for in `local` alone. */
+  constructor(engine: Engine, local: KnownChunks) {
     this.#engine = engine;
     this.#local = local;
   }

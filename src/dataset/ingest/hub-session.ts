@@ -169,7 +169,8 @@ export class ProducerSession implements HubSession {
   }
 
   async #publish(publication: HubPublication, call: CallOptions, { local, pages }: Work): Promise<Published> {
-    if ((await domainOf(this.#engine, publication.tags, call)) !== local.domain) {
+    const { tags } = publication;
+    if (tags.length > 0 && (await domainOf(this.#engine, tags, call)) !== local.domain) {
       throw new AetherError("ACCESS_DENIED", "a tag lies in another domain than the session");
     }
     await pages.checkRoot(publication, call);

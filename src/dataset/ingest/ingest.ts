@@ -51,6 +51,12 @@ export interface PushAttempt {
   readonly heads: readonly number[];
 }
 
+/** A tag that a publish moves. */
+export interface TagGoal extends TagReference {
+  /** Where it must point (null: at nothing) to be moved; undefined: anywhere. */
+  readonly expected?: Digest | null | undefined;
+}
+
 /** What a version is published with. */
 export interface Publication {
   /** The root's canonical bytes. */
@@ -59,7 +65,7 @@ export interface Publication {
   readonly inlinePages: readonly Uint8Array[];
   /** What the manifest object may be encoded against. */
   readonly base: ManifestBase | undefined;
-  readonly tags: readonly TagReference[];
+  readonly tags: readonly TagGoal[];
   readonly publisher: string;
   readonly message: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -165,7 +171,8 @@ export interface IngestSession {
   putPage(page: EncodedPage, form?: PageForm, options?: CallOptions): Promise<void>;
   /**
    * Makes everything durable, checks that every block it builds on is there, and moves the tags.
-   * Errors: OBJECT_MISSING when a block was pruned meanwhile (a new session then sends what is missing), TAG_IMMUTABLE.
+   * Errors: OBJECT_MISSING when a block was pruned meanwhile (a new session then sends what is missing), TAG_IMMUTABLE,
+   * TAG_CONFLICT when a tag is not where it is expected.
    */
   publish(publication: Publication, options?: CallOptions): Promise<Published>;
   /** Gives up: what was stored stays for the next session to find, nothing refers to it. */

@@ -23,15 +23,13 @@ import type { Engine } from "../engine.ts";
 import { readPlanned } from "../version/planned-chunks.ts";
 import { splitDigests } from "./block-packer.ts";
 import type { PageForm } from "./ingest.ts";
-import type { HubPublication, ReceivedPage } from "./sessions.ts";
+import { PAGE_BASES_MAX, type HubPublication, type ReceivedPage } from "./sessions.ts";
 import type { LocalSession } from "./local-session.ts";
 
 /** Pages of one session at most. */
 const PAGES_MAX = 1 << 18;
 /** Pages that are read from the store together. */
 const READ_PAGES = 32;
-/** Pages that a page's dictionary consists of at most. */
-const BASES_MAX = 4;
 
 /** Chunks of a version whose pages lie with its root at most: one plan has them all. */
 const INLINE_CHUNKS_MAX = 4 * PAGE_ITEMS_MAX;
@@ -163,8 +161,8 @@ export class PageCheck {
     if (!(pageBytes > 0 && pageBytes <= PAGE_BYTES_MAX)) throw invalid(`it has ${pageBytes} bytes`);
     const count = bases.byteLength / DIGEST_BYTES;
     const isDelta = codec === CODECS.delta;
-    if (!Number.isInteger(count) || count > BASES_MAX || isDelta !== count > 0)
-      throw invalid(`a delta has from 1 to ${BASES_MAX} bases, and no other page has one`);
+    if (!Number.isInteger(count) || count > PAGE_BASES_MAX || isDelta !== count > 0)
+      throw invalid(`a delta has from 1 to ${PAGE_BASES_MAX} bases, and no other page has one`);
     if (!isDelta) return { bytes: decodeFrame(codec, stored, pageBytes) };
     const digests = splitDigests(bases);
     const read = await this.#read(new Set(digests), options);

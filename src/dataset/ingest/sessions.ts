@@ -10,6 +10,9 @@ import type { IngestStart, Publication, Published, SessionOptions } from "./inge
 export const BODY_FRAMES_MAX = 16_384;
 export const BODY_DECODED_BYTES_MAX = GiB;
 
+/** Pages that a page's dictionary consists of at most: of whole ones. */
+export const PAGE_BASES_MAX = 4;
+
 /** What a producer knows a session by. */
 export interface BegunSession {
   readonly id: string;
@@ -88,7 +91,7 @@ export interface HubSession {
   /**
    * As IngestSession.publish, after everything was checked that the root names. Asked again with the same root it gives
    * the same answer, for as long as the session would have lived. Errors: OBJECT_MISSING, OBJECT_INVALID, MANIFEST_UNSAFE,
-   * TAG_IMMUTABLE, ACCESS_DENIED when a tag lies in another domain than the session; those of the store.
+   * TAG_IMMUTABLE, TAG_CONFLICT, ACCESS_DENIED when a tag lies in another domain than the session; those of the store.
    */
   publish(publication: HubPublication, options: CallOptions): Promise<Published>;
   /** As IngestSession.abort. */

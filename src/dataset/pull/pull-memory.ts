@@ -163,7 +163,7 @@ function openPages(file: string): PageFile | undefined {
 
 /** Stands for the store where only what is at hand counts. */
 const NO_STORE: VersionStore = {
-  blocks: { read: refuse },
+  blocks: { read: refuse, stat: refuse },
   datasets: { getManifest: refuse, getPlan: refuse },
 };
 

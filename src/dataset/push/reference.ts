@@ -5,12 +5,11 @@ import type { Digest } from "../../format/digest.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import type { ChunkItem } from "../../format/page.ts";
 import type { ManifestBase } from "../../format/manifest.ts";
-import { decodeManifestObject } from "../../format/manifest.ts";
 import { Segmenter } from "../../format/segment.ts";
 import type { ReadEngine } from "../engine.ts";
 import { chunks, type ChunkSpan } from "../version/chunks.ts";
 import { entries } from "../version/entries.ts";
-import type { Version } from "../version/version.ts";
+import { manifestBaseOf, type Version } from "../version/version.ts";
 
 /** A segment of the old version: its files, and where its bytes lie in the old stream. */
 export interface OldSegment {
@@ -108,11 +107,7 @@ export class Reference {
 
   /** The version as a base for the next manifest object. */
   async manifestBase(): Promise<ManifestBase | undefined> {
-    const { digest, bundle, signal } = this.version;
-    const call = signal === undefined ? {} : { signal };
-    const object = await this.#engine.store.datasets.getManifest(digest, call);
-    if (object === undefined) return undefined;
-    return { version: digest, depth: decodeManifestObject(object).depth, bundle };
+    return await manifestBaseOf(this.#engine, this.version);
   }
 }
 

@@ -4,7 +4,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodePage, type ChildItem, type Page, type TreeKind } from "../../format/page.ts";
-import type { Plan } from "../../format/plan.ts";
+import type { Plan, PlanFrame } from "../../format/plan.ts";
 import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 import { fetchFrames } from "./block-ranges.ts";
 import { LoadingCache } from "./loading-cache.ts";
@@ -32,10 +32,17 @@ export interface PageRef {
   readonly planIndex: number;
 }
 
+/** The frame that a page came in. */
+export interface PageFrame {
+  readonly planned: PlanFrame;
+  /** A view of what was read: to be copied by who keeps it. */
+  readonly stored: Uint8Array;
+}
+
 /** Pages on this machine: looked up before the store, and told of what the store gave. A hint: bytes are verified. */
 export interface PageKeeper {
   readonly find: (digest: Digest) => Uint8Array | undefined;
-  readonly keep: (digest: Digest, bytes: Uint8Array) => void;
+  readonly keep: (digest: Digest, bytes: Uint8Array, frame: PageFrame) => void;
 }
 
 interface Loaded {
@@ -124,9 +131,12 @@ export class PageSource {
     const unit = new UnitBuilder<Uint8Array>((digest) => this.#atHand(digest));
     // Asked for together: a store may answer them so.
     const short = await Promise.all(refs.map((ref) => plans.getShort(ref.planKey)));
+    const planned: PlanFrame[] = [];
     for (const [index, ref] of refs.entries()) {
-      const placed = placedPage(ref, must(short[index], "a plan for each"));
-      unit.add(unit.canAdd(placed) ? placed : placedPage(ref, await plans.get(ref.planKey)));
+      const inShort = placedPage(ref, must(short[index], "a plan for each"));
+      const placed = unit.canAdd(inShort) ? inShort : placedPage(ref, await plans.get(ref.planKey));
+      unit.add(placed);
+      planned.push(must(placed.plan.frames[placed.place.frame], "the unit took it"));
     }
     const { stored, fetchedBytes } = await fetchFrames(blocks, unit.frames, this.#options);
     traffic.manifestBytes += fetchedBytes;
@@ -135,7 +145,10 @@ export class PageSource {
     const found = new Map<Digest, Uint8Array>();
     for (const [index, bytes] of pages.entries()) {
       const { digest } = must(refs[index], "one page for each reference");
-      keeper?.keep(digest, bytes);
+      const chunk = must(unit.chunks[index], "a chunk for each page");
+      const at = "frame" in chunk ? stored[chunk.frame] : undefined;
+      if (at !== undefined)
+        keeper?.keep(digest, bytes, { planned: must(planned[index], "a frame each"), stored: at });
       found.set(digest, bytes);
     }
     return found;

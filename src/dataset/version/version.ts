@@ -1,5 +1,11 @@
 import type { Digest } from "../../format/digest.ts";
-import { decodeRoot, type ManifestBundle, type ManifestRoot } from "../../format/manifest.ts";
+import {
+  decodeManifestObject,
+  decodeRoot,
+  type ManifestBase,
+  type ManifestBundle,
+  type ManifestRoot,
+} from "../../format/manifest.ts";
 import type { TreeKind } from "../../format/page.ts";
 import type { ReadEngine } from "../engine.ts";
 import { loadBundle, type KnownBundles } from "./manifest-source.ts";
@@ -46,6 +52,16 @@ export async function openVersion(
   const plans = new PlanSource(datasets, traffic, { ...call, known });
   const pages = new PageSource({ ...call, blocks, plans, traffic, inline: bundle.pages, keeper });
   return { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
+}
+
+/** The version as a base for another's manifest object; undefined: its own is not there any more. Errors: those of the store. */
+export async function manifestBaseOf(
+  engine: Pick<ReadEngine, "store">,
+  { digest, bundle, signal }: Version,
+): Promise<ManifestBase | undefined> {
+  const call = signal === undefined ? {} : { signal };
+  const object = await engine.store.datasets.getManifest(digest, call);
+  return object && { version: digest, depth: decodeManifestObject(object).depth, bundle };
 }
 
 /** The top page of one of the version's trees, or undefined when the tree is empty. */

@@ -7,6 +7,7 @@ import type {
   PageForm,
   Publication,
   Published,
+  TagGoal,
 } from "../../dataset/ingest/ingest.ts";
 import { DIGEST_BYTES, digestBytes, digestFromBytes, digestOf, type Digest } from "../../format/digest.ts";
 import { encodeManifest } from "../../format/manifest.ts";
@@ -27,6 +28,10 @@ const ABORT_MS_MAX = 2000;
 interface PossibleDelta {
   readonly bases: readonly Digest[];
   readonly decodedBytes: number;
+}
+
+interface Goal extends Pick<TagGoal, "name" | "tag"> {
+  readonly expected?: Uint8Array<ArrayBuffer>;
 }
 
 /** What the hub said of a session. */
@@ -114,7 +119,7 @@ export class HubSession implements IngestSession {
       session: this.#id,
       ...content,
       base: base === undefined ? new Uint8Array() : new Uint8Array(digestBytes(base.version)),
-      tags: tags.map(({ name, tag }) => ({ name, tag })),
+      tags: tags.map(goalOf),
       publisher,
       message,
       labels: { ...labels },
@@ -202,6 +207,11 @@ export class HubSession implements IngestSession {
       await this.#hub.ingest.renew({ session: this.#id }, { signal }).catch(() => undefined);
     }
   }
+}
+
+function goalOf({ name, tag, expected }: TagGoal): Goal {
+  if (expected === undefined) return { name, tag };
+  return { name, tag, expected: new Uint8Array(expected === null ? [] : digestBytes(expected)) };
 }
 
 function joined(digests: readonly Digest[]): Uint8Array<ArrayBuffer> {

@@ -4,6 +4,7 @@ import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "../../format/block.ts";
 import { digestBytes, formatDigest, type Digest } from "../../format/digest.ts";
+import { HEADER_BYTES } from "../../format/header.ts";
 import type { DatasetName } from "../../format/reference.ts";
 import type { CallOptions, RangeReader } from "../../store/block-store.ts";
 import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
@@ -13,6 +14,8 @@ import { unavailable } from "./retry.ts";
 
 /** A plan that nobody will replace has a state nobody asks for. */
 const NO_REVISION = "" as Revision;
+/** What an answer says of a range, and of the whole. RFC 9110 §14.4 */
+const CONTENT_RANGE = /^bytes \d+-\d+\/(\d{1,15})$/;
 /** Manifests or plans of one call. */
 const LOOKUPS_MAX = 64;
 
@@ -33,6 +36,8 @@ export function eitherStore(first: VersionStore, second: VersionStore): VersionS
           if (codeOf(error) !== "OBJECT_MISSING") throw error;
           return second.blocks.read(block, range, options);
         }),
+      stat: async (block, options) =>
+        (await first.blocks.stat(block, options)) ?? (await second.blocks.stat(block, options)),
     },
     datasets: {
       getManifest: async (version, options) =>
@@ -92,14 +97,36 @@ class HubBlocks implements RangeReader {
 
   async read(block: Digest, range?: ByteRange, { signal }: CallOptions = {}): Promise<Uint8Array> {
     if (range !== undefined && range.end === range.start) return new Uint8Array();
+    const wanted = range === undefined ? undefined : range.end - range.start;
+    return await this.#get(block, range, signal, (response) => readBody(this.#hub.hub, response, wanted));
+  }
+
+  async stat(block: Digest, { signal }: CallOptions = {}): Promise<number | undefined> {
+    const { hub } = this.#hub;
+    try {
+      return await this.#get(block, { start: 0, end: HEADER_BYTES }, signal, async ({ headers, body }) => {
+        await body.dump();
+        const [, bytes = ""] = CONTENT_RANGE.exec(String(headers["content-range"])) ?? [];
+        if (bytes === "") throw unavailable(hub, "it does not say how long a block is");
+        return Number(bytes);
+      });
+    } catch (error) {
+      if (codeOf(error) === "OBJECT_MISSING") return undefined;
+      throw error;
+    }
+  }
+
+  async #get<T>(
+    block: Digest,
+    range: ByteRange | undefined,
+    signal: AbortSignal | undefined,
+    take: (response: Dispatcher.ResponseData) => Promise<T>,
+  ): Promise<T> {
     const path = `/bulk/v1/blocks/${block}${this.#query}`;
     const headers: Record<string, string> =
       range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
-    const wanted = range === undefined ? undefined : range.end - range.start;
     try {
-      return await this.#hub.bulk({ method: "GET", path, headers }, signal, (response) =>
-        readBody(this.#hub.hub, response, wanted),
-      );
+      return await this.#hub.bulk({ method: "GET", path, headers }, signal, take);
     } catch (cause) {
       if (codeOf(cause) !== "PATH_NOT_FOUND") throw cause;
       const text = formatDigest(block);

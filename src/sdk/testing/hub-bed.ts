@@ -18,6 +18,8 @@ export class HubBed {
   readonly #others: Hub[] = [];
   #hub: Hub | undefined;
   #port = 0;
+  /** Of the hub that is started next. */
+  scrubRateBytes = 0;
 
   /** `host:port` of the hub. */
   get address(): string {
@@ -44,8 +46,8 @@ export class HubBed {
 
   #startHub(cache: string, port: number, tls: HubTls | undefined): Promise<Hub> {
     const place = { store: this.path("store"), cacheDir: this.path(cache), host: "127.0.0.1", port, tls };
-    const prune = { pruneIntervalMs: 0, pruneGraceMs: 0 };
-    return startHub({ ...PARTS, ...place, ...prune, version: "0.0.0", log: SILENT_LOG });
+    const background = { pruneIntervalMs: 0, pruneGraceMs: 0, scrubRateBytes: this.scrubRateBytes };
+    return startHub({ ...PARTS, ...place, ...background, version: "0.0.0", log: SILENT_LOG });
   }
 
   /** Stops the hub; what is under way is broken off. */
@@ -66,9 +68,9 @@ export class HubBed {
     return client;
   }
 
-  /** A client of a store that no hub knows. */
-  async local(): Promise<Client> {
-    const store = this.path(`local-${this.#clients.length}`);
+  /** A client of a store that no hub knows, in a folder of this name. */
+  async local(name = `local-${this.#clients.length}`): Promise<Client> {
+    const store = this.path(name);
     const client = await openLocal({ ...PARTS, store, create: true, cacheDir: undefined });
     this.#clients.push(client);
     return client;

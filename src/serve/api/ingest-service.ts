@@ -109,11 +109,12 @@ function publish(services: Services): MethodImpl<Methods["publish"]> {
   return async (request, context) => {
     const { tags, identity } = await allowTags(services, context, request.tags);
     checkAnnotations(request);
+    const goals = tags.map((tag, index) => ({ ...tag, expected: expectedOf(request.tags[index]) }));
     const { root, inlinePages, base, message, labels, manifest } = request;
     const session = services.sessions.use(request.session);
     const publisher = publisherOf(request.publisher, identity);
     const content = { root, inlinePages, base: digestOrNone(base), manifest };
-    const publication = { ...content, tags, publisher, message, labels, attempt: attemptOf(request) };
+    const publication = { ...content, tags: goals, publisher, message, labels, attempt: attemptOf(request) };
     const { version, moved, totals } = await session.publish(publication, { signal: context.signal });
     return {
       version: digestBytes(version),
@@ -122,6 +123,10 @@ function publish(services: Services): MethodImpl<Methods["publish"]> {
       manifestBytes: BigInt(totals.manifestBytes),
     };
   };
+}
+
+function expectedOf(name: TagName | undefined): Digest | null | undefined {
+  return name?.expected === undefined ? undefined : (digestOrNone(name.expected) ?? null);
 }
 
 /** The tags, once the caller may write all their datasets. */

@@ -70,6 +70,7 @@ describe("VersionAPI", () => {
   function blocksOf(domain: string): RangeReader {
     const { blocks } = bed.push.store;
     return {
+      stat: (block, options) => blocks.stat(block, options),
       read: async (block, range, options) => {
         assert.equal((await readBlockIndex(blocks, block)).domain, domain);
         return await blocks.read(block, range, options);

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Engine } from "../../dataset/engine.ts";
+import type { ScrubFigures } from "../../dataset/scrub/scrubber.ts";
 import type { HttpHandler } from "../http-handler.ts";
 
 /** What goes on at the port. Bytes since it was opened. */
@@ -22,6 +23,8 @@ const METHODS_MAX = 200;
 /** How a call ended that nobody waited for, and one to a method that is not there: gRPC's status codes. */
 const CANCELLED = "1";
 const UNIMPLEMENTED = "12";
+
+const NO_SCRUB: ScrubFigures = { bytes: 0, rounds: 0, faults: 0, quarantined: 0 };
 
 /** Counts requests, and reads what others count. */
 export class Meter {
@@ -90,6 +93,17 @@ export class Meter {
     this.gauge("aetherfs_connections", "Open connections.", () => load().connections);
     this.counter("aetherfs_received_bytes_total", "Bytes received.", () => load().receivedBytes);
     this.counter("aetherfs_sent_bytes_total", "Bytes sent.", () => load().sentBytes);
+  }
+
+  /** Shows what the scrub found; undefined: there is none. */
+  showScrub(figures: () => ScrubFigures | undefined): void {
+    const count = (name: string, help: string, of: (scrub: ScrubFigures) => number): void => {
+      this.counter(`aetherfs_scrub_${name}_total`, help, () => of(figures() ?? NO_SCRUB));
+    };
+    count("bytes", "Bytes of blocks that were compared with their names.", ({ bytes }) => bytes);
+    count("rounds", "Rounds through the whole store.", ({ rounds }) => rounds);
+    count("faults", "Objects that were found missing or damaged.", ({ faults }) => faults);
+    count("quarantined", "Damaged objects that were moved to quarantine.", ({ quarantined }) => quarantined);
   }
 
   /** The handler, its requests counted under the interface's name. */

@@ -116,6 +116,7 @@ describe("what watches over a hub", () => {
       await ask(counted);
       await ask(counted);
       ops.meter.showPort(() => ({ connections: 3, receivedBytes: 40, sentBytes: 50 }));
+      ops.meter.showScrub(() => ({ bytes: 9, rounds: 1, faults: 2, quarantined: 1 }));
       await ask(ops.metrics);
       const [, text] = await ask(ops.metrics);
       assert.match(text, /^aetherfs_requests_total\{interface="fs",method="GET",status="404"\} 2$/m);
@@ -123,6 +124,7 @@ describe("what watches over a hub", () => {
       assert.match(text, /^aetherfs_requests_under_way\{interface="fs"\} 0$/m);
       assert.match(text, /^aetherfs_connections 3$/m);
       assert.match(text, /^aetherfs_sent_bytes_total 50$/m);
+      assert.match(text, /^aetherfs_scrub_faults_total 2$/m);
       assert.match(text, /^aetherfs_worker_threads 2$/m);
       assert.match(text, /^nodejs_eventloop_lag_p99_seconds /m);
       assert.match(text, /^process_resident_memory_bytes /m);

@@ -333,6 +333,30 @@ function leaseTests(factory: StoreFactory): void {
       await datasets.flush();
     }));
 
+  test("an object that is quarantined, is not there any more, and can be stored anew", () =>
+    onStore(factory, async ({ store: { datasets, blocks } }) => {
+      const [block, version] = [named("block"), named("version")];
+      await blocks.put(block, [Buffer.from("block")]);
+      await datasets.putManifest(version, Buffer.from("damaged"));
+      await datasets.putPlan(version, Buffer.from("damaged"), undefined, { domain: "@a" });
+      const objects = [
+        { kind: "blocks", digest: block },
+        { kind: "manifests", digest: version },
+        { kind: "plans", digest: version, domain: "@a" },
+      ] as const;
+      for (const object of objects) {
+        await datasets.quarantine(object);
+        await datasets.quarantine(object);
+      }
+      assert.equal(await blocks.stat(block), undefined);
+      assert.equal(await datasets.getManifest(version), undefined);
+      assert.equal(await datasets.getPlan(version, { domain: "@a" }), undefined);
+      await blocks.put(block, [Buffer.from("block")]);
+      assert.equal(Buffer.from(await blocks.read(block)).toString(), "block");
+      await datasets.quarantine({ kind: "blocks", digest: block });
+      assert.equal(await blocks.stat(block), undefined);
+    }));
+
   test("a lease whose id would be a path is ARGUMENT_INVALID", () =>
     onStore(factory, async ({ store: { datasets } }) => {
       await failsWith(datasets.putLease(leaseOf("../../etc/passwd")), "ARGUMENT_INVALID");

@@ -24,7 +24,7 @@ import type {
   Revision,
   ViewKey,
 } from "../dataset-store.ts";
-import type { ObjectKind } from "../keys.ts";
+import type { DamagedObject, ObjectKind } from "../keys.ts";
 import type { Retry } from "./retry.ts";
 
 /**
@@ -183,6 +183,10 @@ export class RetriedDatasetStore implements DatasetStore {
       (found) => equalBytes(found, bytes),
       options,
     );
+  }
+
+  quarantine(object: DamagedObject, options?: CallOptions): Promise<void> {
+    return this.#retry.run(() => this.#inner.quarantine(object, options), options?.signal);
   }
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void> {
