@@ -18,8 +18,17 @@ export interface GroupOptions {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Small, as the content of runs is. */
-const WORDS = ["--memory_limit", "64MiB", "--concurrency", "1"];
+/** Small, as the content of runs is; pruning all the time. */
+const WORDS = [
+  "--memory_limit",
+  "64MiB",
+  "--concurrency",
+  "1",
+  "--prune_interval",
+  "2s",
+  "--prune_grace",
+  "0s",
+];
 
 /** A group under way: close it, whatever happens. */
 export class HubGroup {
