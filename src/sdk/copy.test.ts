@@ -125,7 +125,7 @@ for (const [title, open] of PAIRS) {
 
     between("costs about the change, whether pages lie with the root or not", async (bed, from, to) => {
       const many = Object.fromEntries(
-        Array.from({ length: 1500 }, (_, index) => [`many/file-${index}`, `${index} of many`]),
+        Array.from({ length: 2300 }, (_, index) => [`many/file-${index}`, `${index} of many`]),
       );
       for (const files of [{}, many]) {
         for (let edits = 0; edits < 3; edits++) {
