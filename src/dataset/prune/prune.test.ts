@@ -7,11 +7,14 @@ import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { encodePlain } from "../../format/frame.ts";
-import { parseTag } from "../../format/reference.ts";
+import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import type { TagReference } from "../contract.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
 import { beginLocalSession } from "../ingest/local-ingest.ts";
 import { pull } from "../pull/pull.ts";
+import { verifyStore } from "../scrub/verify-store.ts";
+import { updateDataset } from "../dataset-settings.ts";
+import { deleteDataset } from "../deletion.ts";
 import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
 import { noise } from "../testing/engine.ts";
 import { comparable, readFolder } from "../testing/folder.ts";
@@ -284,6 +287,35 @@ describe("of many releases, in a row, a prune that repacks", () => {
       const { newChunks } = await bed.push({ rehash: true });
       assert.equal(newChunks, 1);
       await bed.read(kept);
+    }),
+  );
+});
+
+describe("a store that was pruned", () => {
+  it(
+    "by retention, by a removed tag that came back, and of a deleted dataset, is sound to who checks it",
+    onBed(async (bed) => {
+      for (let number = 0; number < 5; number++) {
+        bed.write("file", noise(number, 50 * KiB));
+        await bed.push();
+      }
+      await release(bed, "again");
+      await removeTag(bed.engine, tagged("again"), SAYS);
+      const other = { name: parseDatasetName("other"), tag: parseTag("latest") };
+      bed.write("file", noise(77, 50 * KiB));
+      await bed.push({ tags: [other] });
+      await deleteDataset(bed.engine, other.name, { publisher: "test" });
+      await updateDataset(bed.engine, BED_TAG.name, { keepLast: 2 });
+      const { removed, removedDatasets } = await pruned(bed);
+      assert.ok(removed.blocks >= 4 && removedDatasets === 1);
+      await release(bed, "again");
+      const before = await verifyStore(bed.engine);
+      assert.deepEqual([before.faults, before.lost, before.entries], [[], [], 3]);
+      // What was let go does not come back by keeping more from now on.
+      await updateDataset(bed.engine, BED_TAG.name, { keepLast: null });
+      const wider = await verifyStore(bed.engine);
+      assert.deepEqual([wider.faults, wider.lost], [[], []]);
+      assert.equal((await pruned(bed)).removed.blocks, 0);
     }),
   );
 });

@@ -13,6 +13,7 @@ import type { CallOptions } from "../../store/block-store.ts";
 import { deletedDatasets, removeDeleted } from "../deletion.ts";
 import type { Engine } from "../engine.ts";
 import { Lease } from "../ingest/lease.ts";
+import { Pace } from "../pace.ts";
 import type { PruneCount, PruneHolder, PruneOptions, PruneResult } from "./contract.ts";
 import { dropOldEpochs, EpochWriter, readEpoch, setEpochState } from "./epochs.ts";
 import type { LiveSet } from "./live-set.ts";
@@ -27,7 +28,6 @@ import {
   type Survey,
 } from "./survey.ts";
 import { sweepEpoch } from "./sweep.ts";
-import { Throttle } from "./throttle.ts";
 
 /** Who holds a pruner's lease. */
 const HOLDER = "prune";
@@ -74,7 +74,7 @@ class PruneRound {
   readonly #options: PruneOptions;
   readonly #call: CallOptions;
   readonly #lease: Lease;
-  readonly #throttle: Throttle;
+  readonly #pace: Pace;
   /** The epoch that is swept was swept in part by somebody who died. */
   #isResumed = false;
 
@@ -86,7 +86,7 @@ class PruneRound {
     this.#lease = new Lease(store.datasets, clock, random.id(), HOLDER);
     // Of what it moves, it claims the new blocks; the rest is what others need.
     this.#lease.epoch = null;
-    this.#throttle = new Throttle(clock, options.bytesPerSecond);
+    this.#pace = new Pace(clock, options.bytesPerSecond ?? Infinity);
   }
 
   /** What work() would condemn. */
@@ -245,7 +245,7 @@ class PruneRound {
       chosen.push(block);
     }
     if (chosen.length === 0) return NOTHING_REPACKED;
-    const parts = { engine: this.#engine, live, lease: this.#lease, throttle: this.#throttle, onProgress };
+    const parts = { engine: this.#engine, live, lease: this.#lease, pace: this.#pace, onProgress };
     return await new Repacker(parts, this.#call).run(chosen);
   }
 

@@ -15,7 +15,7 @@ import type { PruneProgress } from "./contract.ts";
 import type { LiveSet } from "./live-set.ts";
 import { MovedFrames, PlanMover } from "./move-plans.ts";
 import type { PartlyLive } from "./survey.ts";
-import type { Throttle } from "./throttle.ts";
+import type { Pace } from "../pace.ts";
 
 /** Read at a stretch, and hashed in one turn. */
 const PIECE_BYTES = MiB;
@@ -30,7 +30,7 @@ export interface RepackParts {
   readonly live: LiveSet;
   /** Claims the new blocks. */
   readonly lease: Lease;
-  readonly throttle: Throttle;
+  readonly pace: Pace;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
 }
 
@@ -135,10 +135,10 @@ export class Repacker {
   }
 
   async #put(sealed: SealedBlock): Promise<void> {
-    const { engine, live, lease, throttle } = this.#parts;
+    const { engine, live, lease, pace } = this.#parts;
     lease.addBlock(sealed.digest);
     await lease.storeGrown(this.#options);
-    await throttle.take(sealed.bytes, this.#options.signal);
+    await pace.take(sealed.bytes, this.#options.signal);
     await engine.store.blocks.put(sealed.digest, sealed.parts, this.#options);
     live.holdBlock(sealed.digest);
     this.#count.newBytes += sealed.bytes;
@@ -168,7 +168,7 @@ export class Repacker {
     index: BlockIndex,
     frames: readonly number[],
   ): Promise<Uint8Array[]> {
-    const { engine, throttle } = this.#parts;
+    const { engine, pace } = this.#parts;
     const wanted = frames.map((number) => {
       const start = must(index.offsets[number], "a place of each frame");
       return { start, stored: Buffer.allocUnsafe(must(index.frames[number], "a frame").storedBytes) };
@@ -177,7 +177,7 @@ export class Repacker {
     let first = 0;
     for (let at = 0; at < bytes; at += PIECE_BYTES) {
       const range = { start: at, end: Math.min(at + PIECE_BYTES, bytes) };
-      await throttle.take(range.end - range.start, this.#options.signal);
+      await pace.take(range.end - range.start, this.#options.signal);
       const piece = await engine.store.blocks.read(digest, range, this.#options);
       hash.update(piece);
       for (let next = first; next < wanted.length; next++) {

@@ -14,7 +14,7 @@ import { FrameCheck } from "../ingest/frame-check.ts";
 import { PlanMaker } from "../ingest/plan-maker.ts";
 import type { ReceivedFrame } from "../ingest/sessions.ts";
 import { isFault } from "./is-fault.ts";
-import type { Pace } from "./pace.ts";
+import type { Pace } from "../pace.ts";
 
 /** Stored bytes, and what they decode to, that are checked together. */
 const PIECE_BYTES = 4 * MiB;
@@ -46,7 +46,10 @@ export class BlockCheck {
   constructor(engine: Engine, index: ChunkIndex, pace: Pace) {
     this.#blocks = engine.store.blocks;
     this.#pace = pace;
-    const plans = new PlanMaker(index, new BlockIndexes(engine.store.blocks, (block) => index.bytesOf(block)));
+    const plans = new PlanMaker(
+      index,
+      new BlockIndexes(engine.store.blocks, (block) => index.bytesOf(block)),
+    );
     this.#frames = new FrameCheck(engine, {
       find: (digest) => index.find(digest),
       planOf: async (digests, options) => (await plans.make("items", digests, options)).plan,

@@ -1,9 +1,10 @@
 /** Everything that a store's histories name. docs/format.md §8 */
 import type { AetherError } from "../../base/errors.ts";
-import type { HistoryRecord } from "../../format/record.ts";
+import type { HistoryRecord, Retention } from "../../format/record.ts";
 import type { DatasetName, Tag } from "../../format/reference.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore } from "../../store/dataset-store.ts";
+import { RetentionRules } from "../retention.ts";
 import { readHead } from "../tag-head.ts";
 import { isFault } from "./is-fault.ts";
 
@@ -24,18 +25,35 @@ export type HistoryStep =
   /** A record that cannot be read. */
   | { readonly kind: "fault"; readonly where: string; readonly error: AetherError };
 
-/** Every dataset, tag and entry, newest first, as far back as histories reach. Errors: those of the store, but for damage. */
+/**
+ * Every dataset and tag that is not deleted, and the entries whose versions stay by the dataset's retention at `nowMs`, newest first,
+ * back to where the tag was deleted: a prune may have taken what was before. Errors: those of the store, but for damage.
+ */
 export async function* walkHistories(
   datasets: DatasetStore,
+  nowMs: number,
   options: CallOptions,
 ): AsyncGenerator<HistoryStep> {
   for await (const name of datasets.listDatasets(options)) {
     const record = await guarded(name, () => datasets.getDataset(name, options));
+    let retention: Retention | null = null;
     if ("kind" in record) yield record;
-    else if (record.value !== undefined) yield { kind: "dataset", name, domain: record.value.value.domain };
+    else if (record.value !== undefined) {
+      const { domain, deleted } = record.value.value;
+      if (deleted !== null) continue;
+      ({ retention } = record.value.value);
+      yield { kind: "dataset", name, domain };
+    }
     for await (const tag of datasets.listTags(name, options)) {
       yield { kind: "tag", name, tag };
-      yield* walkHistory(datasets, name, tag, options);
+      const rules = new RetentionRules(retention, tag, nowMs);
+      for await (const step of walkHistory(datasets, name, tag, options)) {
+        if (step.kind === "entry") {
+          if (step.record.state === "deleted") break;
+          if (!rules.keeps(step.record)) continue;
+        }
+        yield step;
+      }
     }
   }
 }
@@ -53,7 +71,7 @@ async function* walkHistory(
   }
   const newest = head.value.record;
   if (newest === undefined) return;
-  yield { kind: "entry", name, tag, record: newest, isCurrent: newest.state !== "deleted" };
+  yield { kind: "entry", name, tag, record: newest, isCurrent: true };
   for (let end = newest.number; end > 1; end -= BATCH_MAX) {
     const numbers = Array.from({ length: Math.min(BATCH_MAX, end - 1) }, (_, index) => end - 1 - index);
     const read = (number: number): ReturnType<typeof guarded<HistoryRecord | undefined>> =>

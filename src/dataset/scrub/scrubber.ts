@@ -13,7 +13,7 @@ import type { Engine } from "../engine.ts";
 import type { StoreFault } from "./contract.ts";
 import { isPlanDamaged } from "./heal.ts";
 import { isFault } from "./is-fault.ts";
-import { Pace } from "./pace.ts";
+import { Pace } from "../pace.ts";
 import { verifyStore } from "./verify-store.ts";
 
 const PIECE_BYTES = MiB;

@@ -15,7 +15,7 @@ import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { verifyVersion } from "../verify.ts";
 import { WorkerPool } from "../workers/pool.ts";
 import { healStore } from "./heal.ts";
-import { Pace } from "./pace.ts";
+import { Pace } from "../pace.ts";
 import { Scrubber } from "./scrubber.ts";
 import { verifyStore } from "./verify-store.ts";
 

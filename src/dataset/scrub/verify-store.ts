@@ -19,7 +19,7 @@ import type {
 } from "./contract.ts";
 import { walkHistories, type HistoryStep } from "./history-walk.ts";
 import { isFault } from "./is-fault.ts";
-import { Pace } from "./pace.ts";
+import { Pace } from "../pace.ts";
 import { PlanCheck } from "./plan-check.ts";
 import { VersionCheck, type VersionDamage } from "./version-check.ts";
 
@@ -176,14 +176,13 @@ class StoreRun {
     const checked = new Set<string>();
     let domain = "";
     let readBytes = 0;
-    for await (const step of walkHistories(datasets, this.#call)) {
+    for await (const step of walkHistories(datasets, this.#engine.clock.nowMs(), this.#call)) {
       if (step.kind === "dataset") {
         this.#counts.datasets++;
         ({ domain } = step);
       } else if (step.kind === "tag") this.#counts.tags++;
       else if (step.kind === "fault") await this.#recordFault(step.where, step.error);
-      else if (step.record.state !== "deleted" && !(await this.#checkEntry(check, step, domain, checked)))
-        pending.splice(0);
+      else if (!(await this.#checkEntry(check, step, domain, checked))) pending.splice(0);
       for (const fault of pending.splice(0)) await this.#fault(fault);
       this.#counts.plans = check.planCount;
       await this.#pace.take(check.readBytes - readBytes, this.#call.signal);
@@ -192,7 +191,7 @@ class StoreRun {
     }
   }
 
-  /** False: the entry is not there any more, and so its version need not be. */
+  /** False: the entry is not there any more, or was let go by an earlier retention, and so its version need not be. */
   async #checkEntry(
     check: VersionCheck,
     { name, tag, record, isCurrent }: Extract<HistoryStep, { kind: "entry" }>,
@@ -216,6 +215,7 @@ class StoreRun {
       if (error !== undefined) await this.#recordFault(`${name}:${tag} ${number}`, error);
       return true;
     }
+    if (!isCurrent && damage.error.code === "VERSION_NOT_FOUND") return false;
     const { datasets } = this.#engine.store;
     if ((await datasets.getHistory(name, tag, number, this.#call)) === undefined) return false;
     if (known === undefined) await this.#lose(damage, place);

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 
 /** Sleeps that are shorter are saved up. */
 const SLEEP_MS_MIN = 20;
