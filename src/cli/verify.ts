@@ -19,7 +19,9 @@ async function verifyAll(context: Context): Promise<void> {
     );
   const { checkStore } = await import("../sdk/verify-store.ts");
   const { printChecked } = await import("./verify-text.ts");
-  const local = { store, create: false, memoryBytes: memoryLimit, threads, cacheDir, signal };
+  const { s3SettingsOf } = await import("../daemon/s3-settings.ts");
+  const s3 = s3SettingsOf(config, context.environment);
+  const local = { store, s3, create: false, memoryBytes: memoryLimit, threads, cacheDir, signal };
   const checked = await withProgress(context, (onProgress) => {
     const options = { structureOnly: structure, rateBytes: rateLimit, signal, onProgress };
     if (healFrom === undefined) return checkStore(local, options);

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { AetherError, type ErrorCode } from "../base/errors.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
-import { digestOf, formatDigest } from "../format/digest.ts";
+import { digestBytes, digestOf, formatDigest } from "../format/digest.ts";
+import { encodeManifest, encodeRoot } from "../format/manifest.ts";
 import { parseDatasetName, parseReference, parseTag } from "../format/reference.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
 import { openStore } from "../store/drivers/all.ts";
@@ -25,14 +26,23 @@ async function openEngine(): Promise<Engine> {
   return { store, clock: systemClock, random: systemRandom, pool, memoryBytes: 2 ** 20, cacheDir: undefined };
 }
 
+/** The root of a version without entries: of another one for each label. */
+function rootOf(label: string): Uint8Array {
+  const averageBytes = 4096 + (digestBytes(digestOf(Buffer.from(label)))[0] ?? 0) + 256 * label.length;
+  const nothing = { files: 0, directories: 0, symlinks: 0, bytes: 0 };
+  const trees = { entries: undefined, times: undefined, chunks: undefined };
+  return encodeRoot({ chunking: { kind: "fixed", averageBytes }, ...nothing, ...trees });
+}
+
 function versionOf(label: string): ReturnType<typeof digestOf> {
-  return digestOf(Buffer.from(label));
+  return digestOf(rootOf(label));
 }
 
 /** Commits a version that the store has a manifest object for. */
 async function commit(engine: Engine, label: string, change: Partial<TagChange> = {}): Promise<TagCommit> {
   const digest = versionOf(label);
-  await engine.store.datasets.putManifest(digest, Buffer.from(label));
+  const manifest = encodeManifest({ root: rootOf(label), pages: [] });
+  await engine.store.datasets.putManifest(digest, manifest);
   const says = { ...SAID, files: 1, bytes: label.length, writeId: engine.random.id() };
   return await commitTag(engine, NAME, TAG, { state: "announced", digest, ...says, ...change });
 }
