@@ -254,12 +254,12 @@ export class ObjectDatasetStore implements DatasetStore {
     await this.#objects.put(keys.leaseKey(record.id), encodeLease(record), options);
   }
 
-  replaceLease(
+  async replaceLease(
     record: LeaseRecord,
     expected: Revision | undefined,
     options?: CallOptions,
   ): Promise<Revision> {
-    return this.#objects.replace(keys.leaseKey(record.id), encodeLease(record), expected, options);
+    return await this.#objects.replace(keys.leaseKey(record.id), encodeLease(record), expected, options);
   }
 
   async getLease(id: string, options?: CallOptions): Promise<Revised<LeaseRecord> | undefined> {
@@ -322,13 +322,17 @@ export class ObjectDatasetStore implements DatasetStore {
     }
   }
 
-  getCondemned(mark: string, part: number, options?: CallOptions): Promise<CondemnedRecord | undefined> {
+  async getCondemned(
+    mark: string,
+    part: number,
+    options?: CallOptions,
+  ): Promise<CondemnedRecord | undefined> {
     const fits = (record: CondemnedRecord): boolean => record.mark === mark && record.part === part;
-    return this.#record(keys.condemnedKey(mark, part), decodeCondemned, fits, options);
+    return await this.#record(keys.condemnedKey(mark, part), decodeCondemned, fits, options);
   }
 
-  putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void> {
-    return this.#objects.put(keys.condemnedKey(record.mark, record.part), encodeCondemned(record), options);
+  async putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void> {
+    await this.#objects.put(keys.condemnedKey(record.mark, record.part), encodeCondemned(record), options);
   }
 
   async removeCondemned(mark: string, options?: CallOptions): Promise<void> {
