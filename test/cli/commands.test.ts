@@ -14,8 +14,8 @@ const NAMES = {
     ...["sentBytes", "storedBytes", "manifestBytes", "seconds"],
   ],
   copy: [
-    ...["datasets", "tags", "unchangedTags", "versions", "bytes", "fetchedBytes", "sentBytes", "storedBytes"],
-    ...["changes", "failures", "seconds"],
+    ...["datasets", "tags", "unchangedTags", "lackingEntries", "versions", "bytes", "fetchedBytes"],
+    ...["sentBytes", "storedBytes", "changes", "failures", "seconds"],
   ],
   pull: ["digest", "files", "bytes", "fetchedBytes", "reusedBytes", "manifestBytes", "seconds"],
 };
