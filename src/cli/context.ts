@@ -71,9 +71,10 @@ export async function withClient<T>(
 /** A store's address, or a hub's. */
 export type Place = { readonly store: string } | { readonly hub: string };
 
-/** The place of an address: hubs are named as in references, or by a URL; all else is a store's address. */
+/** The place of an address: hubs are named as in references, or by URLs, several of one store with commas; all else is a store's address. */
 export function placeOf(address: string): Place {
-  return /^https?:\/\//i.test(address) || isHost(address) ? { hub: address } : { store: address };
+  const isHub = address.split(",").every((part) => /^https?:\/\//i.test(part) || isHost(part));
+  return isHub ? { hub: address } : { store: address };
 }
 
 /** As withClient, with a client of this place. */

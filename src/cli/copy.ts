@@ -53,7 +53,17 @@ function originOf(store: string): string {
 }
 
 async function print({ output, config }: Context, result: CopyResult): Promise<void> {
-  const { datasets, tags, unchangedTags, versions, bytes, fetchedBytes, sentBytes, storedBytes } = result;
+  const {
+    datasets,
+    tags,
+    unchangedTags,
+    lackingEntries,
+    versions,
+    bytes,
+    fetchedBytes,
+    sentBytes,
+    storedBytes,
+  } = result;
   if (output.isJson) {
     const changes = result.changes.map((change) => ({
       ...change,
@@ -75,6 +85,9 @@ async function print({ output, config }: Context, result: CopyResult): Promise<v
     isIdle
       ? `unchanged  ${humanCount(tags)} tags of ${humanCount(datasets)} datasets: the target has all of it`
       : `unchanged  ${humanCount(unchangedTags)} of ${humanCount(tags)} tags of ${humanCount(datasets)} datasets`,
+    ...(lackingEntries === 0
+      ? []
+      : [`left out   ${humanCount(lackingEntries)} entries, whose versions the source no longer holds`]),
     ...(versions === 0
       ? []
       : [

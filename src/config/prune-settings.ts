@@ -1,4 +1,4 @@
-/** What `aetherfs prune` takes beside `--dry-run`. */
+/** What `aetherfs prune` takes beside `--dry-run`; its rate holds for `verify` of a store too. */
 import { optional } from "./setting.ts";
 import { parseDuration, parseShare, parseSize } from "./values.ts";
 
@@ -51,9 +51,9 @@ export const PRUNE_SETTINGS = {
     {
       flag: "rate-limit",
       placeholder: "SIZE",
-      commands,
+      commands: ["prune", "verify"],
       fallback: "no limit",
-      help: "bytes that packing anew reads and writes in a second at most",
+      help: "bytes a second at most, about, that packing anew reads and writes, or that the check of a whole store reads",
     },
     (text) => {
       const bytes = parseSize(text);

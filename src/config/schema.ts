@@ -334,15 +334,6 @@ const SETTINGS = {
     commands: ["verify"],
     help: "of a whole store: check what is there, not every byte of it",
   }),
-  rateLimit: optional(
-    {
-      flag: "rate-limit",
-      placeholder: "SIZE",
-      commands: ["verify"],
-      help: "of a whole store: bytes a second that are read at most, about",
-    },
-    parseSize,
-  ),
   healFrom: optional(
     {
       flag: "heal-from",

@@ -103,7 +103,9 @@ export async function requireRevised(
   const { datasets } = engine.store;
   const found = await findDataset(datasets, name, options);
   if (found !== undefined) return found;
-  const others = await first(datasets.listDatasets(options), CANDIDATES_MAX);
+  const others = (await first(datasets.listDatasets(options), CANDIDATES_MAX)).filter(
+    (each) => each !== name,
+  );
   const hint = others.length === 0 ? "; the store holds none yet: push one" : didYouMean(name, others);
   throw new AetherError("DATASET_NOT_FOUND", `there is no dataset ${name}${hint}`, {
     data: { dataset: name },

@@ -123,6 +123,40 @@ for (const [title, open] of PAIRS) {
       },
     );
 
+    between(
+      "with the history of a source that was pruned, leaves out what the source no longer has",
+      async (bed, from, to) => {
+        for (let edits = 0; edits < 4; edits++) await push(bed, from, { noise: noise(edits, 50_000) });
+        await from.updateDataset(NAME, { keepLast: 2 });
+        for (let round = 0; round < 2; round++) await from.prune({ graceMs: 0 });
+        const first = await copy(from, to, "@acme/x", { historyMax: Infinity });
+        assert.deepEqual([first.failures, first.lackingEntries, first.versions], [[], 2, 2]);
+        assert.equal((await all(to.history(NAME, LATEST))).length, 2);
+        const again = await copy(from, to, "@acme/x", { historyMax: Infinity });
+        assert.deepEqual([again.failures, again.lackingEntries, again.changes], [[], 0, []]);
+      },
+    );
+
+    between(
+      "into a dataset that was deleted there, is told, and others are copied",
+      async (bed, from, to) => {
+        const files = { noise: noise(1, 5000) };
+        await push(bed, from, files, ["@acme/a:latest"]);
+        await push(bed, from, files, ["@acme/b:latest"]);
+        await copy(from, to, "@acme/a");
+        await to.deleteDataset(parseDatasetName("@acme/a"), "tester");
+        const { failures, changes } = await copy(from, to, "@acme/*");
+        assert.deepEqual(
+          failures.map(({ dataset, code }) => [dataset, code]),
+          [["@acme/a", "DATASET_NOT_FOUND"]],
+        );
+        assert.deepEqual(
+          changes.map(({ dataset }) => dataset),
+          ["@acme/b"],
+        );
+      },
+    );
+
     between("costs about the change, whether pages lie with the root or not", async (bed, from, to) => {
       const many = Object.fromEntries(
         Array.from({ length: 2300 }, (_, index) => [`many/file-${index}`, `${index} of many`]),

@@ -14,8 +14,8 @@ const NAMES = {
     ...["sentBytes", "storedBytes", "manifestBytes", "seconds"],
   ],
   copy: [
-    ...["datasets", "tags", "unchangedTags", "versions", "bytes", "fetchedBytes", "sentBytes", "storedBytes"],
-    ...["changes", "failures", "seconds"],
+    ...["datasets", "tags", "unchangedTags", "lackingEntries", "versions", "bytes", "fetchedBytes"],
+    ...["sentBytes", "storedBytes", "changes", "failures", "seconds"],
   ],
   pull: ["digest", "files", "bytes", "fetchedBytes", "reusedBytes", "manifestBytes", "seconds"],
 };
@@ -243,6 +243,8 @@ function commandsOn(kind: Kind): void {
     const again = await place.run(["copy", "@acme/x", "--to", "./mirror"]);
     assert.match(again.stdout, /^unchanged {2}3 tags of 1 datasets: the target has all of it\n/);
     assert.equal((await place.run(["copy", "--to", "mirror"])).exit, 2);
+    const hubs = await place.run(["copy", "--all", "--to", "127.0.0.1:1,http://127.0.0.1:1"]);
+    assert.equal(hubs.exit, 8, "several hubs are no folder");
     await place.write({ "data/a.txt": "elsewhere\n" });
     const onMirror = { STORE: "./mirror", HUB: "" };
     assert.equal((await place.run(["push", "-t", "@acme/x:v1", "data"], onMirror)).exit, 0);

@@ -78,6 +78,8 @@ export interface CopyResult {
   readonly tags: number;
   /** Of these tags, those that the target had already. */
   readonly unchangedTags: number;
+  /** Earlier entries of tags that are left out, since the source no longer has their versions. */
+  readonly lackingEntries: number;
   /** Versions that were gone through, and bytes of their files. */
   readonly versions: number;
   readonly bytes: number;

@@ -19,10 +19,14 @@ const OF_ONE_TAG: ReadonlySet<ErrorCode> = new Set([
   "TAG_CONFLICT",
   "TAG_IMMUTABLE",
   "VERSION_NOT_FOUND",
+  "DATASET_NOT_FOUND",
   "FORMAT_UNSUPPORTED",
   "MANIFEST_UNSAFE",
   "LIMIT_EXCEEDED",
 ]);
+
+/** What a source says of a version that it has no longer. */
+const OF_NO_VERSION: ReadonlySet<ErrorCode> = new Set(["VERSION_NOT_FOUND", "OBJECT_MISSING"]);
 
 /**
  * Copies versions from one place to the other: the same digests, the same entries of the tags' histories, and of the content what
@@ -47,7 +51,7 @@ class CopyRun {
   readonly #options: CopyOptions;
   readonly #call: CallOptions;
   readonly #clock = { begunMs: 0, reportedMs: -Infinity };
-  readonly #counts = { datasets: 0, tags: 0, unchangedTags: 0, versions: 0, bytes: 0 };
+  readonly #counts = { datasets: 0, tags: 0, unchangedTags: 0, lackingEntries: 0, versions: 0, bytes: 0 };
   readonly #traffic = { fetchedBytes: 0, sentBytes: 0, storedBytes: 0 };
   readonly #progress = { files: 0, bytes: 0, newBytes: 0, totalBytes: 0 };
   readonly #changes = new Map<string, CopyChange>();
@@ -165,7 +169,10 @@ class CopyRun {
     return missingEntries(this.#from, name, pointer, current, { historyMax, force, repair, ...this.#call });
   }
 
-  /** Copies in order; a tag of which one entry could not be copied gets no later one. */
+  /**
+   * Copies in order; a tag of which one entry could not be copied gets no later one. Earlier entries whose versions the source has
+   * no longer, since nothing kept them, are left out.
+   */
   async #copyTags(
     name: DatasetName,
     tags: readonly TagEntries[],
@@ -175,6 +182,7 @@ class CopyRun {
     const expected = new Map<string, Digest | null | undefined>(
       tags.map(({ target, current }) => [keyOf(target), force ? undefined : (current?.digest ?? null)]),
     );
+    const newest = new Map(tags.map(({ target, entries }) => [keyOf(target), entries.at(-1)?.digest]));
     const steps = stepsOf(tags);
     for (const { record } of steps) this.#progress.totalBytes += record.bytes;
     const given = new Set<string>();
@@ -186,8 +194,13 @@ class CopyRun {
         await this.#copyStep(name, step.record, goals);
         for (const target of targets) expected.set(keyOf(target), step.record.digest);
       } catch (error) {
-        for (const target of targets) given.add(keyOf(target));
-        onError(error, { ...step, targets });
+        const isLacking = OF_NO_VERSION.has(codeOf(error));
+        const failed = targets.filter(
+          (target) => !isLacking || newest.get(keyOf(target)) === step.record.digest,
+        );
+        this.#counts.lackingEntries += targets.length - failed.length;
+        for (const target of failed) given.add(keyOf(target));
+        if (failed.length > 0) onError(error, { ...step, targets: failed });
       }
     }
   }

@@ -318,6 +318,24 @@ describe("a store that was pruned", () => {
       assert.equal((await pruned(bed)).removed.blocks, 0);
     }),
   );
+
+  it(
+    "of a version whose manifest stays, since a later one lies on it, is sound when more is kept afterwards",
+    onBed(async (bed) => {
+      for (let number = 0; number < 200; number++) bed.write(`file-${number}`, noise(number, 2 * KiB));
+      const before = await bed.push();
+      for (let number = 0; number < 150; number++) bed.write(`file-${number}`, noise(1000 + number, 2 * KiB));
+      await bed.push();
+      await updateDataset(bed.engine, BED_TAG.name, { keepLast: 1 });
+      for (let round = 0; round < 2; round++) await pruned(bed, { repackBelow: 1 });
+      const holds = (kind: string): boolean =>
+        [...bed.files(kind).keys()].some((file) => file.endsWith(before.digest.slice(2)));
+      assert.deepEqual([holds("manifests"), holds("plans")], [true, false]);
+      await updateDataset(bed.engine, BED_TAG.name, { keepLast: null });
+      const { faults, lost } = await verifyStore(bed.engine);
+      assert.deepEqual([faults, lost], [[], []]);
+    }),
+  );
 });
 
 describe("of versions whose pages lie in blocks, a prune", () => {

@@ -7,9 +7,10 @@ import { must } from "../../base/assert.ts";
 import { SILENT_LOG } from "../../base/log.ts";
 import type { Clock } from "../../base/clock.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
-import { parseTag } from "../../format/reference.ts";
+import { parseReference, parseTag } from "../../format/reference.ts";
 import { copyVersion } from "../copy/copy-version.ts";
 import { withCheckedIngest } from "../ingest/checked-ingest.ts";
+import { tagVersion } from "../tag-changes.ts";
 import { noise } from "../testing/engine.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { verifyVersion } from "../verify.ts";
@@ -124,6 +125,23 @@ describe("a check of a store", () => {
       const told = faults.map(({ object }) => `${object.kind} ${"digest" in object ? object.digest : ""}`);
       assert.ok(told.includes(`manifests ${third}`) && told.includes(`plans ${second}`), told.join());
       assert.ok(!told.some((each) => each.includes(first)), told.join());
+    }));
+
+  it("with a missing manifest that one tag points at and another did before, says so", () =>
+    withPushBed(pool, async (bed) => {
+      const { versions } = await fill(bed);
+      const first = must(versions[0], "the oldest");
+      const source = parseReference(`${BED_TAG.name}@${formatDigest(first)}`);
+      const said = { publisher: "", message: "", labels: {} };
+      await tagVersion(bed.engine, source, { ...BED_TAG, tag: parseTag("zz") }, said);
+      const [file = ""] = [...bed.files("manifests").keys()].filter((each) => each.endsWith(first.slice(2)));
+      fs.rmSync(file);
+      const { lost } = await verifyStore(bed.engine, { structureOnly: true });
+      const places = lost.filter(({ version }) => version === first).flatMap((each) => each.places);
+      assert.deepEqual(
+        places.map(({ tag, isCurrent }) => [tag, isCurrent]),
+        [["zz", true]],
+      );
     }));
 
   it("of records that are damaged, or say what is not so, names them", () =>

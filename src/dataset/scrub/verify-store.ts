@@ -215,9 +215,13 @@ class StoreRun {
       if (error !== undefined) await this.#recordFault(`${name}:${tag} ${number}`, error);
       return true;
     }
-    if (!isCurrent && damage.error.code === "VERSION_NOT_FOUND") return false;
     const { datasets } = this.#engine.store;
-    if ((await datasets.getHistory(name, tag, number, this.#call)) === undefined) return false;
+    const isLetGo = !isCurrent && damage.isGone;
+    if (isLetGo || (await datasets.getHistory(name, tag, number, this.#call)) === undefined) {
+      // Elsewhere a tag may point at it now.
+      checked.delete(key);
+      return false;
+    }
     if (known === undefined) await this.#lose(damage, place);
     return true;
   }

@@ -37,6 +37,8 @@ export interface VersionDamage {
   readonly spans: readonly { readonly start: number; readonly end: number }[];
   /** Whether entries are lost, so that nobody can tell which paths there are. */
   readonly losesEntries: boolean;
+  /** Whether its manifest or its own plan is not there, as after a prune of what nothing kept. */
+  readonly isGone: boolean;
 }
 
 /** A check of one version under way. */
@@ -46,6 +48,7 @@ interface Draft {
   error: AetherError | undefined;
   readonly spans: { start: number; end: number }[];
   losesEntries: boolean;
+  isGone: boolean;
 }
 
 /** Checks versions one after another: what they share is looked at once, while it is sound. */
@@ -73,14 +76,22 @@ export class VersionCheck {
     } catch (error) {
       const found = faultOf(error);
       this.#onFault({ object: { kind: "manifests", digest: namedIn(found) ?? digest }, error: found });
-      return { version: digest, error: found, spans: [], losesEntries: true };
+      const isGone = found.code === "VERSION_NOT_FOUND";
+      return { version: digest, error: found, spans: [], losesEntries: true, isGone };
     }
-    const draft: Draft = { version, domain, error: undefined, spans: [], losesEntries: false };
+    const draft: Draft = {
+      version,
+      domain,
+      error: undefined,
+      spans: [],
+      losesEntries: false,
+      isGone: false,
+    };
     if (version.bundle.pages.length > 0) await this.#inline(draft, object, options);
     else await this.#paged(draft, options);
     this.readBytes += version.traffic.fetchedBytes;
-    const { error, spans, losesEntries } = draft;
-    return error && { version: digest, error, spans: merged(spans), losesEntries };
+    const { error, spans, losesEntries, isGone } = draft;
+    return error && { version: digest, error, spans: merged(spans), losesEntries, isGone };
   }
 
   /** A version whose pages lie with its root. */
@@ -184,13 +195,14 @@ export class VersionCheck {
     items: readonly PlannedItem[],
     options: CallOptions,
   ): Promise<readonly ItemFault[]> {
-    const shared = await this.#onePlan(key, undefined, covers, items, options);
-    const own = await this.#onePlan(key, draft.domain, covers, items, options);
+    const shared = await this.#onePlan(draft, key, undefined, covers, items, options);
+    const own = await this.#onePlan(draft, key, draft.domain, covers, items, options);
     return [...(shared ?? []), ...(own ?? [])];
   }
 
   /** A plan may be replaced, and what it led to removed, while it is looked at: then the new one counts. */
   async #onePlan(
+    draft: Draft,
     key: Digest,
     domain: string | undefined,
     covers: "items" | "version",
@@ -206,6 +218,7 @@ export class VersionCheck {
       if (faults.length === 0) return faults;
       const again = await read();
       if (again?.revision === found?.revision || tries === TRIES_MAX) {
+        if (found === undefined && key === draft.version.digest) draft.isGone = true;
         for (const { faulty, error } of faults) {
           if (faulty === "plan") this.#onFault({ object, error });
           else if (faulty !== "told") this.#onFault({ object: { kind: "blocks", digest: faulty }, error });
