@@ -127,7 +127,7 @@ export const COMMANDS: readonly Command[] = [
       "aetherfs copy maxmind:stable --from hub.example:8080 --to /srv/mirror",
       "aetherfs copy maxmind --history all --from /srv/data --to hub.example:8080    # all tags, as they came about",
       "aetherfs copy '@acme/*' --from hub.example:8080 --to file:///srv/mirror",
-      "aetherfs copy --all --delete --from hub.example:8080 --to /srv/mirror         # an exact mirror: run it again and again",
+      "aetherfs copy --all --delete --from hub.example:8080 --to /srv/mirror         # a mirror of all tags: run it again and again",
       "aetherfs copy maxmind@sha256:98ea… -t maxmind:audited --from /srv/data --to other.example:8080",
     ],
     load: () => import("./copy.ts"),

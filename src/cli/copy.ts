@@ -72,10 +72,11 @@ async function print({ output, config }: Context, result: CopyResult): Promise<v
     await output.json({ ...result, changes });
     return;
   }
+  const [removed, copied] = config.dryRun ? ["would remove", "would copy"] : ["removed   ", "copied    "];
   for (const { dataset, tag, digest, entries } of result.changes) {
     const more = entries > 1 ? ` (${humanCount(entries)} entries)` : "";
-    if (digest === null) await output.lines(`removed    ${dataset}:${tag}`);
-    else await output.lines(`copied     ${dataset}:${tag}  ${formatDigest(digest)}${more}`);
+    if (digest === null) await output.lines(`${removed} ${dataset}:${tag}`);
+    else await output.lines(`${copied} ${dataset}:${tag}  ${formatDigest(digest)}${more}`);
   }
   for (const { dataset, tag, code, message } of result.failures)
     await output.lines(`failed     ${dataset}:${tag}  ${code}: ${printable(message)}`);
@@ -93,7 +94,7 @@ async function print({ output, config }: Context, result: CopyResult): Promise<v
       : [
           `versions   ${humanCount(versions)}, of ${humanBytes(bytes)} in files`,
           `${verb.padEnd(10)} ${humanBytes(fetchedBytes)} from the source, ${humanBytes(sentBytes)} to the target`,
-          `stored     ${humanBytes(storedBytes)}`,
+          `${config.dryRun ? "would store" : "stored    "} ${humanBytes(storedBytes)}`,
         ]),
     `took       ${humanSeconds(result.seconds)}`,
   );

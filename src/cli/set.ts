@@ -25,11 +25,19 @@ export async function run(context: Context, text: string): Promise<void> {
       "say what to set, as in --keep-last 10 (help: aetherfs set --help)",
     );
   }
-  const record = await withClient(context, { references: [reference] }, (client) =>
-    client.updateDataset(name, settings, { signal }),
-  );
-  if (output.isJson) await output.json(datasetObject(record));
-  else await output.lines(...datasetLines(record));
+  const { record, review } = await withClient(context, { references: [reference] }, async (client) => {
+    const record = await client.updateDataset(name, settings, { signal });
+    const isAsked = !output.isJson && record.retention !== null;
+    return { record, review: isAsked ? await client.reviewRetention(name, {}, { signal }) : undefined };
+  });
+  if (output.isJson) {
+    await output.json(datasetObject(record));
+    return;
+  }
+  await output.lines(...datasetLines(record));
+  if (review === undefined) return;
+  const { kept, released } = review;
+  await output.lines(`versions   ${humanCount(kept)} kept, ${humanCount(released)} that prune may take`);
 }
 
 async function printReview({ output }: Context, review: RetentionReview): Promise<void> {

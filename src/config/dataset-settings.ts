@@ -1,12 +1,12 @@
 /** The settings of the commands that change a dataset as a whole. */
 import { flag, list, optional, same } from "./setting.ts";
-import { orNone, parseCount, parseDuration } from "./values.ts";
+import { orNone, parseCount, parseSpan } from "./values.ts";
 
 const KEEP_LAST_MAX = 100_000;
 const commands = ["set"];
 
 function parseWindow(text: string): number {
-  const seconds = parseDuration(text);
+  const seconds = parseSpan(text);
   if (seconds >= 1) return Math.round(seconds);
   throw new Error("it is less than a second");
 }

@@ -1,6 +1,6 @@
 /** What `aetherfs prune` takes beside `--dry-run`; its rate holds for `verify` of a store too. */
 import { optional } from "./setting.ts";
-import { parseDuration, parseShare, parseSize } from "./values.ts";
+import { parseDuration, parseShare, parseSize, parseSpan } from "./values.ts";
 
 const commands = ["prune"];
 
@@ -15,7 +15,7 @@ export const PRUNE_SETTINGS = {
       fallback: "24h; of a hub, its --prune_grace",
       help: "how long what nothing needs stays all the same, so that who reads it may finish",
     },
-    parseDuration,
+    parseSpan,
   ),
   wait: optional(
     {

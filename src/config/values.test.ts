@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
+  parseSpan,
   orNone,
   parseBoolean,
   parseChoice,
@@ -55,6 +56,11 @@ describe("values", () => {
 
   it("of none, is null, and of others what they are", () => {
     assert.deepEqual(["none", "5m"].map(orNone(parseDuration)), [null, 300]);
+  });
+
+  it("of spans, refuses a number without a unit, but for 0", () => {
+    assert.deepEqual(["30d", "2w", "0", "45s"].map(parseSpan), [2_592_000, 1_209_600, 0, 45]);
+    for (const text of ["30", "1.5", "soon"]) assert.throws(() => parseSpan(text), Error, text);
   });
 
   it("of labels, keeps what follows the first equals sign", () => {

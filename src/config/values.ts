@@ -44,6 +44,13 @@ export function parseDuration(text: string): number {
   return Number(amount) * (SECONDS[unit] ?? 1);
 }
 
+/** As parseDuration, with a unit: of what decides what is kept, 30 is as likely days as seconds. 0 needs none. */
+export function parseSpan(text: string): number {
+  const seconds = parseDuration(text);
+  if (/[a-z]$/.test(text) || seconds === 0) return seconds;
+  throw new Error(`it has no unit: say ${text}d or ${text}s`);
+}
+
 /** A share from 0 to 1: `50%`, or `0.5`. */
 export function parseShare(text: string): number {
   const [, amount, percent] = /^(\d{1,3}(?:\.\d+)?)(%)?$/.exec(text) ?? [];
