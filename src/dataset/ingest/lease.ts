@@ -24,8 +24,9 @@ export class Lease {
   #stored = -1;
   #epoch: number | null = 0;
   #revision: Revision | undefined;
-  /** When the last write that succeeded was begun, by this process's clock. */
+  /** When the last write that succeeded was begun, by this process's clock, and by wall time. */
   #confirmedMs = -Infinity;
+  #confirmedWallMs = -Infinity;
   #last: Promise<void> = Promise.resolve();
   #renewal: Promise<void> | undefined;
 
@@ -61,10 +62,13 @@ export class Lease {
 
   /**
    * Whether nobody can have taken the claim for dead: what is done now is done under it. For half the time that others wait,
-   * so that the rest is for calls that are under way.
+   * so that the rest is for calls that are under way. By wall time too: the other clock may stand still while the machine
+   * sleeps; one that is set forward only makes the holder look again.
    */
   get isFresh(): boolean {
-    return this.#clock.elapsedMs() - this.#confirmedMs < (TTL_SECONDS * 1000) / 2;
+    const ageMs = this.#clock.elapsedMs() - this.#confirmedMs;
+    const wallAgeMs = this.#clock.nowMs() - this.#confirmedWallMs;
+    return Math.max(ageMs, wallAgeMs) < (TTL_SECONDS * 1000) / 2;
   }
 
   /** The id of its record. */
@@ -112,6 +116,7 @@ export class Lease {
 
   async #write(options?: CallOptions): Promise<void> {
     const startMs = this.#clock.elapsedMs();
+    const startWallMs = this.#clock.nowMs();
     const blocks = [...this.#blocks];
     const versions = [...this.#versions];
     const record = {
@@ -137,6 +142,7 @@ export class Lease {
       );
     }
     this.#confirmedMs = startMs;
+    this.#confirmedWallMs = startWallMs;
     this.#stored = blocks.length + versions.length;
   }
 }

@@ -1,0 +1,172 @@
+/** Processes that stand still at the worst moment, beside prunes that go on. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { after, describe, it } from "node:test";
+import { systemClock, type Clock } from "../../base/clock.ts";
+import { codeOf, type ErrorCode } from "../../base/errors.ts";
+import { KiB } from "../../base/limits.ts";
+import { systemRandom } from "../../base/random.ts";
+import { parseTag } from "../../format/reference.ts";
+import type { Store } from "../../store/dataset-store.ts";
+import type { TagReference } from "../contract.ts";
+import type { Engine } from "../engine.ts";
+import { Lease } from "../ingest/lease.ts";
+import { removeTag, rollback } from "../tag-changes.ts";
+import { readHead } from "../tag-head.ts";
+import { noise } from "../testing/engine.ts";
+import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
+import { WorkerPool } from "../workers/pool.ts";
+import type { PruneOptions, PruneResult } from "./contract.ts";
+import { LeaseWatch } from "./lease-watch.ts";
+import { prune } from "./prune.ts";
+
+const pool = new WorkerPool(1);
+after(() => pool.close());
+
+const SAYS = { publisher: "test", message: "", labels: {} };
+/** Longer than a lease lives. */
+const LONG_MS = 16 * 60_000;
+
+const onBed = (work: (bed: PushBed) => Promise<void>) => (): Promise<void> => withPushBed(pool, work);
+
+function tagged(tag: string): TagReference {
+  return { name: BED_TAG.name, tag: parseTag(tag) };
+}
+
+/** A clock that can be set forward: `aheadMs` on both hands, `asleepMs` by wall time alone. */
+function movableClock(): Clock & { aheadMs: number; asleepMs: number } {
+  const clock = {
+    aheadMs: 0,
+    asleepMs: 0,
+    nowMs: () => systemClock.nowMs() + clock.aheadMs + clock.asleepMs,
+    elapsedMs: () => systemClock.elapsedMs() + clock.aheadMs,
+    sleep: systemClock.sleep,
+  };
+  return clock;
+}
+
+/** The store, of which one method's first call waits until `before` has ended. */
+function halted(
+  store: Store,
+  part: "blocks" | "datasets",
+  method: string,
+  before: () => Promise<void>,
+): Store {
+  let isOver = false;
+  const target = store[part];
+  const proxy = new Proxy(target, {
+    get: (object, name) => {
+      const member: unknown = Reflect.get(object, name);
+      if (typeof member !== "function") return member;
+      return (...parameters: unknown[]): unknown => {
+        const call = (): unknown => Reflect.apply(member, object, parameters);
+        if (name !== method || isOver) return call();
+        isOver = true;
+        return before().then(call);
+      };
+    },
+  });
+  return {
+    ...store,
+    blocks: store.blocks,
+    datasets: store.datasets,
+    [part]: proxy,
+    close: () => store.close(),
+  };
+}
+
+/** Another process that prunes, and has seen everybody's leases for as long as they are silent. */
+class Pruner {
+  readonly engine: Engine;
+  readonly clock = movableClock();
+  readonly watch = new LeaseWatch(this.clock);
+
+  constructor(bed: PushBed) {
+    this.engine = { ...bed.engine, clock: this.clock };
+  }
+
+  /** Sees leases, and that they are not renewed for long. */
+  async outlive(): Promise<void> {
+    await this.watch.living(this.engine.store.datasets, {});
+    this.clock.aheadMs += LONG_MS;
+  }
+
+  run(options: Partial<PruneOptions> = {}): Promise<PruneResult> {
+    return prune(this.engine, { graceMs: 0, repackBelow: 0, watch: this.watch, ...options });
+  }
+}
+
+async function fails(call: Promise<unknown>, code: ErrorCode): Promise<void> {
+  await assert.rejects(call, (error) => codeOf(error) === code || assert.fail(String(error)));
+}
+
+describe("a lease", () => {
+  for (const method of ["replaceLease", "removeLease"]) {
+    it(
+      `is renewed when it is taken for dead, before ${method}: it stays, or its holder is told`,
+      onBed(async (bed) => {
+        const pruner = new Pruner(bed);
+        const lease = new Lease(bed.store.datasets, systemClock, systemRandom.id(), "slow");
+        try {
+          await lease.store();
+          await pruner.outlive();
+          const holder = { isRenewed: false };
+          const { datasets } = halted(bed.store, "datasets", method, async () => {
+            try {
+              await lease.store();
+              holder.isRenewed = true;
+            } catch (error) {
+              assert.equal(codeOf(error), "SESSION_LOST");
+            }
+          });
+          const living = await pruner.watch.living(datasets, {});
+          const { isRenewed } = holder;
+          assert.equal(living.length, isRenewed ? 1 : 0);
+          assert.equal((await bed.store.datasets.getLease(lease.id)) !== undefined, isRenewed);
+        } finally {
+          await lease.release();
+        }
+      }),
+    );
+  }
+
+  it(
+    "is not fresh after the machine slept, though its monotonic clock stood still",
+    onBed(async (bed) => {
+      const clock = movableClock();
+      const lease = new Lease(bed.store.datasets, clock, systemRandom.id(), "laptop");
+      try {
+        await lease.store();
+        assert.equal(lease.isFresh, true);
+        clock.asleepMs += LONG_MS;
+        assert.equal(lease.isFresh, false);
+        await lease.store();
+        assert.equal(lease.isFresh, true);
+      } finally {
+        await lease.release();
+      }
+    }),
+  );
+});
+
+describe("a sweep", () => {
+  it(
+    "that stood still before it removes something, and was taken for dead, removes nothing more",
+    onBed(async (bed) => {
+      bed.write("file", noise(1, 20 * KiB));
+      const { digest } = await bed.push({ tags: [tagged("v1")] });
+      await removeTag(bed.engine, tagged("v1"), SAYS);
+      const [slow, other] = [new Pruner(bed), new Pruner(bed)];
+      const store = halted(bed.store, "blocks", "stat", async () => {
+        await other.outlive();
+        await other.run();
+        await bed.push({ tags: [tagged("v2")], rehash: true });
+        slow.clock.aheadMs += LONG_MS;
+      });
+      const options = { graceMs: 0, repackBelow: 0, watch: slow.watch };
+      await fails(prune({ ...slow.engine, store }, options), "SESSION_LOST");
+      await bed.read(digest);
+    }),
+  );
+});
