@@ -170,3 +170,67 @@ describe("a sweep", () => {
     }),
   );
 });
+
+describe("a tag that was pointed at a version by who stood still and was taken for dead", () => {
+  it(
+    "goes back when the version was pruned meanwhile: of a rollback",
+    onBed(async (bed) => {
+      bed.write("file", noise(1, 20 * KiB));
+      await bed.push({ tags: [tagged("v1")] });
+      await removeTag(bed.engine, tagged("v1"), SAYS);
+      const [pruner, clock] = [new Pruner(bed), movableClock()];
+      const store = halted(bed.store, "datasets", "createHistory", async () => {
+        await pruner.outlive();
+        assert.equal((await pruner.run()).removed.blocks, 1);
+        clock.aheadMs += LONG_MS;
+      });
+      await fails(rollback({ ...bed.engine, store, clock }, tagged("v1"), SAYS), "VERSION_NOT_FOUND");
+      const { record } = await readHead(bed.store.datasets, BED_TAG.name, tagged("v1").tag, {});
+      assert.equal(record?.state, "deleted");
+      await pruner.run();
+    }),
+  );
+
+  it(
+    "stays when it was not: of a rollback",
+    onBed(async (bed) => {
+      bed.write("file", noise(1, 20 * KiB));
+      const { digest } = await bed.push({ tags: [tagged("v1")] });
+      await bed.push({ tags: [tagged("v2")] });
+      await removeTag(bed.engine, tagged("v1"), SAYS);
+      const [pruner, clock] = [new Pruner(bed), movableClock()];
+      const store = halted(bed.store, "datasets", "createHistory", async () => {
+        await pruner.outlive();
+        await pruner.run();
+        clock.aheadMs += LONG_MS;
+      });
+      const { record } = await rollback({ ...bed.engine, store, clock }, tagged("v1"), SAYS);
+      assert.equal(record.digest, digest);
+      await bed.read(digest);
+    }),
+  );
+
+  it(
+    "goes back to what it pointed at, with what was said of that: of a push",
+    onBed(async (bed) => {
+      bed.write("file", noise(1, 20 * KiB));
+      await bed.push({ labels: { note: "kept" } });
+      const before = (await readHead(bed.store.datasets, BED_TAG.name, BED_TAG.tag, {})).record;
+      bed.write("file", noise(2, 40 * KiB));
+      const [pruner, clock] = [new Pruner(bed), movableClock()];
+      const store = halted(bed.store, "datasets", "createHistory", async () => {
+        await pruner.outlive();
+        assert.ok((await pruner.run()).removed.blocks > 0);
+        clock.aheadMs += LONG_MS;
+      });
+      // The push begins anew, and is published in the end.
+      await bed.push({ labels: { expires: "2026-01-01" } }, { store, clock });
+      const record = await bed.store.datasets.getHistory(BED_TAG.name, BED_TAG.tag, 3);
+      assert.match(record?.message ?? "", /^taken back/);
+      assert.deepEqual(
+        [record?.digest, record?.labels, record?.files, record?.bytes],
+        [before?.digest, before?.labels, before?.files, before?.bytes],
+      );
+    }),
+  );
+});
