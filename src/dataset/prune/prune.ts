@@ -116,15 +116,15 @@ class PruneRound {
       const inventory = await this.#inventory(survey.live, leases, () => Promise.resolve());
       return { ...outcomeOf(inventory, survey), ripeInMs, holders };
     }
-    await dropOldEpochs(datasets, this.#call);
     const deleted = await listDeleted(this.#engine, this.#call);
     // What was marked for the sweep will do, unless datasets were deleted since, which were not to go with it.
     const { survey, leases } =
       swept === undefined || deleted.length > 0 ? await this.#survey(deleted) : swept;
-    const repacked = await this.#repack(survey.live);
+    const repacked = await this.#repack(survey.live, next);
     const writer = new EpochWriter(datasets, this.#lease.id, this.#call);
     const inventory = await this.#inventory(survey.live, leases, (name) => writer.add(name));
     const isMarked = await writer.finish(next, await this.#storeTimeMs(), deleted);
+    if (isMarked) await dropOldEpochs(datasets, this.#call);
     return {
       ...outcomeOf(inventory, survey),
       removed: swept?.removed ?? NOTHING,
@@ -232,7 +232,7 @@ class PruneRound {
     return takeInventory(this.#engine, live, leases, onDead, this.#options);
   }
 
-  async #repack(live: LiveSet): Promise<Repacked> {
+  async #repack(live: LiveSet, epoch: number): Promise<Repacked> {
     const { repackBelow, repackBytesMax = Infinity, onProgress } = this.#options;
     if (repackBelow <= 0) return NOTHING_REPACKED;
     const partly = await listPartlyLive(this.#engine, live, repackBelow, this.#options);
@@ -245,7 +245,8 @@ class PruneRound {
       chosen.push(block);
     }
     if (chosen.length === 0) return NOTHING_REPACKED;
-    const parts = { engine: this.#engine, live, lease: this.#lease, throttle: this.#throttle, onProgress };
+    const [engine, lease, throttle] = [this.#engine, this.#lease, this.#throttle];
+    const parts = { engine, live, lease, epoch, throttle, onProgress };
     return await new Repacker(parts, this.#call).run(chosen);
   }
 

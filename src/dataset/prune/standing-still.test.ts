@@ -234,3 +234,74 @@ describe("a tag that was pointed at a version by who stood still and was taken f
     }),
   );
 });
+
+describe("an epoch", () => {
+  it(
+    "is not made by who stood still while another removed its condemned names",
+    onBed(async (bed) => {
+      bed.write("file", noise(1, 20 * KiB));
+      await bed.push({ tags: [tagged("v1")] });
+      await removeTag(bed.engine, tagged("v1"), SAYS);
+      const [slow, other] = [new Pruner(bed), new Pruner(bed)];
+      const broken = new Error("stopped");
+      const store = halted(bed.store, "datasets", "putEpoch", async () => {
+        await other.outlive();
+        const options = { graceMs: LONG_MS, repackBelow: 0, watch: other.watch };
+        // It finds that the other is dead, and dies before it marks; the next one may look after what the dead left behind.
+        for (let runs = 0; runs < 2; runs++) {
+          const dying = halted(bed.store, "datasets", "putCondemned", () => Promise.reject(broken));
+          await assert.rejects(prune({ ...other.engine, store: dying }, options), broken);
+        }
+        slow.clock.aheadMs += LONG_MS;
+      });
+      const options = { graceMs: LONG_MS, repackBelow: 0, watch: slow.watch };
+      await prune({ ...slow.engine, store }, options).catch(() => undefined);
+      assert.equal((await other.run()).removed.blocks, 1);
+    }),
+  );
+});
+
+describe("a prune that repacks", () => {
+  it(
+    "beside one that has marked since and sweeps, leads no plan to a block that lay there already",
+    onBed(async (bed) => {
+      for (let file = 0; file < 8; file++) bed.write(`f${file}`, noise(file, 20 * KiB));
+      await bed.push({ tags: [tagged("v1")] });
+      for (let file = 1; file < 8; file++) fs.rmSync(path.join(bed.source, `f${file}`));
+      const { digest } = await bed.push({ tags: [tagged("v2")] });
+      await removeTag(bed.engine, tagged("v1"), SAYS);
+      const [dead, slow, other] = [new Pruner(bed), new Pruner(bed), new Pruner(bed)];
+      const broken = new Error("stopped");
+      const dying = halted(bed.store, "blocks", "flush", () => Promise.reject(broken));
+      const repacking = { graceMs: 0, repackBelow: 0.5 };
+      const options = { ...repacking, watch: dead.watch };
+      await assert.rejects(prune({ ...dead.engine, store: dying }, options), broken);
+      const removal = Promise.withResolvers<undefined>();
+      const slowly = Promise.withResolvers<undefined>();
+      const sweeping = halted(bed.store, "blocks", "remove", async () => {
+        removal.resolve(undefined);
+        await slowly.promise;
+      });
+      const sweep = async (): Promise<PruneResult> => {
+        try {
+          const swift = { graceMs: 0, repackBelow: 0, watch: other.watch };
+          return await prune({ ...other.engine, store: sweeping }, swift);
+        } finally {
+          removal.resolve(undefined);
+        }
+      };
+      let swept: Promise<PruneResult> | undefined;
+      const store = halted(bed.store, "blocks", "read", async () => {
+        swept = sweep();
+        await removal.promise;
+      });
+      try {
+        await prune({ ...slow.engine, store }, { ...repacking, watch: slow.watch });
+      } finally {
+        slowly.resolve(undefined);
+      }
+      assert.equal((await swept)?.removed.blocks, 1);
+      await bed.read(digest);
+    }),
+  );
+});
