@@ -148,7 +148,12 @@ describe("a prune", () => {
       await release(bed, "v1");
       await removeTag(bed.engine, tagged("v1"), SAYS);
       const session = await beginLocalSession(bed.engine, { tags: [BED_TAG], publisher: "slow" }, {});
-      const held = await pruned(bed);
+      let waits = 0;
+      const held = await pruned(bed, {
+        waitMs: 1,
+        onProgress: ({ phase }) => (waits += Number(phase === "wait")),
+      });
+      assert.equal(waits, 1);
       assert.deepEqual([held.removed, held.holders.map(({ holder }) => holder)], [NOTHING, ["slow"]]);
       await session.abort();
       assert.equal((await pruned(bed)).removed.blocks, 1);

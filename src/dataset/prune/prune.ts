@@ -57,7 +57,7 @@ async function work(engine: Engine, options: PruneOptions): Promise<Outcome> {
   for await (const tag of expireTags(engine, { ...call, publisher: HOLDER })) expired.push(tag);
   const first = { ...(await new PruneRound(engine, options).work()), expiredTags: expired.length };
   // Without a grace time what was condemned may go at once.
-  if (options.graceMs > 0 || first.ripeInMs === undefined) return first;
+  if (options.graceMs > 0 || first.ripeInMs === undefined || first.holders.length > 0) return first;
   const second = await new PruneRound(engine, options).work();
   return {
     ...second,
