@@ -4,7 +4,7 @@ import type { Digest } from "../../format/digest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore, Revision } from "../../store/dataset-store.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
-import { LEASE_BLOCKS_MAX } from "../../format/record.ts";
+import { LEASE_BLOCKS_MAX, type LeaseRecord } from "../../format/record.ts";
 
 /** How long a holder may be silent. */
 const TTL_SECONDS = 15 * 60;
@@ -21,6 +21,8 @@ export class Lease {
   readonly #versions = new Set<Digest>();
   readonly #released = new AbortController();
   #beat = 0;
+  /** The beat of the last write that succeeded. */
+  #confirmedBeat = -1;
   #stored = -1;
   #epoch: number | null = 0;
   #revision: Revision | undefined;
@@ -130,7 +132,7 @@ export class Lease {
       epoch: this.#epoch,
     };
     try {
-      this.#revision = await this.#datasets.replaceLease(record, this.#revision, options);
+      this.#revision = await this.#replace(record, options);
     } catch (error) {
       if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
       throw new AetherError(
@@ -141,8 +143,23 @@ export class Lease {
         },
       );
     }
+    this.#confirmedBeat = record.beat;
     this.#confirmedMs = startMs;
     this.#confirmedWallMs = startWallMs;
     this.#stored = blocks.length + versions.length;
+  }
+
+  /** Errors: OBJECT_CONFLICT when others took the claim away. */
+  async #replace(record: LeaseRecord, options?: CallOptions): Promise<Revision> {
+    try {
+      return await this.#datasets.replaceLease(record, this.#revision, options);
+    } catch (error) {
+      if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
+      // A write that failed may have been made all the same. Who takes the claim away writes no beat of its own.
+      const found = await this.#datasets.getLease(record.id, options);
+      const isOurs = found?.value.ttlSeconds === TTL_SECONDS && found.value.beat > this.#confirmedBeat;
+      if (found === undefined || !isOurs) throw error;
+      return await this.#datasets.replaceLease(record, found.revision, options);
+    }
   }
 }

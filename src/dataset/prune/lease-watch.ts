@@ -27,16 +27,20 @@ export class LeaseWatch {
   }
 
   /**
-   * The leases that are alive, as far as can be told; those of silent holders are removed first, so that these find out.
-   * Errors: those of the store.
+   * The leases that are alive, as far as can be told; those of silent holders are removed first, so that these find out, unless
+   * the caller `onlyLooks`. Errors: those of the store.
    */
-  async living(datasets: DatasetStore, options: CallOptions): Promise<LeaseRecord[]> {
+  async living(
+    datasets: DatasetStore,
+    options: CallOptions,
+    { onlyLooks = false }: { readonly onlyLooks?: boolean } = {},
+  ): Promise<LeaseRecord[]> {
     const living: LeaseRecord[] = [];
     const there = new Set<string>();
     for await (const lease of datasets.listLeases(options)) {
       there.add(lease.id);
       if (!this.#isDead(lease)) living.push(lease);
-      else if (!(await takeAway(datasets, lease, options))) living.push(lease);
+      else if (!onlyLooks && !(await takeAway(datasets, lease, options))) living.push(lease);
     }
     for (const id of this.#seen.keys()) if (!there.has(id)) this.#seen.delete(id);
     return living;

@@ -92,7 +92,7 @@ class PruneRound {
   /** What work() would condemn. */
   async look(): Promise<Outcome> {
     const { watch } = this.#options;
-    const leases = await watch.living(this.#engine.store.datasets, this.#call);
+    const leases = await watch.living(this.#engine.store.datasets, this.#call, { onlyLooks: true });
     const survey = await surveyLive(this.#engine, leases, this.#options);
     const inventory = await this.#inventory(survey.live, leases, () => Promise.resolve());
     return { ...outcomeOf(inventory, survey), condemned: inventory.dead };

@@ -132,6 +132,54 @@ describe("a lease", () => {
   }
 
   it(
+    "of who is silent for too long stays when a prune only looks",
+    onBed(async (bed) => {
+      const pruner = new Pruner(bed);
+      const lease = new Lease(bed.store.datasets, systemClock, systemRandom.id(), "slow");
+      try {
+        await lease.store();
+        await pruner.outlive();
+        await pruner.run({ dryRun: true });
+        await lease.store();
+      } finally {
+        await lease.release();
+      }
+    }),
+  );
+
+  it(
+    "whose renewal was made, though its answer was lost, is renewed by the next",
+    onBed(async (bed) => {
+      const lost = new Error("lost");
+      const { datasets } = bed.store;
+      const state = { isLost: false };
+      const replaceLease: typeof datasets.replaceLease = async (...parameters) => {
+        const revision = await datasets.replaceLease(...parameters);
+        if (state.isLost) throw lost;
+        return revision;
+      };
+      const losing = new Proxy(datasets, {
+        get: (object, name) => {
+          const member: unknown = name === "replaceLease" ? replaceLease : Reflect.get(object, name);
+          return typeof member === "function" ? (member.bind(object) as unknown) : member;
+        },
+      });
+      const lease = new Lease(losing, systemClock, systemRandom.id(), "far");
+      try {
+        await lease.store();
+        state.isLost = true;
+        for (let tries = 0; tries < 2; tries++) await assert.rejects(lease.store(), lost);
+        state.isLost = false;
+        await lease.store();
+        await datasets.removeLease(lease.id);
+        await fails(lease.store(), "SESSION_LOST");
+      } finally {
+        await lease.release();
+      }
+    }),
+  );
+
+  it(
     "is not fresh after the machine slept, though its monotonic clock stood still",
     onBed(async (bed) => {
       const clock = movableClock();
