@@ -46,13 +46,6 @@ export class LeaseWatch {
     return living;
   }
 
-  /** How long until a lease, which living() gave, can be told to be dead, in milliseconds. */
-  untilDeadMs({ id }: LeaseRecord): number {
-    const seen = this.#seen.get(id);
-    if (seen === undefined) return Infinity;
-    return Math.max(0, seen.sinceMs + seen.ttlMs - this.#clock.elapsedMs());
-  }
-
   #isDead({ id, beat, ttlSeconds }: LeaseRecord): boolean {
     const nowMs = this.#clock.elapsedMs();
     const seen = this.#seen.get(id);
