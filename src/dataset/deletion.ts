@@ -88,7 +88,7 @@ export interface RemoveOptions extends CallOptions {
    * Called before some records are removed, again and again: rejects when the caller may not remove any more. Who may be
    * stopped for long must see here that its claim still holds, since the name may be another dataset's by then.
    */
-  readonly check?: () => Promise<void>;
+  readonly check?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -116,8 +116,7 @@ export async function removeDeleted(
   if (record.incarnation === incarnation && record.deleted === null) return false;
   // Records of another dataset may lie here as soon as this one has left its state.
   while (record.incarnation === incarnation && record.deleted?.state === "removing") {
-    await check?.();
-    if (await datasets.removeRecords(name, options)) record = (await read()).value;
+    if (await datasets.removeRecords(name, { ...options, check })) record = (await read()).value;
     else {
       await datasets.flush(options);
       record = await go("removing", "removed");

@@ -153,7 +153,8 @@ async function commitAs(
   const call = options.signal === undefined ? {} : { signal: options.signal };
   await requireManifest(engine, name, digest, call);
   const { domain } = await ensureDataset(engine, name, call);
-  return await revive(engine, { version: digest, domain, publisher, isCurrent, ...call }, () =>
+  const target = { name, tag };
+  return await revive(engine, { version: digest, domain, publisher, target, isCurrent, ...call }, () =>
     commitTag(engine, name, tag, { ...change, ...condition }, call),
   );
 }

@@ -55,6 +55,12 @@ export interface NamesOptions<T> extends CallOptions {
   readonly after?: T | undefined;
 }
 
+/** Options of removeRecords(). */
+export interface RemovalOptions extends CallOptions {
+  /** Called before a few dozen records are removed, again and again: rejects when the caller may not remove any more. */
+  readonly check?: (() => Promise<void>) | undefined;
+}
+
 /**
  * Everything of a store that is not a block. Records are parsed and checked here (OBJECT_INVALID, FORMAT_UNSUPPORTED);
  * manifests and plans are opaque bytes, verified above. Every write is durable once flush() has resolved after it;
@@ -120,9 +126,9 @@ export interface DatasetStore extends ManifestReader {
   listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number>;
   /**
    * Removes some of the entries, hints and events of a deleted dataset, the dataset's record never. Gives whether there may be
-   * more; false: there were none.
+   * more; false: there were none. Errors: those of `check`, which ends it.
    */
-  removeRecords(name: DatasetName, options?: CallOptions): Promise<boolean>;
+  removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean>;
 
   /** The record of a signature, or the view of a version: opaque bytes, checked above. */
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;
@@ -139,6 +145,8 @@ export interface DatasetStore extends ManifestReader {
    * lie under `quarantine/`. Holds it in memory meanwhile. One that is not there is no error. Errors: OBJECT_INVALID when it has more than 1 GiB.
    */
   quarantine(object: DamagedObject, options?: CallOptions): Promise<void>;
+  /** Whether bytes of an object lie in quarantine. */
+  isQuarantined(object: DamagedObject, options?: CallOptions): Promise<boolean>;
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void>;
   /** Writes a lease in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */

@@ -37,6 +37,7 @@ import type {
   LastEventOptions,
   NamesOptions,
   PlanOptions,
+  RemovalOptions,
   Revised,
   Revision,
   ViewKey,
@@ -211,7 +212,7 @@ export class ObjectDatasetStore implements DatasetStore {
     }
   }
 
-  async removeRecords(name: DatasetName, options?: CallOptions): Promise<boolean> {
+  async removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean> {
     const found: Key[] = [];
     for (const prefix of keys.recordPrefixes(name)) {
       for await (const { key } of this.#objects.list(prefix, options)) {
@@ -223,6 +224,7 @@ export class ObjectDatasetStore implements DatasetStore {
     }
     for (let start = 0; start < found.length; start += PARALLEL_REMOVALS) {
       const batch = found.slice(start, start + PARALLEL_REMOVALS);
+      await options?.check?.();
       await Promise.all(batch.map((key) => this.#objects.remove(key, options)));
     }
     return found.length > 0;
@@ -239,6 +241,10 @@ export class ObjectDatasetStore implements DatasetStore {
     options?: CallOptions,
   ): Promise<Revision> {
     return this.#objects.replace(keyOfView(key), bytes, expected, options);
+  }
+
+  async isQuarantined(object: DamagedObject, options?: CallOptions): Promise<boolean> {
+    return (await this.#objects.stat(keys.quarantineKey(object), options)) !== undefined;
   }
 
   async quarantine(object: DamagedObject, options: CallOptions = {}): Promise<void> {

@@ -1,17 +1,17 @@
 /** The end of a push: all that it put and built on is there, and stays; then the tags move. docs/format.md §9 */
-import { must } from "../../base/assert.ts";
 import { codeOf } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { decodeRoot } from "../../format/manifest.ts";
 import { objectName, type ObjectName } from "../../format/prune-record.ts";
-import type { HistoryRecord } from "../../format/record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
-import type { TagReference } from "../contract.ts";
 import { commitTag, type TagCommit } from "../tags.ts";
+import { loadBundle } from "../version/manifest-source.ts";
+import { Traffic } from "../version/traffic.ts";
 import { watchedManifests, type ManifestStore } from "../version/watched-reads.ts";
 import { missing } from "./block-indexes.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
+import { confirm } from "./confirm.ts";
 import type { Publication } from "./ingest.ts";
 import type { Lease } from "./lease.ts";
 import { SweptNames } from "./swept-names.ts";
@@ -82,34 +82,17 @@ export class Commit {
       moved.push(result.moved);
       commits.push(result);
     }
-    if (!this.#lease.isFresh) await this.#confirm(publication.tags, commits, options);
+    const names = (): Promise<ReadonlySet<ObjectName>> => this.#namesOf(version, options);
+    await confirm(this.#engine, { lease: this.#lease, tags: publication.tags, commits, names }, options);
     return moved;
   }
 
-  /**
-   * After a commit that took so long that others may have taken the claim for dead before it was made: if they did, and something
-   * went, the tags go back. Errors: OBJECT_MISSING then.
-   */
-  async #confirm(
-    tags: readonly TagReference[],
-    commits: readonly TagCommit[],
-    options: CallOptions,
-  ): Promise<void> {
-    try {
-      await this.#lease.store(options);
-      return;
-    } catch (error) {
-      if (codeOf(error) !== "SESSION_LOST") throw error;
-    }
+  /** The names of all that the version needs, those of its manifest's bases too. */
+  async #namesOf(version: Digest, options: CallOptions): Promise<ReadonlySet<ObjectName>> {
     for (const block of this.#lease.blocks) this.#names.add(objectName("blocks", block));
-    try {
-      await this.#swept.requireAll([...this.#names], options);
-    } catch (error) {
-      if (codeOf(error) !== "OBJECT_MISSING") throw error;
-      for (const [index, { record, moved }] of commits.entries())
-        if (moved) await takeBack(this.#engine, must(tags[index], "a tag for each"), record, options);
-      throw error;
-    }
+    await this.#swept.requireAll([...this.#names], options);
+    await loadBundle(this.manifests, version, { ...options, traffic: new Traffic() });
+    return this.#names;
   }
 
   /** Whatever a prune condemned of what the version needs is taken out of it. */
@@ -136,25 +119,5 @@ export class Commit {
     for (let next = 0; next < used.length; next += PARALLEL_MAX) {
       await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
-  }
-}
-
-/** Undoes a move, unless the tag was moved on since. */
-async function takeBack(
-  engine: Engine,
-  { name, tag }: TagReference,
-  { digest, previous, files, bytes, publisher, labels }: HistoryRecord,
-  options: CallOptions,
-): Promise<void> {
-  const message = "taken back: a prune removed what this version needs";
-  const says = { publisher, message, labels, files, bytes, writeId: engine.random.id(), expected: digest };
-  const change =
-    previous === null
-      ? ({ state: "deleted", digest, ...says } as const)
-      : ({ state: "announced", digest: previous, ...says } as const);
-  try {
-    await commitTag(engine, name, tag, change, options);
-  } catch (error) {
-    if (codeOf(error) !== "TAG_CONFLICT") throw error;
   }
 }

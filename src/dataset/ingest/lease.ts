@@ -4,7 +4,7 @@ import type { Digest } from "../../format/digest.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore, Revision } from "../../store/dataset-store.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
-import { LEASE_BLOCKS_MAX } from "../../format/record.ts";
+import { LEASE_BLOCKS_MAX, type LeaseRecord } from "../../format/record.ts";
 
 /** How long a holder may be silent. */
 const TTL_SECONDS = 15 * 60;
@@ -21,11 +21,14 @@ export class Lease {
   readonly #versions = new Set<Digest>();
   readonly #released = new AbortController();
   #beat = 0;
+  /** The beat of the last write that succeeded. */
+  #confirmedBeat = -1;
   #stored = -1;
   #epoch: number | null = 0;
   #revision: Revision | undefined;
-  /** When the last write that succeeded was begun, by this process's clock. */
+  /** When the last write that succeeded was begun, by this process's clock, and by wall time. */
   #confirmedMs = -Infinity;
+  #confirmedWallMs = -Infinity;
   #last: Promise<void> = Promise.resolve();
   #renewal: Promise<void> | undefined;
 
@@ -61,10 +64,13 @@ export class Lease {
 
   /**
    * Whether nobody can have taken the claim for dead: what is done now is done under it. For half the time that others wait,
-   * so that the rest is for calls that are under way.
+   * so that the rest is for calls that are under way. By wall time too: the other clock may stand still while the machine
+   * sleeps; one that is set forward only makes the holder look again.
    */
   get isFresh(): boolean {
-    return this.#clock.elapsedMs() - this.#confirmedMs < (TTL_SECONDS * 1000) / 2;
+    const ageMs = this.#clock.elapsedMs() - this.#confirmedMs;
+    const wallAgeMs = this.#clock.nowMs() - this.#confirmedWallMs;
+    return Math.max(ageMs, wallAgeMs) < (TTL_SECONDS * 1000) / 2;
   }
 
   /** The id of its record. */
@@ -112,6 +118,7 @@ export class Lease {
 
   async #write(options?: CallOptions): Promise<void> {
     const startMs = this.#clock.elapsedMs();
+    const startWallMs = this.#clock.nowMs();
     const blocks = [...this.#blocks];
     const versions = [...this.#versions];
     const record = {
@@ -125,7 +132,7 @@ export class Lease {
       epoch: this.#epoch,
     };
     try {
-      this.#revision = await this.#datasets.replaceLease(record, this.#revision, options);
+      this.#revision = await this.#replace(record, options);
     } catch (error) {
       if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
       throw new AetherError(
@@ -136,7 +143,23 @@ export class Lease {
         },
       );
     }
+    this.#confirmedBeat = record.beat;
     this.#confirmedMs = startMs;
+    this.#confirmedWallMs = startWallMs;
     this.#stored = blocks.length + versions.length;
+  }
+
+  /** Errors: OBJECT_CONFLICT when others took the claim away. */
+  async #replace(record: LeaseRecord, options?: CallOptions): Promise<Revision> {
+    try {
+      return await this.#datasets.replaceLease(record, this.#revision, options);
+    } catch (error) {
+      if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
+      // A write that failed may have been made all the same. Who takes the claim away writes no beat of its own.
+      const found = await this.#datasets.getLease(record.id, options);
+      const isOurs = found?.value.ttlSeconds === TTL_SECONDS && found.value.beat > this.#confirmedBeat;
+      if (found === undefined || !isOurs) throw error;
+      return await this.#datasets.replaceLease(record, found.revision, options);
+    }
   }
 }

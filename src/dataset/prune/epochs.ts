@@ -26,7 +26,8 @@ export async function readEpoch(
 
 /**
  * Removes the epochs that nobody asks for any more, all but the two newest, and condemned names that became no epoch since
- * who wrote them died.
+ * who wrote them died. To be called by who has just made the newest epoch: whoever stood still, and still means to make one of its
+ * number of names that go here, cannot.
  */
 export async function dropOldEpochs(datasets: DatasetStore, options: CallOptions): Promise<void> {
   const marks: string[] = [];

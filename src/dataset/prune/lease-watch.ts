@@ -1,5 +1,6 @@
 /** Tells which leases are dead. docs/format.md §8.5 */
 import type { Clock } from "../../base/clock.ts";
+import { codeOf } from "../../base/errors.ts";
 import type { LeaseRecord } from "../../format/record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore } from "../../store/dataset-store.ts";
@@ -26,27 +27,23 @@ export class LeaseWatch {
   }
 
   /**
-   * The leases that are alive, as far as can be told; those of silent holders are removed first, so that these find out.
-   * Errors: those of the store.
+   * The leases that are alive, as far as can be told; those of silent holders are removed first, so that these find out, unless
+   * the caller `onlyLooks`. Errors: those of the store.
    */
-  async living(datasets: DatasetStore, options: CallOptions): Promise<LeaseRecord[]> {
+  async living(
+    datasets: DatasetStore,
+    options: CallOptions,
+    { onlyLooks = false }: { readonly onlyLooks?: boolean } = {},
+  ): Promise<LeaseRecord[]> {
     const living: LeaseRecord[] = [];
     const there = new Set<string>();
     for await (const lease of datasets.listLeases(options)) {
       there.add(lease.id);
       if (!this.#isDead(lease)) living.push(lease);
-      else if (await isStill(datasets, lease, options)) await datasets.removeLease(lease.id, options);
-      else living.push(lease);
+      else if (!onlyLooks && !(await takeAway(datasets, lease, options))) living.push(lease);
     }
     for (const id of this.#seen.keys()) if (!there.has(id)) this.#seen.delete(id);
     return living;
-  }
-
-  /** How long until a lease, which living() gave, can be told to be dead, in milliseconds. */
-  untilDeadMs({ id }: LeaseRecord): number {
-    const seen = this.#seen.get(id);
-    if (seen === undefined) return Infinity;
-    return Math.max(0, seen.sinceMs + seen.ttlMs - this.#clock.elapsedMs());
   }
 
   #isDead({ id, beat, ttlSeconds }: LeaseRecord): boolean {
@@ -59,12 +56,25 @@ export class LeaseWatch {
   }
 }
 
-/** Whether the lease was not renewed between the list and now. */
-async function isStill(
+/**
+ * Removes a silent holder's lease: false when it was renewed since the list. By compare-and-set first, and with a record that the
+ * holder never writes: one that wakes up at this moment either renews before and is seen, or finds out.
+ */
+async function takeAway(
   datasets: DatasetStore,
   { id, beat }: LeaseRecord,
   options: CallOptions,
 ): Promise<boolean> {
   const found = await datasets.getLease(id, options);
-  return found === undefined || found.value.beat === beat;
+  if (found === undefined) return true;
+  if (found.value.beat !== beat) return false;
+  const ttlSeconds = found.value.ttlSeconds === 1 ? 2 : 1;
+  try {
+    await datasets.replaceLease({ ...found.value, ttlSeconds }, found.revision, options);
+  } catch (error) {
+    if (codeOf(error) === "OBJECT_CONFLICT") return false;
+    throw error;
+  }
+  await datasets.removeLease(id, options);
+  return true;
 }

@@ -1,6 +1,6 @@
 /** Finds everything that reading a version takes. */
 import { codeOf, AetherError } from "../../base/errors.ts";
-import { formatDigest, type Digest } from "../../format/digest.ts";
+import { formatDigest, parseDigest, type Digest } from "../../format/digest.ts";
 import type { TreeKind } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { DatasetStore, ManifestReader } from "../../store/dataset-store.ts";
@@ -51,7 +51,7 @@ export class Marker {
       return !this.#incomplete.has(this.#keyOf(version, domain));
     } catch (error) {
       if (!(error instanceof AetherError)) throw error;
-      if (mayMiss && isMissing(error)) return this.#lacks(version, domain);
+      if (await this.#mayPass(error, domain)) return this.#lacks(version, domain);
       const text = `what ${formatDigest(version)} needs cannot be told: ${error.message}`;
       throw new AetherError(error.code, text, { data: error.data, cause: error });
     }
@@ -100,9 +100,26 @@ export class Marker {
     try {
       await task();
     } catch (error) {
-      if (!this.#mayMiss || !isMissing(error)) throw error;
+      if (!(await this.#mayPass(error, domain))) throw error;
       this.#lacks(digest, domain);
     }
+  }
+
+  /** Whether something is missing that may be: not what lies in quarantine, since it was needed when it was found damaged. */
+  async #mayPass(error: unknown, domain: string): Promise<boolean> {
+    if (!this.#mayMiss || !isMissing(error)) return false;
+    const text = error.data["digest"];
+    if (typeof text !== "string") return false;
+    const digest = parseDigest(text);
+    const { datasets } = this.#engine.store;
+    for (const object of [
+      { kind: "manifests", digest },
+      { kind: "plans", digest },
+      { kind: "plans", digest, domain },
+    ] as const) {
+      if (await datasets.isQuarantined(object, this.#options)) return false;
+    }
+    return true;
   }
 
   /** Notes that something of it is missing. */
@@ -148,9 +165,9 @@ export class Marker {
   }
 }
 
-function isMissing(error: unknown): boolean {
+function isMissing(error: unknown): error is AetherError {
   const code = codeOf(error);
-  return code === "OBJECT_MISSING" || code === "VERSION_NOT_FOUND";
+  return error instanceof AetherError && (code === "OBJECT_MISSING" || code === "VERSION_NOT_FOUND");
 }
 
 /** Leaves of entries and times place nothing. */

@@ -291,6 +291,26 @@ describe("of many releases, in a row, a prune that repacks", () => {
   );
 });
 
+describe("of a plan that lies in quarantine, a prune", () => {
+  it(
+    "stops, though only an earlier version needs it, until that is healed",
+    onBed(async (bed) => {
+      bed.write("file", noise(1, 100 * KiB));
+      const first = await bed.push();
+      bed.write("file", noise(2, 100 * KiB));
+      await bed.push();
+      await bed.store.datasets.quarantine({ kind: "plans", digest: first.digest });
+      const before = contentFiles(bed);
+      await fails(pruned(bed), "OBJECT_MISSING");
+      assert.deepEqual(contentFiles(bed), before);
+      bed.write("file", noise(1, 100 * KiB));
+      await bed.push({ rehash: true });
+      assert.deepEqual((await pruned(bed)).removed, NOTHING);
+      await bed.read(first.digest);
+    }),
+  );
+});
+
 describe("a store that was pruned", () => {
   it(
     "by retention, by a removed tag that came back, and of a deleted dataset, is sound to who checks it",

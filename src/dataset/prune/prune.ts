@@ -57,7 +57,7 @@ async function work(engine: Engine, options: PruneOptions): Promise<Outcome> {
   for await (const tag of expireTags(engine, { ...call, publisher: HOLDER })) expired.push(tag);
   const first = { ...(await new PruneRound(engine, options).work()), expiredTags: expired.length };
   // Without a grace time what was condemned may go at once.
-  if (options.graceMs > 0 || first.ripeInMs === undefined) return first;
+  if (options.graceMs > 0 || first.ripeInMs === undefined || first.holders.length > 0) return first;
   const second = await new PruneRound(engine, options).work();
   return {
     ...second,
@@ -92,7 +92,7 @@ class PruneRound {
   /** What work() would condemn. */
   async look(): Promise<Outcome> {
     const { watch } = this.#options;
-    const leases = await watch.living(this.#engine.store.datasets, this.#call);
+    const leases = await watch.living(this.#engine.store.datasets, this.#call, { onlyLooks: true });
     const survey = await surveyLive(this.#engine, leases, this.#options);
     const inventory = await this.#inventory(survey.live, leases, () => Promise.resolve());
     return { ...outcomeOf(inventory, survey), condemned: inventory.dead };
@@ -116,15 +116,15 @@ class PruneRound {
       const inventory = await this.#inventory(survey.live, leases, () => Promise.resolve());
       return { ...outcomeOf(inventory, survey), ripeInMs, holders };
     }
-    await dropOldEpochs(datasets, this.#call);
     const deleted = await listDeleted(this.#engine, this.#call);
     // What was marked for the sweep will do, unless datasets were deleted since, which were not to go with it.
     const { survey, leases } =
       swept === undefined || deleted.length > 0 ? await this.#survey(deleted) : swept;
-    const repacked = await this.#repack(survey.live);
+    const repacked = await this.#repack(survey.live, next);
     const writer = new EpochWriter(datasets, this.#lease.id, this.#call);
     const inventory = await this.#inventory(survey.live, leases, (name) => writer.add(name));
     const isMarked = await writer.finish(next, await this.#storeTimeMs(), deleted);
+    if (isMarked) await dropOldEpochs(datasets, this.#call);
     return {
       ...outcomeOf(inventory, survey),
       removed: swept?.removed ?? NOTHING,
@@ -232,7 +232,7 @@ class PruneRound {
     return takeInventory(this.#engine, live, leases, onDead, this.#options);
   }
 
-  async #repack(live: LiveSet): Promise<Repacked> {
+  async #repack(live: LiveSet, epoch: number): Promise<Repacked> {
     const { repackBelow, repackBytesMax = Infinity, onProgress } = this.#options;
     if (repackBelow <= 0) return NOTHING_REPACKED;
     const partly = await listPartlyLive(this.#engine, live, repackBelow, this.#options);
@@ -245,7 +245,8 @@ class PruneRound {
       chosen.push(block);
     }
     if (chosen.length === 0) return NOTHING_REPACKED;
-    const parts = { engine: this.#engine, live, lease: this.#lease, pace: this.#pace, onProgress };
+    const [engine, lease, pace] = [this.#engine, this.#lease, this.#pace];
+    const parts = { engine, live, lease, epoch, pace, onProgress };
     return await new Repacker(parts, this.#call).run(chosen);
   }
 

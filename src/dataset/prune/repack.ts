@@ -11,6 +11,7 @@ import type { Engine } from "../engine.ts";
 import { readBlockIndex } from "../ingest/block-indexes.ts";
 import { BlockPacker, type SealedBlock } from "../ingest/block-packer.ts";
 import type { Lease } from "../ingest/lease.ts";
+import { newestEpoch } from "../ingest/swept-names.ts";
 import type { PruneProgress } from "./contract.ts";
 import type { LiveSet } from "./live-set.ts";
 import { MovedFrames, PlanMover } from "./move-plans.ts";
@@ -30,6 +31,8 @@ export interface RepackParts {
   readonly live: LiveSet;
   /** Claims the new blocks. */
   readonly lease: Lease;
+  /** The number of the epoch that comes after those that were done before `live` was marked. */
+  readonly epoch: number;
   readonly pace: Pace;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
 }
@@ -86,7 +89,7 @@ export class Repacker {
   }
 
   async #repack(domain: string, group: readonly PartlyLive[]): Promise<void> {
-    const { engine, live, lease, onProgress } = this.#parts;
+    const { engine, live, lease, epoch, onProgress } = this.#parts;
     const packer = new BlockPacker(domain, BLOCK_BYTES_DEFAULT);
     const moved = new MovedFrames();
     let waiting: { readonly from: Digest; readonly offset: number }[] = [];
@@ -119,6 +122,8 @@ export class Repacker {
     await seal();
     if (taken.length === 0) return;
     await engine.store.blocks.flush(this.#options);
+    // Another prune that has marked since may have condemned a new block that lay there before, and not see the claim in time.
+    if ((await newestEpoch(engine.store.datasets, this.#options)) >= epoch) return;
     const victims = new Set(taken.map(({ digest }) => digest));
     const mover = new PlanMover(engine, live, victims, moved);
     const stuck = await mover.run(this.#options, async () => {

@@ -37,9 +37,8 @@ export async function sweepEpoch(
       throw new AetherError("OBJECT_MISSING", `part ${part} of what ${mark} condemned is missing`);
     const names = condemned.names.filter((name) => !safe.has(name) && !isLive(live, name));
     for (let next = 0; next < names.length; next += PARALLEL_MAX) {
-      if (!lease.isFresh) await lease.store(options);
       const some = names.slice(next, next + PARALLEL_MAX);
-      await Promise.all(some.map((name) => removeOne(engine, name, count, options)));
+      await Promise.all(some.map((name) => removeOne(engine, name, lease, count, options)));
       options.onProgress?.({ phase: "sweep", done: count.blocks + count.others });
     }
   }
@@ -54,16 +53,19 @@ function isLive(live: LiveSet, name: ObjectName): boolean {
 async function removeOne(
   { store: { blocks, datasets } }: Engine,
   name: ObjectName,
+  lease: Lease,
   count: { blocks: number; blockBytes: number; others: number },
   options: CallOptions,
 ): Promise<void> {
   const { kind, digest } = must(parseObjectName(name), "an object's name");
+  const bytes = kind === "blocks" ? await blocks.stat(digest, options) : undefined;
+  // At the last moment: somebody may have swept all this, and another stored it anew, while this process stood still.
+  if (!lease.isFresh) await lease.store(options);
   if (kind !== "blocks") {
     await datasets.removeObject(kind, digest, options);
     count.others++;
     return;
   }
-  const bytes = await blocks.stat(digest, options);
   if (bytes === undefined) return;
   await blocks.remove(digest, options);
   count.blocks++;

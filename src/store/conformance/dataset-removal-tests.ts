@@ -45,6 +45,16 @@ export function removalTests(factory: StoreFactory): void {
       assert.equal(await datasets.createHistory(NAME, TAG, historyOf(1)), true);
     }));
 
+  test("records of a dataset, of which some dozens are removed, stay when the caller may not remove more", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      for (let number = 1; number <= 70; number++) await datasets.createHistory(NAME, TAG, historyOf(number));
+      let checks = 0;
+      const refusal = new Error("no more");
+      const check = (): Promise<void> => (++checks < 2 ? Promise.resolve() : Promise.reject(refusal));
+      await assert.rejects(datasets.removeRecords(NAME, { check }), refusal);
+      assert.equal((await all(datasets.listHistory(NAME, TAG))).length, 70 - 32);
+    }));
+
   test("a name under which only a history lies is listed, so that nobody takes its versions for nobody's", () =>
     onStore(factory, async ({ store: { datasets } }) => {
       await datasets.createHistory(NAME, TAG, historyOf(1));

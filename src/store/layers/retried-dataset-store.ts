@@ -20,6 +20,7 @@ import type {
   LastEventOptions,
   NamesOptions,
   PlanOptions,
+  RemovalOptions,
   Revised,
   Revision,
   ViewKey,
@@ -163,7 +164,7 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.iterate(() => this.#inner.listHistory(name, tag, options), keyOf, options?.signal);
   }
 
-  removeRecords(name: DatasetName, options?: CallOptions): Promise<boolean> {
+  removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean> {
     return this.#retry.run(() => this.#inner.removeRecords(name, options), options?.signal);
   }
 
@@ -183,6 +184,10 @@ export class RetriedDatasetStore implements DatasetStore {
       (found) => equalBytes(found, bytes),
       options,
     );
+  }
+
+  isQuarantined(object: DamagedObject, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(() => this.#inner.isQuarantined(object, options), options?.signal);
   }
 
   quarantine(object: DamagedObject, options?: CallOptions): Promise<void> {
