@@ -295,7 +295,11 @@ describe("of a plan that lies in quarantine, a prune", () => {
   it(
     "stops, though only an earlier version needs it, until that is healed",
     onBed(async (bed) => {
-      bed.write("file", noise(1, 100 * KiB));
+      const writeFirst = (): void => {
+        bed.write("file", noise(1, 100 * KiB));
+        fs.utimesSync(path.join(bed.source, "file"), 1_700_000_000, 1_700_000_000);
+      };
+      writeFirst();
       const first = await bed.push();
       bed.write("file", noise(2, 100 * KiB));
       await bed.push();
@@ -303,8 +307,8 @@ describe("of a plan that lies in quarantine, a prune", () => {
       const before = contentFiles(bed);
       await fails(pruned(bed), "OBJECT_MISSING");
       assert.deepEqual(contentFiles(bed), before);
-      bed.write("file", noise(1, 100 * KiB));
-      await bed.push({ rehash: true });
+      writeFirst();
+      assert.equal((await bed.push({ rehash: true })).digest, first.digest);
       assert.deepEqual((await pruned(bed)).removed, NOTHING);
       await bed.read(first.digest);
     }),
