@@ -27,6 +27,8 @@ export class Daemons {
   readonly folder: string;
   readonly #keeper: ChildProcess;
   readonly #children = new Map<string, ChildProcess>();
+  /** Those that run to their end, under way. */
+  readonly #commands = new Set<ChildProcess>();
   readonly #signal = AbortSignal.timeout(START_TIMEOUT_MS);
 
   /** Makes the folder, under the system's one for temporary files. */
@@ -43,11 +45,17 @@ export class Daemons {
   /** Runs a program to its end; its stdout. Rejects when it fails, with what it said on stderr. */
   async run(...[program = "", ...args]: readonly string[]): Promise<string> {
     const options = { cwd: this.folder, signal: this.#signal, env: this.#environment() };
+    const running = promisify(execFile)(program, args, options);
+    const { child } = running;
+    this.#note(child);
+    this.#commands.add(child);
     try {
-      return (await promisify(execFile)(program, args, options)).stdout;
+      return (await running).stdout;
     } catch (error) {
       const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);
       throw new Error(`${program} ${args.join(" ")}: ${said.slice(0, LOG_TAIL)}`);
+    } finally {
+      this.#commands.delete(child);
     }
   }
 
@@ -61,7 +69,7 @@ export class Daemons {
     });
     closeSync(log);
     child.on("error", () => undefined);
-    if (child.pid !== undefined) appendFileSync(join(this.folder, "pids"), `${child.pid}\n`);
+    this.#note(child);
     this.#children.set(name, child);
   }
 
@@ -85,7 +93,7 @@ export class Daemons {
 
   /** Ends all programs, waits until they have, and removes the folder. */
   async stop(): Promise<void> {
-    for (const child of this.#children.values()) {
+    for (const child of [...this.#commands, ...this.#children.values()]) {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
       const ended = once(child, "exit");
       child.kill("SIGKILL");
@@ -96,6 +104,11 @@ export class Daemons {
     const ended = once(this.#keeper, "exit");
     this.#keeper.stdin?.end();
     await ended;
+  }
+
+  /** For the keeper. */
+  #note({ pid }: ChildProcess): void {
+    if (pid !== undefined) appendFileSync(join(this.folder, "pids"), `${pid}\n`);
   }
 
   /** Nothing of the machine's that is a setting of theirs. */

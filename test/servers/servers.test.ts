@@ -13,6 +13,9 @@ import { newBucket } from "./buckets.ts";
 import { SharedServer } from "./shared.ts";
 import { startSwift, SWIFT_PEERS } from "./swift.ts";
 
+/** A program that runs until it is ended, whatever further arguments it has. */
+const IDLE = [process.execPath, "-e", "setInterval(() => undefined, 1e6)"];
+
 /** Ids of processes whose command line has this text. */
 function processesWith(text: string): string[] {
   return readdirSync("/proc").filter((name) => {
@@ -33,9 +36,11 @@ describe("Daemons", () => {
   test("stop ends every program and removes the folder", async () => {
     const daemons = new Daemons("probe");
     assert.equal(await daemons.run("echo", "hello"), "hello\n");
-    daemons.start("one", "sh", "-c", `sleep 1000 # ${daemons.folder}`);
-    await until(() => processesWith(`# ${daemons.folder}`).length > 0);
+    daemons.start("one", ...IDLE, `# ${daemons.folder}`);
+    const command = assert.rejects(daemons.run(...IDLE, `# ${daemons.folder}`));
+    await until(() => processesWith(`# ${daemons.folder}`).length === 2);
     await daemons.stop();
+    await command;
     assert.deepEqual([processesWith(daemons.folder), existsSync(daemons.folder)], [[], false]);
   });
 
@@ -43,7 +48,7 @@ describe("Daemons", () => {
     const module = new URL("daemons.ts", import.meta.url).href;
     const script = `const { Daemons } = await import("${module}");
       const daemons = new Daemons("probe");
-      daemons.start("one", "sh", "-c", "sleep 1000 # " + daemons.folder);
+      daemons.start("one", ...${JSON.stringify(IDLE)}, "# " + daemons.folder);
       console.log(daemons.folder);`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -71,6 +76,7 @@ describe("Daemons", () => {
     });
     await assert.rejects(starting, /one ended: went wrong/);
     assert.equal(folders.length, 3);
+    for (const folder of folders) assert.deepEqual(processesWith(folder), []);
     for (const folder of folders) assert.equal(existsSync(folder), false);
   });
 });
