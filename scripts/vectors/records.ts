@@ -48,7 +48,7 @@ const LEASE: record.LeaseRecord = {
 
 const EPOCH: EpochRecord = {
   ...{ number: 3, state: "sweeping", mark: ID, parts: 1, markedMs: 1_764_000_000_000, sweeper: ID },
-  datasets: [{ name: parseDatasetName("@earth/cities"), incarnation: ID }],
+  datasets: [{ name: parseDatasetName("@earth/cities"), incarnation: ID, time: TIME }],
   rescued: [objectName("plans", digest)],
 };
 const CONDEMNED: CondemnedRecord = {

@@ -84,6 +84,8 @@ type State = DatasetDeletion["state"];
 
 /** How a deleted dataset is removed. */
 export interface RemoveOptions extends CallOptions {
+  /** When it was deleted: one that came back and was deleted again stays; undefined: whenever. */
+  readonly time?: string | undefined;
   /**
    * Called before some records are removed, again and again: rejects when the caller may not remove any more. Who may be
    * stopped for long must see here that its claim still holds, since the name may be another dataset's by then.
@@ -92,7 +94,7 @@ export interface RemoveOptions extends CallOptions {
 }
 
 /**
- * Removes a deleted dataset's histories, hints and events; its name is free then. False: it was brought back. Who takes what only
+ * Removes a deleted dataset's histories, hints and events; its name is free then. False: it was brought back (and perhaps deleted again). Who takes what only
  * deleted datasets need calls this for each of them before: bringing back is refused from then on, and where it was first,
  * nothing may be taken. What was begun may be called again, and by several at once. True also when another dataset has
  * its name already. Errors: those of `check`; OBJECT_CONFLICT; those of the store.
@@ -101,19 +103,22 @@ export async function removeDeleted(
   engine: Engine,
   name: DatasetName,
   incarnation: string,
-  { check, ...options }: RemoveOptions,
+  { check, time, ...options }: RemoveOptions,
 ): Promise<boolean> {
   const { datasets } = engine.store;
   const read = (): Promise<Revised<DatasetRecord>> => requireRecord(datasets, name, options);
   const go = async (from: State, to: State): Promise<DatasetRecord> => {
     const change = (present: DatasetRecord): DatasetRecord =>
-      present.incarnation === incarnation && present.deleted?.state === from
+      present.incarnation === incarnation &&
+      present.deleted?.state === from &&
+      (time === undefined || present.deleted.time === time)
         ? { ...present, deleted: { ...present.deleted, state: to } }
         : present;
     return (await replaceDataset(engine, read, change, options)).record;
   };
   let record = await go("deleted", "removing");
-  if (record.incarnation === incarnation && record.deleted === null) return false;
+  if (record.incarnation === incarnation && (record.deleted === null || record.deleted.state === "deleted"))
+    return false;
   // Records of another dataset may lie here as soon as this one has left its state.
   while (record.incarnation === incarnation && record.deleted?.state === "removing") {
     if (await datasets.removeRecords(name, { ...options, check })) record = (await read()).value;

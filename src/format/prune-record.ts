@@ -28,6 +28,8 @@ const STATES: readonly EpochState[] = ["marked", "sweeping", "done"];
 export interface DeletedName {
   readonly name: DatasetName;
   readonly incarnation: string;
+  /** When it was deleted, as its record says: one that came back and was deleted again waits anew. */
+  readonly time: string;
 }
 
 /** One round of prune: `epochs/<number>`. */
@@ -87,6 +89,7 @@ export function decodeEpoch(bytes: Uint8Array): EpochRecord {
     datasets: members.items("datasets", DELETED_MAX, (item) => ({
       name: item.parsed("name", parseDatasetName),
       incarnation: item.text("incarnation", 64),
+      time: item.text("time", 64),
     })),
     rescued: members.texts("rescued", RESCUED_MAX).map(checkedName),
   };

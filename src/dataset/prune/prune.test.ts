@@ -14,7 +14,7 @@ import { beginLocalSession } from "../ingest/local-ingest.ts";
 import { pull } from "../pull/pull.ts";
 import { verifyStore } from "../scrub/verify-store.ts";
 import { updateDataset } from "../dataset-settings.ts";
-import { deleteDataset } from "../deletion.ts";
+import { deleteDataset, undeleteDataset } from "../deletion.ts";
 import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
 import { noise } from "../testing/engine.ts";
 import { comparable, readFolder } from "../testing/folder.ts";
@@ -287,6 +287,29 @@ describe("of many releases, in a row, a prune that repacks", () => {
       const { newChunks } = await bed.push({ rehash: true });
       assert.equal(newChunks, 1);
       await bed.read(kept);
+    }),
+  );
+});
+
+describe("of a deleted dataset, a prune", () => {
+  it(
+    "waits anew when it came back and was deleted again since it was marked",
+    onBed(async (bed) => {
+      const { name } = BED_TAG;
+      bed.write("file", noise(1, 100 * KiB));
+      const { digest } = await bed.push();
+      await deleteDataset(bed.engine, name, { publisher: "test" });
+      await pruned(bed, { graceMs: LONG_MS });
+      await undeleteDataset(bed.engine, name);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      await deleteDataset(bed.engine, name, { publisher: "test" });
+      const { removed, removedDatasets } = await pruned(bed, { graceMs: 1 });
+      assert.deepEqual([removed, removedDatasets], [NOTHING, 0]);
+      await undeleteDataset(bed.engine, name);
+      await bed.read(digest);
+      await deleteDataset(bed.engine, name, { publisher: "test" });
+      assert.equal((await pruned(bed)).removedDatasets, 1);
+      assert.deepEqual(contentFiles(bed), []);
     }),
   );
 });

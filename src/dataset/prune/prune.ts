@@ -140,9 +140,10 @@ class PruneRound {
     const { datasets } = this.#engine.store;
     let removedDatasets = 0;
     // Before anything of theirs is taken: from now on nobody brings them back, or they came back and are seen below.
-    for (const { name, incarnation } of epoch.datasets) {
+    for (const { name, incarnation, time } of epoch.datasets) {
       const check = (): Promise<void> => this.#keepFresh();
-      if (await removeDeleted(this.#engine, name, incarnation, { ...this.#call, check })) removedDatasets++;
+      if (await removeDeleted(this.#engine, name, incarnation, { ...this.#call, check, time }))
+        removedDatasets++;
     }
     const { survey, leases } = await this.#surveyFor(epoch);
     const removed = await sweepEpoch(this.#engine, epoch, survey.live, this.#lease, this.#options);
@@ -302,8 +303,8 @@ function outcomeOf({ kept, unusedBytes }: Inventory, { versions, incomplete }: S
 /** The deleted datasets that may come back still, as many as an epoch takes. */
 async function listDeleted(engine: Engine, options: CallOptions): Promise<DeletedName[]> {
   const found: DeletedName[] = [];
-  for await (const { name, incarnation } of deletedDatasets(engine, options)) {
-    found.push({ name, incarnation });
+  for await (const { name, incarnation, time } of deletedDatasets(engine, options)) {
+    found.push({ name, incarnation, time });
     if (found.length === DELETED_MAX) break;
   }
   return found;

@@ -34,7 +34,7 @@ export function pruneTests(factory: StoreFactory): void {
 
   const epochOf = (number: number, state: EpochRecord["state"] = "marked"): EpochRecord => ({
     ...{ number, state, mark: "a".repeat(32), parts: 2, markedMs: 7, sweeper: null },
-    datasets: [{ name: NAME, incarnation: "0".repeat(32) }],
+    datasets: [{ name: NAME, incarnation: "0".repeat(32), time: "2026-11-28T10:00:00.000Z" }],
     rescued: [objectName("plans", named("p"))],
   });
 
