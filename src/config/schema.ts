@@ -300,7 +300,7 @@ const SETTINGS = {
       placeholder: "STORE",
       commands: ["copy"],
       fallback: "--store, else --hub",
-      help: "the store (a path, file:///DIR) or hub (HOST[:PORT], a URL) to copy from; a path with a dot begins with ./ or /",
+      help: "the store (a path, file:///DIR, s3://BUCKET) or hub (HOST[:PORT], a URL) to copy from; a path with a dot begins with ./ or /",
     },
     same,
   ),

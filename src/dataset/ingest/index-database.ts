@@ -1,14 +1,20 @@
 /** The file that a chunk index lies in. */
 import fs from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { makeFolders } from "../../store/make-folders.ts";
+import type { Engine } from "../engine.ts";
 
 const SCHEMA_VERSION = 5;
 /** Pages of the log after which the file itself is written: each time the disk is waited for. */
 const CHECKPOINT_PAGES = 4000;
 /** How long one process waits for another's transaction. */
 const BUSY_MS = 10_000;
+
+/** Where a chunk index of a store lies, by its name; undefined: in memory, since there is no folder for it. */
+export function indexFile({ cacheDir, store }: Engine, name: string): string | undefined {
+  return cacheDir && join(cacheDir, "index", store.datasets.store.id, `${name}.db`);
+}
 
 /** SQLite's primary result codes. https://sqlite.org/rescode.html */
 const SQLITE = { corrupt: 11, full: 13, notADatabase: 26 } as const;

@@ -137,7 +137,7 @@ export class Lease {
       if (codeOf(error) !== "OBJECT_CONFLICT") throw error;
       throw new AetherError(
         "SESSION_LOST",
-        "this push was silent for too long and lost its claim: begin it again",
+        `${this.#holder} was silent for too long and lost its claim: begin again`,
         {
           cause: error,
         },

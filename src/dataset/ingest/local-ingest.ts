@@ -1,17 +1,16 @@
 /** The way into a store that this process holds itself. */
-import { join } from "node:path";
 import { AetherError } from "../../base/errors.ts";
 import { BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MIN } from "../../format/block.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { scopeOf, type DatasetName } from "../../format/reference.ts";
 import type { CallOptions } from "../../store/block-store.ts";
-import { makeFolders } from "../../store/make-folders.ts";
 import type { TagReference } from "../contract.ts";
 import { findDataset } from "../datasets.ts";
 import type { Engine, PushEngine } from "../engine.ts";
 import { currentOf, readHead } from "../tag-head.ts";
 import { ChunkIndex } from "./chunk-index.ts";
+import { indexFile } from "./index-database.ts";
 import type { Ingest, IngestSession, IngestStart, SessionOptions } from "./ingest.ts";
 import { LocalSession } from "./local-session.ts";
 import { syncIndex } from "./sync-index.ts";
@@ -55,7 +54,7 @@ export async function beginLocalSession(
 ): Promise<LocalSession> {
   const { publisher, dryRun, reference, tags } = session;
   const domain = await domainOf(engine, tags, options);
-  const index = new ChunkIndex(indexFile(engine, domain));
+  const index = new ChunkIndex(indexFile(engine, digestOf(Buffer.from(domain)).slice(0, 32)));
   const blockBytes = blockBytesFor(engine, session.blockBytes);
   const parts = { domain, publisher, blockBytes, dryRun, reference };
   const local = new LocalSession(engine, index, parts);
@@ -86,18 +85,6 @@ export function withLocalIngest(engine: Engine): PushEngine {
 function blockBytesFor(engine: Engine, wanted = BLOCK_BYTES_DEFAULT): number {
   const affordable = Math.floor(engine.memoryBytes / BLOCK_MEMORY_SHARE);
   return Math.max(BLOCK_BYTES_MIN, Math.min(wanted, affordable));
-}
-
-/** Where the domain's index lies; undefined when there is no folder for it, or it cannot be written. */
-function indexFile({ cacheDir, store }: Engine, domain: string): string | undefined {
-  if (cacheDir === undefined) return undefined;
-  const folder = join(cacheDir, "index", store.datasets.store.id);
-  try {
-    makeFolders(folder, 0o700);
-  } catch {
-    return undefined;
-  }
-  return join(folder, `${digestOf(Buffer.from(domain)).slice(0, 32)}.db`);
 }
 
 /** All tags of a push lie in one domain, and have one wish for chunking at most. */

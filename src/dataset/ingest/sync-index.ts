@@ -1,25 +1,31 @@
 /** Brings a chunk index up to what the store holds. */
-import { codeOf } from "../../base/errors.ts";
+import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import type { BlockInfo, BlockReader, CallOptions } from "../../store/block-store.ts";
+import { isDamage } from "../damage.ts";
 import { readBlockIndex } from "./block-indexes.ts";
 import type { ChunkIndex, IndexedBlock } from "./chunk-index.ts";
 
 /** Block indexes that are read at the same time. */
 const READS_MAX = 8;
+/** What damage may look like besides: another header, or a block that became shorter. */
+const DISGUISES: ReadonlySet<ErrorCode> = new Set(["FORMAT_UNSUPPORTED", "RANGE_INVALID"]);
 
 /**
- * Adds the blocks that the index does not know and forgets those that are gone, or not of the size that they had. A block
- * that cannot be read is left out: its chunks then count as missing.
+ * Adds the blocks that the index does not know, with the chunks of those of the domain (undefined: of all), and forgets those that
+ * are gone, or not of the size that they had. A block that cannot be read is left out: its chunks then count as missing. Gives the bytes
+ * of all blocks.
  */
 export async function syncIndex(
   index: ChunkIndex,
   blocks: BlockReader,
-  domain: string,
+  domain: string | undefined,
   options: CallOptions = {},
-): Promise<void> {
+): Promise<number> {
   const gone = new Set(index.blocks());
+  let totalBytes = 0;
   const unknown: BlockInfo[] = [];
   for await (const block of blocks.list(options)) {
+    totalBytes += block.bytes;
     if (index.bytesOf(block.digest) === block.bytes) gone.delete(block.digest);
     else unknown.push(block);
   }
@@ -28,11 +34,9 @@ export async function syncIndex(
     try {
       const { digest, bytes: size } = block;
       const { domain: its, frames, offsets } = await readBlockIndex(blocks, digest, { ...options, size });
-      return { ...block, frames: its === domain ? frames : [], offsets };
+      return { ...block, frames: domain === undefined || its === domain ? frames : [], offsets };
     } catch (error) {
-      const code = codeOf(error);
-      if (code === "OBJECT_MISSING" || code === "OBJECT_INVALID" || code === "FORMAT_UNSUPPORTED")
-        return undefined;
+      if (isDamage(error) || DISGUISES.has(codeOf(error))) return undefined;
       throw error;
     }
   };
@@ -41,4 +45,5 @@ export async function syncIndex(
       if (block !== undefined) index.add(block);
     }
   }
+  return totalBytes;
 }

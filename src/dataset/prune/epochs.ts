@@ -15,7 +15,7 @@ import { newestEpoch } from "../ingest/swept-names.ts";
 /** Times that a state is set anew because somebody rescued something meanwhile. */
 const TRIES_MAX = 64;
 
-/** The newest epoch; those before the last one go. Errors: those of the store. */
+/** The newest epoch, or undefined. Errors: those of the store. */
 export async function readEpoch(
   datasets: DatasetStore,
   options: CallOptions,
@@ -83,14 +83,9 @@ export class EpochWriter {
     this.#options = options;
   }
 
-  /** Whether nothing more fits: the rest waits for the next epoch. */
-  get isFull(): boolean {
-    return this.#parts === CONDEMNED_PARTS_MAX;
-  }
-
-  /** Adds a name, when there is room. */
+  /** Adds a name while there is room: the rest waits for the next epoch. */
   async add(name: ObjectName): Promise<void> {
-    if (this.isFull) return;
+    if (this.#parts === CONDEMNED_PARTS_MAX) return;
     this.#names.push(name);
     if (this.#names.length === CONDEMNED_PART_NAMES_MAX) await this.#write();
   }

@@ -1,12 +1,11 @@
 /** Checking a whole store: that all which its histories name is there, and that it is what it was. */
-import { join } from "node:path";
 import { AetherError } from "../../base/errors.ts";
 import { formatDigest, type Digest } from "../../format/digest.ts";
-import type { BlockInfo, CallOptions } from "../../store/block-store.ts";
-import { makeFolders } from "../../store/make-folders.ts";
+import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
-import { readBlockIndex } from "../ingest/block-indexes.ts";
 import { ChunkIndex } from "../ingest/chunk-index.ts";
+import { indexFile } from "../ingest/index-database.ts";
+import { syncIndex } from "../ingest/sync-index.ts";
 import { entries } from "../version/entries.ts";
 import { openVersion } from "../version/version.ts";
 import { BlockCheck, type BlockFinding } from "./block-check.ts";
@@ -18,7 +17,6 @@ import type {
   VerifyStoreResult,
 } from "./contract.ts";
 import { walkHistories, type HistoryStep } from "./history-walk.ts";
-import { isFault } from "./is-fault.ts";
 import { Pace } from "../pace.ts";
 import { PlanCheck } from "./plan-check.ts";
 import { VersionCheck, type VersionDamage } from "./version-check.ts";
@@ -30,8 +28,6 @@ const PLACES_MAX = 100;
 const PATHS_MAX = 100;
 /** Versions that are remembered as checked. */
 const CHECKED_MAX = 1 << 20;
-/** Block indexes that are read at the same time. */
-const READS_MAX = 8;
 const PROGRESS_INTERVAL_MS = 50;
 
 /**
@@ -88,9 +84,10 @@ class StoreRun {
 
   /** Every block there is, also those that nothing refers to. */
   async checkBlocks(): Promise<void> {
-    const index = new ChunkIndex(this.#indexFile());
+    // A chunk is the same everywhere: those of all domains serve.
+    const index = new ChunkIndex(indexFile(this.#engine, "all"));
     try {
-      this.#totalBytes = await this.#sync(index);
+      this.#totalBytes = await syncIndex(index, this.#engine.store.blocks, undefined, this.#call);
       const check = new BlockCheck(this.#engine, index, this.#pace);
       for await (const { digest } of this.#engine.store.blocks.list(this.#call)) {
         const finding = await check.check(digest, this.#call);
@@ -117,47 +114,6 @@ class StoreRun {
       });
       this.#frames.set(block, frames.set(offset, named));
     }
-  }
-
-  /** The chunks of all blocks, whatever their domains: a chunk is the same everywhere. Gives the blocks' bytes. */
-  async #sync(index: ChunkIndex): Promise<number> {
-    const { blocks } = this.#engine.store;
-    const gone = new Set(index.blocks());
-    let batch: BlockInfo[] = [];
-    let bytes = 0;
-    const read = async (): Promise<void> => {
-      await Promise.all(
-        batch.map(async (block) => {
-          try {
-            index.add({ ...block, ...(await readBlockIndex(blocks, block.digest, this.#call)) });
-          } catch (error) {
-            if (!isFault(error)) throw error;
-          }
-        }),
-      );
-      batch = [];
-    };
-    for await (const block of blocks.list(this.#call)) {
-      bytes += block.bytes;
-      if (index.bytesOf(block.digest) === block.bytes) gone.delete(block.digest);
-      else batch.push(block);
-      if (batch.length === READS_MAX) await read();
-    }
-    await read();
-    index.remove(gone);
-    return bytes;
-  }
-
-  #indexFile(): string | undefined {
-    const { cacheDir, store } = this.#engine;
-    if (cacheDir === undefined) return undefined;
-    const folder = join(cacheDir, "index", store.datasets.store.id);
-    try {
-      makeFolders(folder, 0o700);
-    } catch {
-      return undefined;
-    }
-    return join(folder, "all.db");
   }
 
   /** Everything that histories name. */
