@@ -225,7 +225,9 @@ export class ObjectDatasetStore implements DatasetStore {
     for (let start = 0; start < found.length; start += PARALLEL_REMOVALS) {
       const batch = found.slice(start, start + PARALLEL_REMOVALS);
       await options?.check?.();
-      await Promise.all(batch.map((key) => this.#objects.remove(key, options)));
+      // All have ended before this call does: a caller that may not remove any more can rely on it.
+      const removals = await Promise.allSettled(batch.map((key) => this.#objects.remove(key, options)));
+      for (const removal of removals) if (removal.status === "rejected") throw removal.reason;
     }
     return found.length > 0;
   }

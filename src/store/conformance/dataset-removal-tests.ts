@@ -52,7 +52,9 @@ export function removalTests(factory: StoreFactory): void {
       const refusal = new Error("no more");
       const check = (): Promise<void> => (++checks < 2 ? Promise.resolve() : Promise.reject(refusal));
       await assert.rejects(datasets.removeRecords(NAME, { check }), refusal);
-      assert.equal((await all(datasets.listHistory(NAME, TAG))).length, 70 - 32);
+      // A store that tries a failed removal again asks again before it does: fewer are gone then.
+      const left = (await all(datasets.listHistory(NAME, TAG))).length;
+      assert.ok(left >= 70 - 32 && left < 70, `${left} are left`);
     }));
 
   test("a name under which only a history lies is listed, so that nobody takes its versions for nobody's", () =>
