@@ -27,6 +27,7 @@ import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
 import type { Services } from "../serve/services.ts";
 import type { S3Settings } from "../store/drivers/all.ts";
+import { openStoreTree } from "../vfs/store-tree.ts";
 import { openEngine } from "./local.ts";
 import { runPruneSchedule } from "./prune-schedule.ts";
 
@@ -83,7 +84,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
   const scrub = startScrub(engine, options, stopping.signal);
-  const services: Services = { engine, sessions, access: OPEN_ACCESS, log, stopping: stopping.signal };
+  const tree = openStoreTree(engine);
+  const services: Services = { engine, sessions, tree, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const pruner = new Pruner({ engine, log, graceMs: options.pruneGraceMs });
   let schedule: Promise<void> | undefined;
   const closeEngine = async (): Promise<void> => {

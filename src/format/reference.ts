@@ -51,6 +51,13 @@ export function parseDatasetName(text: string): DatasetName {
   return text as DatasetName;
 }
 
+/** `@scope`. Errors: REFERENCE_INVALID. */
+export function parseScope(text: string): string {
+  if (!text.startsWith("@") || !isWord(text.slice(1)))
+    throw invalid(text, `"${text}" is not a scope, which is @ and ${WORD_RULE}`);
+  return text;
+}
+
 /** A tag. Errors: REFERENCE_INVALID. */
 export function parseTag(text: string): Tag {
   if (!isWord(text)) throw invalid(text, `"${text}" is not a tag, which is ${WORD_RULE}`);

@@ -19,6 +19,7 @@ import { PutFramesRequestSchema } from "../../gen/aetherfs/hub/v1/ingest_pb.ts";
 import type { BlockInfo } from "../../store/block-store.ts";
 import { BODY_BYTES_MAX } from "../frame-message.ts";
 import { sendProblem } from "../http-handler.ts";
+import { openStoreTree } from "../../vfs/store-tree.ts";
 import type { Services } from "../services.ts";
 import { createBulk } from "./bulk.ts";
 
@@ -54,7 +55,14 @@ before(async () => {
   bed = await openPushBed(pool);
   const sessions = openSessions(bed.engine, { log: SILENT_LOG });
   const stopping = new AbortController().signal;
-  services = { engine: bed.engine, sessions, access: ACCESS, log: SILENT_LOG, stopping };
+  services = {
+    engine: bed.engine,
+    tree: openStoreTree(bed.engine),
+    sessions,
+    access: ACCESS,
+    log: SILENT_LOG,
+    stopping,
+  };
   const bulk = createBulk(services);
   server = http.createServer((request, response) => {
     bulk(request, response).catch((error: unknown) => {

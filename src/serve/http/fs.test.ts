@@ -14,6 +14,7 @@ import { WorkerPool } from "../../dataset/workers/pool.ts";
 import { digestOf } from "../../format/digest.ts";
 import { parseDatasetName, parseTag } from "../../format/reference.ts";
 import { sendProblem } from "../http-handler.ts";
+import { openStoreTree } from "../../vfs/store-tree.ts";
 import type { Services } from "../services.ts";
 import { createFs } from "./fs.ts";
 
@@ -57,7 +58,14 @@ after(async () => {
 async function listen(access: Access): Promise<{ server: Server; url: string }> {
   const sessions = undefined as unknown as Services["sessions"];
   const stopping = new AbortController().signal;
-  const handler = createFs({ engine: bed.engine, sessions, access, log: SILENT_LOG, stopping });
+  const handler = createFs({
+    engine: bed.engine,
+    tree: openStoreTree(bed.engine),
+    sessions,
+    access,
+    log: SILENT_LOG,
+    stopping,
+  });
   const made = createServer((request, response) => {
     handler(request, response).catch((error: unknown) => {
       sendProblem(response, error);

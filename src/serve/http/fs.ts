@@ -1,10 +1,10 @@
 /** Files over HTTP: `/fs/[@scope/]name/TAG/path`. */
+import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError } from "../../base/errors.ts";
-import { resolve } from "../../dataset/resolve.ts";
-import { DatasetVersions } from "../../dataset/dataset-versions.ts";
-import { requireDataset } from "../../dataset/datasets.ts";
-import { StreamReader } from "../../dataset/read/stream-reader.ts";
-import { formatDigest, type Digest } from "../../format/digest.ts";
+import { formatDigest } from "../../format/digest.ts";
+import type { Caller } from "../../vfs/tree.ts";
+import type { TreePath, VersionPath } from "../../vfs/tree-path.ts";
+import { callerOf } from "../caller.ts";
 import {
   sendMethodNotAllowed,
   type HttpHandler,
@@ -14,12 +14,10 @@ import {
 import type { Services } from "../services.ts";
 import { Body } from "./body.ts";
 import { checkConditions } from "./conditions.ts";
-import { follow } from "./follow.ts";
 import { sendFile } from "./fs-file.ts";
 import { datasetsListing, folderListing, tagsListing } from "./fs-lists.ts";
-import { encodePath, parseFsTarget, type InVersion } from "./fs-target.ts";
+import { encodePath, parseFsTarget } from "./fs-target.ts";
 import { listingTypeOf, renderListing, type Listing } from "./listing.ts";
-import { Versions } from "./versions.ts";
 
 /** What a digest names never changes; what a tag names may any time. */
 const FOREVER = "public, max-age=31536000, immutable";
@@ -36,70 +34,62 @@ export function createFs(services: Services): HttpHandler {
 
 class Fs {
   readonly #services: Services;
-  readonly #versions: Versions;
-  readonly #own: DatasetVersions;
-  readonly #reader: StreamReader;
 
   constructor(services: Services) {
     this.#services = services;
-    this.#versions = new Versions(services.engine);
-    this.#own = new DatasetVersions(services.engine.store.datasets);
-    const isLocal = services.engine.store.blocks.features.folder !== undefined;
-    this.#reader = new StreamReader(services.engine, { isLocal });
   }
 
   async answer(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const { access } = this.#services;
+    const { access, tree } = this.#services;
     if (request.method !== "GET" && request.method !== "HEAD") {
       sendMethodNotAllowed(response, ["GET", "HEAD"]);
       return;
     }
-    const target = parseFsTarget(request.url ?? "");
-    const identity = await access.identify(request.headers);
-    if (target.kind !== "datasets") await access.check(identity, "read", target.name);
-    if (target.kind === "version") {
-      await this.#answerInVersion(request, response, target);
-    } else if (!target.isFolder) {
-      redirectToFolder(request, response, target.kind === "tags" ? target.name : "fs");
-    } else {
-      const isAll = target.kind === "datasets";
-      const listing = isAll
-        ? datasetsListing(this.#services, identity)
-        : tagsListing(this.#services, target.name);
-      await sendListing(request, response, listing, ASK_AGAIN);
+    const { place, isFolder } = parseFsTarget(request.url ?? "");
+    const caller = callerOf(access, await access.identify(request.headers));
+    if (place.kind === "version") {
+      await this.#answerInVersion(request, response, { place, isFolder, caller });
+      return;
     }
+    if (place.kind === "dataset") await caller.check("read", place.name);
+    if (!isFolder) {
+      redirectToFolder(request, response, nameOf(place));
+      return;
+    }
+    const listing =
+      place.kind === "dataset"
+        ? tagsListing(tree, caller, place.name)
+        : datasetsListing(tree, caller, place.kind === "scope" ? place.scope : undefined);
+    await sendListing(request, response, listing, ASK_AGAIN);
   }
 
-  async #answerInVersion(request: HttpRequest, response: HttpResponse, target: InVersion): Promise<void> {
-    const { engine } = this.#services;
-    const { tag, digest, path, isFolder } = target;
-    const version = await this.#versions.open(await this.#find(target));
+  async #answerInVersion(
+    request: HttpRequest,
+    response: HttpResponse,
+    { place, isFolder, caller }: { place: VersionPath; isFolder: boolean; caller: Caller },
+  ): Promise<void> {
+    const { engine, tree } = this.#services;
+    const { tag, digest, path } = place;
     const cacheControl = digest === undefined ? ASK_AGAIN : FOREVER;
-    const placed = await follow(version, path);
-    if (placed?.entry.kind === "file") {
-      const { entry, start } = placed;
+    const node = await tree.look(caller, place);
+    if (node.kind === "file") {
       if (isFolder) throw noFolder(path);
-      const read = (range: { start: number; end: number }): AsyncIterable<Uint8Array> =>
-        this.#reader.read(version, { start: start + range.start, end: start + range.end });
+      const read = (range: ByteRange): AsyncIterable<Uint8Array> => tree.read(node, range);
       const [nowMs, boundary] = [engine.clock.nowMs(), engine.random.id()];
-      await sendFile(request, response, { entry, cacheControl, nowMs, boundary, read });
+      await sendFile(request, response, { entry: node.entry, cacheControl, nowMs, boundary, read });
     } else if (!isFolder) {
-      redirectToFolder(request, response, path === "" ? (tag ?? formatDigest(version.digest)) : path);
+      redirectToFolder(request, response, path === "" ? (tag ?? formatDigest(node.version.digest)) : path);
     } else {
-      const listing = folderListing(target, version, placed?.entry.path ?? "");
-      await sendListing(request, response, listing, cacheControl, version.digest);
+      const listing = folderListing(tree, node, path);
+      await sendListing(request, response, listing, cacheControl, node.version.digest);
     }
   }
+}
 
-  /** The version that a tag points at, or that a digest names among those of the dataset. */
-  async #find({ name, tag, digest }: InVersion): Promise<Digest> {
-    const { engine } = this.#services;
-    if (digest === undefined) return (await resolve(engine, { host: undefined, name, tag, digest })).version;
-    if (await this.#own.has(await requireDataset(engine, name), digest)) return digest;
-    const text = formatDigest(digest);
-    const data = { dataset: name, digest: text };
-    throw new AetherError("VERSION_NOT_FOUND", `${name} has no version ${text}`, { data });
-  }
+/** How the place's own list is called in a path. */
+function nameOf(place: Exclude<TreePath, VersionPath>): string {
+  if (place.kind === "root") return "fs";
+  return place.kind === "scope" ? place.scope : place.name;
 }
 
 /** Relative links of a list hold only below its slash. */

@@ -11,6 +11,7 @@ import { systemRandom } from "../../base/random.ts";
 import { testEngine } from "../../dataset/testing/engine.ts";
 import { openStore } from "../../store/drivers/all.ts";
 import { sendProblem, type HttpHandler } from "../http-handler.ts";
+import { openStoreTree } from "../../vfs/store-tree.ts";
 import type { Services } from "../services.ts";
 import { createOps, type Ops } from "./ops.ts";
 
@@ -25,7 +26,14 @@ async function withBed(work: (bed: Bed) => Promise<void>): Promise<void> {
   const engine = testEngine(store);
   const stop = new AbortController();
   const sessions = undefined as unknown as Services["sessions"];
-  const services = { engine, sessions, access: OPEN_ACCESS, log: SILENT_LOG, stopping: stop.signal };
+  const services = {
+    engine,
+    sessions,
+    tree: openStoreTree(engine),
+    access: OPEN_ACCESS,
+    log: SILENT_LOG,
+    stopping: stop.signal,
+  };
   try {
     await work({ ops: createOps(services), services, stop });
   } finally {

@@ -1,13 +1,13 @@
-import type { ReadEngine } from "../../dataset/engine.ts";
-import { LoadingCache } from "../../dataset/version/loading-cache.ts";
-import { openVersion, type Version } from "../../dataset/version/version.ts";
-import type { Digest } from "../../format/digest.ts";
+import type { ReadEngine } from "../dataset/engine.ts";
+import { LoadingCache } from "../dataset/version/loading-cache.ts";
+import { openVersion, type Version } from "../dataset/version/version.ts";
+import type { Digest } from "../format/digest.ts";
 
 /** Versions kept open: each caches pages and plans of some 10 MB. */
 const OPEN_MAX = 8;
 
 /** Versions that are open between requests. */
-export class Versions {
+export class OpenVersions {
   readonly #engine: Pick<ReadEngine, "store">;
   readonly #open = new LoadingCache<Version>(OPEN_MAX, () => 1);
 

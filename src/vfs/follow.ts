@@ -1,7 +1,7 @@
 import { posix } from "node:path";
-import { AetherError } from "../../base/errors.ts";
-import { findEntry, type PlacedEntry } from "../../dataset/version/entries.ts";
-import type { Version } from "../../dataset/version/version.ts";
+import { AetherError } from "../base/errors.ts";
+import { findEntry, type PlacedEntry } from "../dataset/version/entries.ts";
+import type { Version } from "../dataset/version/version.ts";
 
 /** Symbolic links that one path may lead through, as Linux has it. */
 const LINKS_MAX = 40;
@@ -10,7 +10,7 @@ const LINKS_MAX = 40;
  * The entry at `path`, through symbolic links of the version; undefined is its top. A link that leads out of the version,
  * or nowhere, or in circles, leads to nothing. Errors: PATH_NOT_FOUND; those of PageSource.load.
  */
-export async function follow(version: Version, path: string): Promise<PlacedEntry | undefined> {
+export async function findFollowing(version: Version, path: string): Promise<PlacedEntry | undefined> {
   let at = path;
   for (let links = 0; links <= LINKS_MAX; links++) {
     if (at === "") return undefined;

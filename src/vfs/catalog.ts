@@ -1,0 +1,18 @@
+import type { TagPointer } from "../dataset/datasets.ts";
+import type { Digest } from "../format/digest.ts";
+import type { DatasetName, Tag } from "../format/reference.ts";
+import type { NamesOptions } from "../store/dataset-store.ts";
+import type { VersionName } from "./tree-path.ts";
+
+/** Which datasets, tags and versions there are, wherever that is known. */
+export interface Catalog {
+  /** The datasets, in byte order. Errors: those of the store. */
+  datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName>;
+  /** The tags of a dataset that point at a version, in byte order. Errors: DATASET_NOT_FOUND; those of the store. */
+  tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer>;
+  /**
+   * The version that a tag points at now, or that a digest names among those of the dataset.
+   * Errors: DATASET_NOT_FOUND, TAG_NOT_FOUND, VERSION_NOT_FOUND; those of the store.
+   */
+  find(version: VersionName): Promise<Digest>;
+}

@@ -1,0 +1,46 @@
+/** The tree of a process that holds a store itself. */
+import { AetherError } from "../base/errors.ts";
+import { DatasetVersions } from "../dataset/dataset-versions.ts";
+import { listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
+import type { Engine } from "../dataset/engine.ts";
+import { resolve } from "../dataset/resolve.ts";
+import { formatDigest, type Digest } from "../format/digest.ts";
+import type { DatasetName, Tag } from "../format/reference.ts";
+import type { NamesOptions } from "../store/dataset-store.ts";
+import type { Catalog } from "./catalog.ts";
+import type { VersionName } from "./tree-path.ts";
+import { Tree } from "./tree.ts";
+
+/** The tree over all that the engine's store has. */
+export function openStoreTree(engine: Engine): Tree {
+  const isLocal = engine.store.blocks.features.folder !== undefined;
+  return new Tree(engine, new StoreCatalog(engine), { isLocal });
+}
+
+/** What a store of this process has. */
+class StoreCatalog implements Catalog {
+  readonly #engine: Engine;
+  readonly #own: DatasetVersions;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#own = new DatasetVersions(engine.store.datasets);
+  }
+
+  datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName> {
+    return listDatasets(this.#engine, options);
+  }
+
+  tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer> {
+    return listTags(this.#engine, name, options);
+  }
+
+  async find({ name, tag, digest }: VersionName): Promise<Digest> {
+    if (digest === undefined)
+      return (await resolve(this.#engine, { host: undefined, name, tag, digest })).version;
+    if (await this.#own.has(await requireDataset(this.#engine, name), digest)) return digest;
+    const text = formatDigest(digest);
+    const data = { dataset: name, digest: text };
+    throw new AetherError("VERSION_NOT_FOUND", `${name} has no version ${text}`, { data });
+  }
+}

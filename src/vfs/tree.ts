@@ -1,0 +1,143 @@
+/** One read-only tree over datasets, behind every file interface: [@scope/]name, then a tag or digest, then files. */
+import type { ByteRange } from "../base/byte-range.ts";
+import { codeOf } from "../base/errors.ts";
+import type { TagPointer } from "../dataset/datasets.ts";
+import type { ReadEngine } from "../dataset/engine.ts";
+import { StreamReader } from "../dataset/read/stream-reader.ts";
+import { listFolder, type PlacedEntry } from "../dataset/version/entries.ts";
+import type { Version } from "../dataset/version/version.ts";
+import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
+import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
+import type { NamesOptions } from "../store/dataset-store.ts";
+import type { Catalog } from "./catalog.ts";
+import { findFollowing } from "./follow.ts";
+import { OpenVersions } from "./open-versions.ts";
+import type { VersionName, VersionPath } from "./tree-path.ts";
+
+/** Who looks at the tree. */
+export interface Caller {
+  /** Whether it may see that the dataset exists, or read it. Errors: ACCESS_DENIED. */
+  check(action: "list" | "read", name: DatasetName): Promise<void>;
+}
+
+/** What every node of a version says: the version stays the one that was found, wherever its tag moves. */
+interface NodeBase extends VersionName {
+  readonly version: Version;
+}
+
+/** A directory; the version's top has no entry. */
+export interface DirectoryNode extends NodeBase {
+  readonly kind: "directory";
+  /** "" is the top; links on the way here are followed. */
+  readonly path: string;
+  readonly entry: DirectoryEntry | undefined;
+}
+
+/** A file, and where its bytes begin in the version's stream. */
+export interface FileNode extends NodeBase {
+  readonly kind: "file";
+  readonly entry: FileEntry;
+  readonly start: number;
+}
+
+/** A symbolic link, not followed. */
+export interface SymlinkNode extends NodeBase {
+  readonly kind: "symlink";
+  readonly entry: SymlinkEntry;
+}
+
+/** Something in a version. */
+export type TreeNode = DirectoryNode | FileNode | SymlinkNode;
+
+/** The same, but no version's top. */
+export type EntryNode = TreeNode & { readonly entry: Entry };
+
+/** Options of Tree.list: the path of an entry of the directory to begin after. */
+export interface ListOptions {
+  readonly after?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Looks up, lists and reads, for many at once. Every call asks whether the caller may. */
+export class Tree {
+  readonly #catalog: Catalog;
+  readonly #versions: OpenVersions;
+  readonly #reader: StreamReader;
+
+  /** `isLocal`: the engine's store lies on a disk of this machine. */
+  constructor(engine: ReadEngine, catalog: Catalog, options: { readonly isLocal: boolean }) {
+    this.#catalog = catalog;
+    this.#versions = new OpenVersions(engine);
+    this.#reader = new StreamReader(engine, options);
+  }
+
+  /** The datasets that the caller may see, in byte order; `scope`: only those of it. Errors: those of the store. */
+  async *datasets(
+    caller: Caller,
+    { scope, ...options }: NamesOptions<DatasetName> & { readonly scope?: string } = {},
+  ): AsyncGenerator<DatasetName> {
+    for await (const name of this.#catalog.datasets(options)) {
+      if (scope !== undefined && scopeOf(name) !== scope) continue;
+      if (await mayList(caller, name)) yield name;
+    }
+  }
+
+  /** The tags of a dataset that point at a version. Errors: ACCESS_DENIED; those of Catalog.tags. */
+  async *tags(caller: Caller, name: DatasetName, options?: NamesOptions<Tag>): AsyncGenerator<TagPointer> {
+    await caller.check("read", name);
+    yield* this.#catalog.tags(name, options);
+  }
+
+  /** The version's top. Errors: ACCESS_DENIED; those of Catalog.find and openVersion. */
+  async open(caller: Caller, { name, tag, digest }: VersionName): Promise<DirectoryNode> {
+    await caller.check("read", name);
+    const found = await this.#catalog.find({ name, tag, digest });
+    const version = await this.#versions.open(found);
+    return { kind: "directory", name, tag, digest, version, path: "", entry: undefined };
+  }
+
+  /**
+   * What lies at a place, links of the version followed. Reads the pages on the way and no others.
+   * Errors: PATH_NOT_FOUND; those of open.
+   */
+  async look(caller: Caller, place: VersionPath): Promise<DirectoryNode | FileNode> {
+    const top = await this.open(caller, place);
+    const found = await findFollowing(top.version, place.path);
+    const node = found === undefined ? top : nodeOf(top, found);
+    if (node.kind === "symlink") throw new TypeError("links were followed");
+    return node;
+  }
+
+  /**
+   * What lies directly in a directory, in byte order of path, in batches of about a page; links are not followed.
+   * Errors: those of listFolder.
+   */
+  async *list(directory: DirectoryNode, options?: ListOptions): AsyncGenerator<EntryNode[]> {
+    const { version, path } = directory;
+    for await (const batch of listFolder(version, path, options)) {
+      yield batch.map((placed) => nodeOf(directory, placed));
+    }
+  }
+
+  /** The bytes of a range that lies in the file; each piece holds until the next is asked for. Errors: those of StreamReader.read. */
+  read({ version, start }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
+    return this.#reader.read(version, { start: start + range.start, end: start + range.end });
+  }
+}
+
+function nodeOf({ name, tag, digest, version }: NodeBase, { entry, start }: PlacedEntry): EntryNode {
+  const base = { name, tag, digest, version };
+  if (entry.kind === "file") return { ...base, kind: "file", entry, start };
+  if (entry.kind === "symlink") return { ...base, kind: "symlink", entry };
+  return { ...base, kind: "directory", path: entry.path, entry };
+}
+
+async function mayList(caller: Caller, name: DatasetName): Promise<boolean> {
+  try {
+    await caller.check("list", name);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ACCESS_DENIED") return false;
+    throw error;
+  }
+}
