@@ -1,7 +1,7 @@
 /** The tree of a process that holds a store itself. */
-import { AetherError } from "../base/errors.ts";
+import { AetherError, codeOf } from "../base/errors.ts";
 import { DatasetVersions } from "../dataset/dataset-versions.ts";
-import { listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
+import { findDataset, listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
 import type { Engine } from "../dataset/engine.ts";
 import { resolve } from "../dataset/resolve.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
@@ -29,6 +29,15 @@ class StoreCatalog implements Catalog {
 
   datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName> {
     return listDatasets(this.#engine, options);
+  }
+
+  async created(name: DatasetName): Promise<string | undefined> {
+    try {
+      return (await findDataset(this.#engine.store.datasets, name))?.value.created;
+    } catch (error) {
+      if (codeOf(error) === "DATASET_NOT_FOUND") return undefined;
+      throw error;
+    }
   }
 
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer> {

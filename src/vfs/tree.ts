@@ -4,7 +4,7 @@ import { codeOf } from "../base/errors.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import { StreamReader } from "../dataset/read/stream-reader.ts";
-import { listFolder, type PlacedEntry } from "../dataset/version/entries.ts";
+import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
@@ -82,6 +82,15 @@ export class Tree {
     }
   }
 
+  /**
+   * When the dataset was made, as RFC 3339 has it; undefined: there is none. Costs less than a look into it.
+   * Errors: ACCESS_DENIED; those of the store.
+   */
+  async created(caller: Caller, name: DatasetName): Promise<string | undefined> {
+    await caller.check("read", name);
+    return this.#catalog.created(name);
+  }
+
   /** The tags of a dataset that point at a version. Errors: ACCESS_DENIED; those of Catalog.tags. */
   async *tags(caller: Caller, name: DatasetName, options?: NamesOptions<Tag>): AsyncGenerator<TagPointer> {
     await caller.check("read", name);
@@ -101,9 +110,13 @@ export class Tree {
    * Errors: PATH_NOT_FOUND; those of open.
    */
   async look(caller: Caller, place: VersionPath): Promise<DirectoryNode | FileNode> {
-    const top = await this.open(caller, place);
-    const found = await findFollowing(top.version, place.path);
-    const node = found === undefined ? top : nodeOf(top, found);
+    return this.lookIn(await this.open(caller, place), place.path);
+  }
+
+  /** As look(), in the version of `top` that is open, at a path from its top. Errors: PATH_NOT_FOUND; those of findFollowing. */
+  async lookIn(top: DirectoryNode, path: string): Promise<DirectoryNode | FileNode> {
+    const found = await findFollowing(top.version, path);
+    const node = found === undefined ? { ...top, path: "", entry: undefined } : nodeOf(top, found);
     if (node.kind === "symlink") throw new TypeError("links were followed");
     return node;
   }
@@ -116,6 +129,16 @@ export class Tree {
     const { version, path } = directory;
     for await (const batch of listFolder(version, path, options)) {
       yield batch.map((placed) => nodeOf(directory, placed));
+    }
+  }
+
+  /**
+   * All entries of the version of `top`, in byte order of path, in batches of about a page; with `from`, reads the pages from there
+   * on and no others. Links are not followed. Errors: those of entries.
+   */
+  async *entries(top: DirectoryNode, options?: EntriesOptions): AsyncGenerator<EntryNode[]> {
+    for await (const batch of entries(top.version, options)) {
+      yield batch.map((placed) => nodeOf(top, placed));
     }
   }
 
