@@ -88,6 +88,13 @@ describe("an object", () => {
     }
   });
 
+  it("of a directory, has an ETag that is no other's, the same in lists", async () => {
+    const etag = `${digestOf(Buffer.from("v1/nothing/"))}-1`;
+    assert.equal((await ask(`${url}/set/v1/nothing/`)).headers.etag, `"${etag}"`);
+    const listed = await ask(`${url}/set?prefix=v1/nothing/`);
+    assert.deepEqual(textsOf(listed, "ETag"), [`&quot;${etag}&quot;`]);
+  });
+
   it("changed before 1970 or after now, has a time that clients can read", async () => {
     assert.equal((await ask(`${url}/set/v1/old`)).headers["last-modified"], "Thu, 01 Jan 1970 00:00:00 GMT");
     const future = Date.parse(String((await ask(`${url}/set/v1/empty`)).headers["last-modified"]));
@@ -114,7 +121,9 @@ describe("an object", () => {
     }
     const head = await ask(`${url}/set/v1/none`, { method: "HEAD" });
     assert.deepEqual([head.status, head.text], [404, ""]);
-    assert.deepEqual(textsOf(await ask(`${url}/none/v1/x`), "Code"), ["NoSuchBucket"]);
+    for (const key of ["v1/x", "x", "v1//"]) {
+      assert.deepEqual(textsOf(await ask(`${url}/none/${key}`), "Code"), ["NoSuchBucket"]);
+    }
   });
 
   it("asked for by a version, is there under the one that all have", async () => {

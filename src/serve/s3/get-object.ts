@@ -12,7 +12,7 @@ import { parseRanges } from "../byte-ranges.ts";
 import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts";
 import type { HttpRequest, HttpResponse } from "../http-handler.ts";
 import type { Bucket } from "./buckets.ts";
-import { base64Of, etagOf, objectOf, overridden, type S3Object } from "./object-headers.ts";
+import { base64Of, objectOf, overridden, type S3Object } from "./object-headers.ts";
 import { S3Error } from "./s3-error.ts";
 import { leaf, element, xmlDocument } from "./xml.ts";
 
@@ -43,7 +43,10 @@ export async function findObject(asked: ObjectRequest): Promise<FileNode | Direc
   }
   const isFolder = key.endsWith("/");
   const place = placeOf(bucket, isFolder ? key.slice(0, -1) : key, isFolder);
-  if (place === undefined) throw noSuchKey(key);
+  if (place === undefined) {
+    const isBucket = (await tree.created(caller, bucket.name)) !== undefined;
+    throw isBucket ? noSuchKey(key) : new S3Error("NoSuchBucket", { BucketName: bucket.text });
+  }
   try {
     const node = await tree.look(caller, { kind: "version", ...place });
     if ((node.kind === "directory") === isFolder) return node;
@@ -86,9 +89,9 @@ function noSuchKey(key: string): S3Error {
 export async function sendObject(asked: ObjectRequest, response: HttpResponse): Promise<void> {
   const { request, query, tree, isSigned, nowMs } = asked;
   const node = await findObject(asked);
-  const object = objectOf(node, request, nowMs);
+  const object = objectOf(node, asked.key, request, nowMs);
   const headers = overridden(object.headers, query, isSigned);
-  const validators: Validators = { etag: etagOf(object.digest), modifiedSeconds: object.lastModified };
+  const validators: Validators = { etag: object.etag, modifiedSeconds: object.lastModified };
   const status = checkConditions(quoted(request.headers), validators);
   if (status === 412) {
     const condition = request.headers["if-match"] === undefined ? "If-Unmodified-Since" : "If-Match";
@@ -177,10 +180,10 @@ function withoutChecksum(headers: Readonly<Record<string, string>>): Record<stri
 export async function objectAttributes(
   asked: ObjectRequest,
 ): Promise<{ readonly xml: string; readonly lastModified: number }> {
-  const { request, nowMs } = asked;
-  const { digest, sizeBytes, lastModified } = objectOf(await findObject(asked), request, nowMs);
+  const { request, key, nowMs } = asked;
+  const { digest, etag, sizeBytes, lastModified } = objectOf(await findObject(asked), key, request, nowMs);
   const known: Readonly<Record<string, string>> = {
-    ETag: leaf("ETag", etagOf(digest).slice(1, -1)),
+    ETag: leaf("ETag", etag.slice(1, -1)),
     Checksum: element(
       "Checksum",
       leaf("ChecksumSHA256", base64Of(digest)),

@@ -1,17 +1,19 @@
 /** The keys of a bucket in the order of S3: that of their UTF-8 bytes. */
 import { compareUtf8 } from "../../base/bytes.ts";
 import { codeOf } from "../../base/errors.ts";
-import { digestOf, parseDigest, type Digest } from "../../format/digest.ts";
+import { parseDigest } from "../../format/digest.ts";
 import { parseTag, type Tag } from "../../format/reference.ts";
 import type { Caller, DirectoryNode, EntryNode, SymlinkNode, Tree } from "../../vfs/tree.ts";
 import type { VersionName } from "../../vfs/tree-path.ts";
 import type { Bucket } from "./buckets.ts";
+import { etagOf, folderEtagOf } from "./object-headers.ts";
 
 /** An object as a list shows it. */
 export interface KeyItem {
   readonly key: string;
   readonly sizeBytes: number;
-  readonly digest: Digest;
+  /** With its quotes. */
+  readonly etag: string;
   /** When it changed, in seconds since 1970. */
   readonly seconds: number;
 }
@@ -23,9 +25,6 @@ export interface BucketView {
   readonly bucket: Bucket;
   readonly signal: AbortSignal;
 }
-
-/** The content of what stands for an empty directory. */
-export const EMPTY_DIGEST = digestOf(new Uint8Array());
 
 /**
  * Goes through a bucket's keys from one on; memory for about a page of entries. Files are objects, links that lead to a file are that
@@ -222,7 +221,9 @@ async function fileItem(
   const file = node.kind === "file" ? node : await followed(tree, top, node);
   if (file === undefined) return [];
   const { size, digest, mtime } = file.entry;
-  return [{ key: `${base}${node.entry.path}`, sizeBytes: size, digest, seconds: mtime.seconds }];
+  return [
+    { key: `${base}${node.entry.path}`, sizeBytes: size, etag: etagOf(digest), seconds: mtime.seconds },
+  ];
 }
 
 /** The file that a link leads to. */
@@ -241,5 +242,5 @@ function markerIn(base: string, { path, mtime }: FolderNode["entry"]): KeyItem {
 }
 
 function markerOf(key: string, seconds: number): KeyItem {
-  return { key, sizeBytes: 0, digest: EMPTY_DIGEST, seconds };
+  return { key, sizeBytes: 0, etag: folderEtagOf(key), seconds };
 }

@@ -1,5 +1,5 @@
 /** ListObjects, ListObjectsV2 and ListObjectVersions. "Amazon S3 API reference" */
-import { etagOf, formatTime, lastModifiedOf } from "./object-headers.ts";
+import { formatTime, lastModifiedOf } from "./object-headers.ts";
 import { readKeyPage, type KeyPage, type PageRequest } from "./key-page.ts";
 import type { BucketView, KeyItem } from "./keys.ts";
 import { S3Error } from "./s3-error.ts";
@@ -116,7 +116,7 @@ export function countOf(query: Query, name: string, max: number): number {
 }
 
 function contentsOf(
-  { key, digest, sizeBytes, seconds }: KeyItem,
+  { key, etag, sizeBytes, seconds }: KeyItem,
   encode: (text: string) => string,
   nowMs: number,
   more: string,
@@ -126,7 +126,7 @@ function contentsOf(
     name,
     leaf("Key", encode(key)),
     leaf("LastModified", formatTime(lastModifiedOf(seconds, nowMs))),
-    leaf("ETag", etagOf(digest)),
+    leaf("ETag", etag),
     leaf("Size", sizeBytes),
     leaf("StorageClass", "STANDARD"),
     more,

@@ -1,17 +1,18 @@
 /** What the headers of an object say. */
 import type { FileTime } from "../../format/entry.ts";
-import { digestBytes, type Digest } from "../../format/digest.ts";
+import { digestBytes, digestOf, type Digest } from "../../format/digest.ts";
 import type { FileNode, DirectoryNode } from "../../vfs/tree.ts";
 import { contentTypeOf, guardsOf } from "../content-type.ts";
 import { httpDate } from "../http-time.ts";
 import type { HttpRequest } from "../http-handler.ts";
-import { EMPTY_DIGEST } from "./keys.ts";
 import { S3Error } from "./s3-error.ts";
 
 const SECOND_MS = 1000;
 const NANOS_DIGITS = 9;
 /** Types of files as POSIX has them in a mode: clients that keep modes keep them so. */
 const [FILE_MODE, FOLDER_MODE] = [0o100000, 0o040000];
+/** The content of what stands for a directory. */
+const EMPTY_DIGEST = digestOf(new Uint8Array());
 const FOLDER_TYPE = "application/x-directory";
 
 /** Query → the header that it sets. */
@@ -28,6 +29,8 @@ const OVERRIDES = {
 export interface S3Object {
   readonly sizeBytes: number;
   readonly digest: Digest;
+  /** With its quotes. */
+  readonly etag: string;
   /** In seconds since 1970. */
   readonly lastModified: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -44,11 +47,17 @@ export function formatTime(seconds: number): string {
 }
 
 /** What a file, or a directory as `path/`, is as an object. */
-export function objectOf(node: FileNode | DirectoryNode, request: HttpRequest, nowMs: number): S3Object {
+export function objectOf(
+  node: FileNode | DirectoryNode,
+  key: string,
+  request: HttpRequest,
+  nowMs: number,
+): S3Object {
   const isFile = node.kind === "file";
-  const { sizeBytes, digest, type } = isFile
-    ? { sizeBytes: node.entry.size, digest: node.entry.digest, type: contentTypeOf(node.entry.path) }
-    : { sizeBytes: 0, digest: EMPTY_DIGEST, type: FOLDER_TYPE };
+  const sizeBytes = isFile ? node.entry.size : 0;
+  const digest = isFile ? node.entry.digest : EMPTY_DIGEST;
+  const etag = isFile ? etagOf(digest) : folderEtagOf(key);
+  const type = isFile ? contentTypeOf(node.entry.path) : FOLDER_TYPE;
   const lastModified = lastModifiedOf(node.entry?.mtime.seconds ?? 0, nowMs);
   const checksum =
     request.headers["x-amz-checksum-mode"] === "ENABLED"
@@ -57,11 +66,12 @@ export function objectOf(node: FileNode | DirectoryNode, request: HttpRequest, n
   return {
     sizeBytes,
     digest,
+    etag,
     lastModified,
     headers: {
       "accept-ranges": "bytes",
       "content-type": type,
-      etag: etagOf(digest),
+      etag,
       "last-modified": httpDate(lastModified),
       ...checksum,
       ...metadataOf(node),
@@ -75,6 +85,14 @@ export function objectOf(node: FileNode | DirectoryNode, request: HttpRequest, n
  */
 export function etagOf(digest: Digest): string {
   return `"${digest}-1"`;
+}
+
+/**
+ * The ETag of what stands for a directory, with its quotes: of no other object. s3cmd copies objects of one ETag from each other, and a
+ * directory is no copy of an empty file.
+ */
+export function folderEtagOf(key: string): string {
+  return etagOf(digestOf(Buffer.from(key)));
 }
 
 /** A digest as S3 writes checksums. */
