@@ -8,9 +8,12 @@ import { medianFigures, roundTo3, type BenchResult, type Figures } from "./resul
 import { aetherfsCommand } from "./snapshot-tools.ts";
 import { startHub, webServers, type WebServer } from "./web-servers.ts";
 
-const FILE_BYTES = 2 ** 30;
+/** What writeNoise writes. */
+export const FILE_BYTES = 2 ** 30;
 const PIECE_BYTES = 2 ** 20;
 const RANGES = 256;
+/** What fetchRanges fetches. */
+export const RANGES_BYTES = RANGES * PIECE_BYTES;
 const GB = 1e9;
 
 /** One server, and where it has the file. */
@@ -71,7 +74,7 @@ async function measureServer(candidate: Candidate): Promise<Figures> {
     const between = server.usage();
     const ranges = await fetchRanges(url);
     const after = server.usage();
-    const rangesGb = (RANGES * PIECE_BYTES) / GB;
+    const rangesGb = RANGES_BYTES / GB;
     return {
       firstMBs: roundTo3(FILE_BYTES / 1e6 / first),
       againMBs: roundTo3(FILE_BYTES / 1e6 / again),
@@ -85,13 +88,14 @@ async function measureServer(candidate: Candidate): Promise<Figures> {
   }
 }
 
-async function fetchWhole(url: string): Promise<number> {
+/** Seconds that curl takes for a file. */
+export async function fetchWhole(url: string): Promise<number> {
   const { wallSeconds } = await measure({ argv: ["curl", "-sS", "-f", "-o", "/dev/null", url] });
   return wallSeconds;
 }
 
-/** Spread over the file by a step that is odd in pieces, so that no two are neighbours. */
-async function fetchRanges(url: string): Promise<number> {
+/** Seconds that curl takes for ranges on one connection, spread over a file of writeNoise by a step that is odd in pieces: no two are neighbours. */
+export async function fetchRanges(url: string): Promise<number> {
   const pieces = FILE_BYTES / PIECE_BYTES;
   const argv = ["curl", "-sS", "-f"];
   for (let index = 0; index < RANGES; index++) {
@@ -102,8 +106,8 @@ async function fetchRanges(url: string): Promise<number> {
   return (await measure({ argv })).wallSeconds;
 }
 
-/** The same noise each time: AES-CTR of zeros would be as good, and this needs no key. */
-async function writeNoise(file: string): Promise<void> {
+/** The same noise each time, 1 GiB: AES-CTR of zeros would be as good, and this needs no key. */
+export async function writeNoise(file: string): Promise<void> {
   let state = 0x9e3779b97f4a7c15n;
   const piece = new BigUint64Array(PIECE_BYTES / 8);
   const handle = await open(file, "w");

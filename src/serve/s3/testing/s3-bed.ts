@@ -120,7 +120,7 @@ export function ask(
   const { hostname, port, origin } = new URL(url);
   const path = url.slice(origin.length);
   return new Promise((resolve, reject) => {
-    const request = send({ hostname, port, path, method, headers }, (response) => {
+    const request = send({ hostname, port, path, method, headers, agent: false }, (response) => {
       const pieces: Buffer[] = [];
       response.on("data", (piece: Buffer) => pieces.push(piece));
       response.on("error", reject);
