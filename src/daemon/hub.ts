@@ -27,7 +27,7 @@ import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
 import type { Services } from "../serve/services.ts";
 import type { S3Settings } from "../store/drivers/all.ts";
-import { openStoreTree } from "../vfs/store-tree.ts";
+import { openStoreTree, type TreeCacheOptions } from "../vfs/store-tree.ts";
 import { openEngine } from "./local.ts";
 import { runPruneSchedule } from "./prune-schedule.ts";
 
@@ -46,6 +46,8 @@ export interface HubOptions {
   readonly memoryBytes: number;
   readonly threads: number;
   readonly cacheDir: string | undefined;
+  /** What is kept of what was decoded for readers. */
+  readonly cache: Omit<TreeCacheOptions, "log">;
   /** 0: any that is free. */
   readonly port: number;
   /** undefined: all addresses of the machine. */
@@ -84,7 +86,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
   const scrub = startScrub(engine, options, stopping.signal);
-  const tree = openStoreTree(engine);
+  const tree = openStoreTree(engine, { ...options.cache, log });
   const services: Services = { engine, sessions, tree, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const pruner = new Pruner({ engine, log, graceMs: options.pruneGraceMs });
   let schedule: Promise<void> | undefined;

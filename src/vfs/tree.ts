@@ -3,7 +3,7 @@ import type { ByteRange } from "../base/byte-range.ts";
 import { codeOf } from "../base/errors.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
-import { StreamReader } from "../dataset/read/stream-reader.ts";
+import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
 import { listFolder, type PlacedEntry } from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
@@ -12,6 +12,7 @@ import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
 import { findFollowing } from "./follow.ts";
 import { OpenVersions } from "./open-versions.ts";
+import { ReadPatterns } from "./read-patterns.ts";
 import type { VersionName, VersionPath } from "./tree-path.ts";
 
 /** Who looks at the tree. */
@@ -63,9 +64,9 @@ export class Tree {
   readonly #catalog: Catalog;
   readonly #versions: OpenVersions;
   readonly #reader: StreamReader;
+  readonly #patterns = new ReadPatterns();
 
-  /** `isLocal`: the engine's store lies on a disk of this machine. */
-  constructor(engine: ReadEngine, catalog: Catalog, options: { readonly isLocal: boolean }) {
+  constructor(engine: ReadEngine, catalog: Catalog, options: StreamReaderOptions) {
     this.#catalog = catalog;
     this.#versions = new OpenVersions(engine);
     this.#reader = new StreamReader(engine, options);
@@ -119,10 +120,23 @@ export class Tree {
     }
   }
 
-  /** The bytes of a range that lies in the file; each piece holds until the next is asked for. Errors: those of StreamReader.read. */
-  read({ version, start }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
-    return this.#reader.read(version, { start: start + range.start, end: start + range.end });
+  /**
+   * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file in
+   * order, one range after another, what comes next is decoded meanwhile. Errors: those of StreamReader.read.
+   */
+  async *read({ version, start, entry }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
+    let ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
+    for await (const bytes of this.#reader.read(version, shifted(range, start))) {
+      // Not before: what was asked for comes first.
+      if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
+      ahead = undefined;
+      yield bytes;
+    }
   }
+}
+
+function shifted({ start, end }: ByteRange, by: number): ByteRange {
+  return { start: start + by, end: end + by };
 }
 
 function nodeOf({ name, tag, digest, version }: NodeBase, { entry, start }: PlacedEntry): EntryNode {

@@ -1,0 +1,78 @@
+import { codeOf } from "../../base/errors.ts";
+import type { Digest } from "../../format/digest.ts";
+import type { ReadEngine } from "../engine.ts";
+import { ChunkReader } from "../version/chunk-reader.ts";
+import { LoadingCache } from "../version/loading-cache.ts";
+import type { Version } from "../version/version.ts";
+import { DecodedPieces, type HeldBytes } from "./decoded-pieces.ts";
+import type { DiskPieces } from "./disk-pieces.ts";
+import type { PieceWork } from "./piece-work.ts";
+import type { Piece } from "./pieces.ts";
+
+/** Shares of the engine's memory: pieces of the usual size, and larger ones. */
+const PIECES_SHARE = 3 / 8;
+const LARGE_SHARE = 1 / 16;
+
+/** What decodes, how large pieces are, and where they are kept besides. */
+export interface PieceCacheOptions {
+  readonly work: PieceWork;
+  readonly pieceBytes: number;
+  readonly disk: DiskPieces | undefined;
+}
+
+/** Decoded pieces: from memory, else from the disk's cache, else decoded. Whatever comes in is verified then, and not again. */
+export class PieceCache {
+  readonly #engine: ReadEngine;
+  readonly #options: PieceCacheOptions;
+  readonly #pieces: DecodedPieces;
+  readonly #large: LoadingCache<Uint8Array>;
+
+  constructor(engine: ReadEngine, options: PieceCacheOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#pieces = new DecodedPieces(engine.memoryBytes * PIECES_SHARE, options.pieceBytes);
+    this.#large = new LoadingCache(engine.memoryBytes * LARGE_SHARE, (bytes) => bytes.byteLength);
+  }
+
+  /** The whole piece, of a leaf page with this digest. Errors: those of PieceWork.decode and ChunkReader.read. */
+  async hold(version: Version, leaf: Digest, piece: Piece): Promise<HeldBytes> {
+    const { start, end } = piece;
+    const bytes = end - start;
+    // The same bytes whatever plan led to them.
+    const key = `${leaf}-${start}-${bytes}`;
+    if (bytes <= this.#options.pieceBytes)
+      return this.#pieces.hold(key, bytes, (output) => this.#load(version, key, piece, output));
+    const found = await this.#large.get(key, () => this.#read(version, piece));
+    return { bytes: found, release: () => undefined };
+  }
+
+  async #load(version: Version, key: string, piece: Piece, output: SharedArrayBuffer): Promise<void> {
+    const { disk, work } = this.#options;
+    const bytes = new Uint8Array(output, 0, piece.end - piece.start);
+    if (disk !== undefined && (await disk.read(key, bytes))) {
+      if (await this.#isRight(piece, output)) return;
+      await disk.remove(key);
+    }
+    if (piece.spans === undefined) await work.decode(piece, output);
+    else bytes.set(await this.#read(version, piece));
+    piece.isDiskVerified = true;
+    await disk?.write(key, bytes);
+  }
+
+  /** A disk's bytes are verified once in the life of this process, as a store's raw ones are. */
+  async #isRight(piece: Piece, output: SharedArrayBuffer): Promise<boolean> {
+    if (piece.isDiskVerified) return true;
+    try {
+      await this.#options.work.check(piece, output);
+    } catch (error) {
+      if (codeOf(error) === "OBJECT_CORRUPT") return false;
+      throw error;
+    }
+    piece.isDiskVerified = true;
+    return true;
+  }
+
+  #read(version: Version, { spans = [], start, end }: Piece): Promise<Uint8Array> {
+    return this.#options.work.wait(end - start, () => new ChunkReader(this.#engine, version).read(spans));
+  }
+}
