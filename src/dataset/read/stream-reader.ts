@@ -78,11 +78,10 @@ export class StreamReader {
 
   constructor(engine: ReadEngine, options: StreamReaderOptions) {
     const { memoryBytes } = engine;
-    const { isLocal, pieceBytes, disk } = options;
     this.#engine = engine;
     this.#options = options;
-    this.#work = new PieceWork({ engine, isLocal });
-    this.#decoded = new PieceCache(engine, { work: this.#work, pieceBytes, disk });
+    this.#work = new PieceWork({ engine, isLocal: options.isLocal });
+    this.#decoded = new PieceCache(engine, { ...options, work: this.#work });
     this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
   }
 
