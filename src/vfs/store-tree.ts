@@ -58,9 +58,12 @@ class StoreCatalog implements Catalog {
     return listTags(this.#engine, name, options);
   }
 
-  async find({ name, tag, digest }: VersionName): Promise<Digest> {
-    if (digest === undefined)
-      return (await resolve(this.#engine, { host: undefined, name, tag, digest })).version;
+  async find({ name, tag, digest }: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
+    if (digest === undefined) {
+      const reference = { host: undefined, name, tag, digest };
+      return (await resolve(this.#engine, reference, { onLikely })).version;
+    }
+    onLikely?.(digest);
     if (await this.#own.has(await requireDataset(this.#engine, name), digest)) return digest;
     const text = formatDigest(digest);
     const data = { dataset: name, digest: text };

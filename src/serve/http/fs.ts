@@ -13,6 +13,7 @@ import {
 } from "../http-handler.ts";
 import type { Services } from "../services.ts";
 import { Body } from "./body.ts";
+import { likelyRange } from "./byte-ranges.ts";
 import { checkConditions } from "./conditions.ts";
 import { sendFile } from "./fs-file.ts";
 import { datasetsListing, folderListing, tagsListing } from "./fs-lists.ts";
@@ -71,7 +72,8 @@ class Fs {
     const { engine, tree } = this.#services;
     const { tag, digest, path } = place;
     const cacheControl = digest === undefined ? ASK_AGAIN : FOREVER;
-    const node = await tree.look(caller, place);
+    const soon = request.method === "GET" ? likelyRange(request.headers.range) : undefined;
+    const node = await tree.look(caller, place, soon);
     if (node.kind === "file") {
       if (isFolder) throw noFolder(path);
       const read = (range: ByteRange): AsyncIterable<Uint8Array> => tree.read(node, range);
