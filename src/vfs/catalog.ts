@@ -8,6 +8,8 @@ import type { VersionName } from "./tree-path.ts";
 export interface Catalog {
   /** The datasets, in byte order. Errors: those of the store. */
   datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName>;
+  /** When the dataset was made, as RFC 3339 has it; undefined: there is none. Errors: those of the store. */
+  created(name: DatasetName): Promise<string | undefined>;
   /** The tags of a dataset that point at a version, in byte order. Errors: DATASET_NOT_FOUND; those of the store. */
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer>;
   /**

@@ -1,10 +1,10 @@
 /** The tree of a process that holds a store itself. */
 import { join } from "node:path";
-import { AetherError } from "../base/errors.ts";
+import { AetherError, codeOf } from "../base/errors.ts";
 import { PIECE_BYTES_DEFAULT } from "../base/limits.ts";
 import { SILENT_LOG, type Log } from "../base/log.ts";
 import { DatasetVersions } from "../dataset/dataset-versions.ts";
-import { listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
+import { findDataset, listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
 import type { Engine } from "../dataset/engine.ts";
 import { DiskPieces } from "../dataset/read/disk-pieces.ts";
 import { resolve } from "../dataset/resolve.ts";
@@ -52,6 +52,15 @@ class StoreCatalog implements Catalog {
 
   datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName> {
     return listDatasets(this.#engine, options);
+  }
+
+  async created(name: DatasetName): Promise<string | undefined> {
+    try {
+      return (await findDataset(this.#engine.store.datasets, name))?.value.created;
+    } catch (error) {
+      if (codeOf(error) === "DATASET_NOT_FOUND") return undefined;
+      throw error;
+    }
   }
 
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer> {

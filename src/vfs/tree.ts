@@ -5,7 +5,7 @@ import { KiB } from "../base/limits.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
-import { listFolder, type PlacedEntry } from "../dataset/version/entries.ts";
+import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
@@ -90,6 +90,15 @@ export class Tree {
     }
   }
 
+  /**
+   * When the dataset was made, as RFC 3339 has it; undefined: there is none. Costs less than a look into it.
+   * Errors: ACCESS_DENIED; those of the store.
+   */
+  async created(caller: Caller, name: DatasetName): Promise<string | undefined> {
+    await caller.check("read", name);
+    return this.#catalog.created(name);
+  }
+
   /** The tags of a dataset that point at a version. Errors: ACCESS_DENIED; those of Catalog.tags. */
   async *tags(caller: Caller, name: DatasetName, options?: NamesOptions<Tag>): AsyncGenerator<TagPointer> {
     await caller.check("read", name);
@@ -119,8 +128,13 @@ export class Tree {
    */
   async look(caller: Caller, place: VersionPath, soon?: ByteRange): Promise<DirectoryNode | FileNode> {
     const top = await this.#open(caller, place, (likely) => void this.#expect(likely, place.path, soon));
-    const found = await findFollowing(top.version, place.path);
-    const node = found === undefined ? top : nodeOf(top, found);
+    return this.lookIn(top, place.path);
+  }
+
+  /** As look(), in the version of `top` that is open, at a path from its top. Errors: PATH_NOT_FOUND; those of findFollowing. */
+  async lookIn(top: DirectoryNode, path: string): Promise<DirectoryNode | FileNode> {
+    const found = await findFollowing(top.version, path);
+    const node = found === undefined ? { ...top, path: "", entry: undefined } : nodeOf(top, found);
     if (node.kind === "symlink") throw new TypeError("links were followed");
     return node;
   }
@@ -147,6 +161,16 @@ export class Tree {
     const { version, path } = directory;
     for await (const batch of listFolder(version, path, options)) {
       yield batch.map((placed) => nodeOf(directory, placed));
+    }
+  }
+
+  /**
+   * All entries of the version of `top`, in byte order of path, in batches of about a page; with `from`, reads the pages from there
+   * on and no others. Links are not followed. Errors: those of entries.
+   */
+  async *entries(top: DirectoryNode, options?: EntriesOptions): AsyncGenerator<EntryNode[]> {
+    for await (const batch of entries(top.version, options)) {
+      yield batch.map((placed) => nodeOf(top, placed));
     }
   }
 

@@ -4,11 +4,11 @@ import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import type { HttpRequest, HttpResponse } from "../http-handler.ts";
-import { Body } from "./body.ts";
-import { parseRanges } from "./byte-ranges.ts";
-import { checkConditions, holdsIfRange, type Validators } from "./conditions.ts";
-import { contentTypeOf, guardsOf } from "./content-type.ts";
-import { httpDate, modifiedSecondsOf } from "./http-time.ts";
+import { Body } from "../body.ts";
+import { parseRanges } from "../byte-ranges.ts";
+import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts";
+import { contentTypeOf, guardsOf } from "../content-type.ts";
+import { httpDate, modifiedSecondsOf } from "../http-time.ts";
 import { multipartOf } from "./multipart.ts";
 
 /** What answering takes. */

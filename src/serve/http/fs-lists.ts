@@ -2,7 +2,7 @@
 import { formatDigest } from "../../format/digest.ts";
 import type { DatasetName } from "../../format/reference.ts";
 import type { Caller, DirectoryNode, Tree, EntryNode } from "../../vfs/tree.ts";
-import { isoTime } from "./http-time.ts";
+import { isoTime } from "../http-time.ts";
 import type { Listing, ListingItem } from "./listing.ts";
 
 /** Items that are rendered together. */

@@ -12,9 +12,9 @@ import {
   type HttpResponse,
 } from "../http-handler.ts";
 import type { Services } from "../services.ts";
-import { Body } from "./body.ts";
-import { likelyRange } from "./byte-ranges.ts";
-import { checkConditions } from "./conditions.ts";
+import { Body } from "../body.ts";
+import { likelyRange } from "../byte-ranges.ts";
+import { checkConditions } from "../conditions.ts";
 import { sendFile } from "./fs-file.ts";
 import { datasetsListing, folderListing, tagsListing } from "./fs-lists.ts";
 import { encodePath, parseFsTarget } from "./fs-target.ts";

@@ -1,4 +1,4 @@
-import type { FileTime } from "../../format/entry.ts";
+import type { FileTime } from "../format/entry.ts";
 
 /** What four digits of a year can say, in seconds since 1970. */
 const SECONDS_MIN = -62_167_219_200;

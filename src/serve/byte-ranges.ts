@@ -1,4 +1,4 @@
-import type { ByteRange } from "../../base/byte-range.ts";
+import type { ByteRange } from "../base/byte-range.ts";
 
 /** Ranges that one request may ask for; more are answered with the whole. RFC 9110 §14.2 leaves that open. */
 const RANGES_MAX = 16;

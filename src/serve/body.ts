@@ -1,4 +1,4 @@
-import type { HttpResponse } from "../http-handler.ts";
+import type { HttpResponse } from "./http-handler.ts";
 
 /** Sends a body piece by piece, as fast as the client takes it. */
 export class Body {
