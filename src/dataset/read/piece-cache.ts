@@ -1,4 +1,5 @@
 import { codeOf } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { ReadEngine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
@@ -13,6 +14,8 @@ import type { Piece } from "./pieces.ts";
 const PIECES_SHARE = 3 / 8;
 const LARGE_SHARE = 1 / 16;
 
+/** What decoding a piece with deltas takes besides: their bases. */
+const OTHERS_BYTES = 8 * MiB;
 /** Keys that are remembered of pieces that are not kept: some 6 MB, for 16 GiB of content. */
 const DECODED_BEFORE_MAX = 32_768;
 
@@ -91,6 +94,8 @@ export class PieceCache {
   }
 
   #read(version: Version, { spans = [], start, end }: Piece): Promise<Uint8Array> {
-    return this.#options.work.wait(end - start, () => new ChunkReader(this.#engine, version).read(spans));
+    return this.#options.work.wait(Math.max(end - start, OTHERS_BYTES), () =>
+      new ChunkReader(this.#engine, version).read(spans),
+    );
   }
 }
