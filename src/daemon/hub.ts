@@ -18,6 +18,7 @@ import { versionService } from "../serve/api/version-service.ts";
 import { createBulk } from "../serve/bulk/bulk.ts";
 import { createGrpc } from "../serve/grpc/grpc.ts";
 import { createFs } from "../serve/http/fs.ts";
+import { showCache } from "../serve/ops/cache-figures.ts";
 import { createOps } from "../serve/ops/ops.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
 import { openPort, type Port } from "../serve/port/one-port.ts";
@@ -165,6 +166,7 @@ async function openInterfaces(
   const clock = engine.clock;
   const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
   meter.showPort(port.load);
+  showCache(meter, () => services.tree.figures);
   showPrunes(meter, () => pruner.figures);
   meter.showScrub(scrub);
   return port;

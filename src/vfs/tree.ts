@@ -4,6 +4,7 @@ import { codeOf } from "../base/errors.ts";
 import { KiB } from "../base/limits.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
+import type { PieceFigures } from "../dataset/read/piece-cache.ts";
 import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
 import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
@@ -77,6 +78,11 @@ export class Tree {
     this.#isFar = !options.isLocal;
     this.#versions = new OpenVersions(engine, !options.isLocal);
     this.#reader = new StreamReader(engine, options);
+  }
+
+  /** Where content came from, since the tree was made. */
+  get figures(): PieceFigures {
+    return this.#reader.figures;
   }
 
   /** The datasets that the caller may see, in byte order; `scope`: only those of it. Errors: those of the store. */

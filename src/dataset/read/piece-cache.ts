@@ -28,12 +28,36 @@ export interface PieceCacheOptions {
   readonly disk: DiskPieces | undefined;
 }
 
+/** Where pieces came from since the process began: how often, and how many bytes. */
+export interface PieceFigures {
+  readonly memory: PieceCount;
+  readonly disk: PieceCount;
+  /** From the store. */
+  readonly decoded: PieceCount;
+}
+
+interface PieceCount {
+  pieces: number;
+  bytes: number;
+}
+
+function count(counted: PieceCount, bytes: number): void {
+  counted.pieces++;
+  counted.bytes += bytes;
+}
+
 /** Decoded pieces: from memory, else from the disk's cache, else decoded. Whatever comes in is verified then, and not again. */
 export class PieceCache {
   readonly #engine: ReadEngine;
   readonly #options: PieceCacheOptions;
   readonly #pieces: DecodedPieces;
   readonly #large: LoadingCache<Uint8Array>;
+  /** Grows by itself. */
+  readonly figures: PieceFigures = {
+    memory: { pieces: 0, bytes: 0 },
+    disk: { pieces: 0, bytes: 0 },
+    decoded: { pieces: 0, bytes: 0 },
+  };
   /** Keys of what was decoded and not written, the oldest first. */
   readonly #decodedBefore = new Set<string>();
 
@@ -50,21 +74,37 @@ export class PieceCache {
     const bytes = end - start;
     // The same bytes whatever plan led to them.
     const key = `${leaf}-${start}-${bytes}`;
-    if (bytes <= this.#options.pieceBytes)
-      return this.#pieces.hold(key, bytes, (output) => this.#load(version, key, piece, output));
-    const found = await this.#large.get(key, () => this.#read(version, piece));
-    return { bytes: found, release: () => undefined };
+    const origin = { isFound: true };
+    const missing = <T>(load: () => Promise<T>): Promise<T> => {
+      origin.isFound = false;
+      return load();
+    };
+    const held =
+      bytes <= this.#options.pieceBytes
+        ? this.#pieces.hold(key, bytes, (output) => missing(() => this.#load(version, key, piece, output)))
+        : this.#holdLarge(key, () => missing(() => this.#read(version, piece)));
+    if (origin.isFound) count(this.figures.memory, bytes);
+    return await held;
+  }
+
+  async #holdLarge(key: string, read: () => Promise<Uint8Array>): Promise<HeldBytes> {
+    return { bytes: await this.#large.get(key, read), release: () => undefined };
   }
 
   async #load(version: Version, key: string, piece: Piece, output: SharedArrayBuffer): Promise<void> {
     const { disk, work } = this.#options;
     const bytes = new Uint8Array(output, 0, piece.end - piece.start);
     if (disk !== undefined && (await disk.read(key, bytes))) {
-      if (await this.#isRight(piece, output)) return;
+      if (await this.#isRight(piece, output)) {
+        count(this.figures.disk, bytes.byteLength);
+        return;
+      }
       await disk.remove(key);
     }
-    if (piece.spans === undefined) await work.decode(piece, output);
-    else bytes.set(await this.#read(version, piece));
+    if (piece.spans === undefined) {
+      count(this.figures.decoded, bytes.byteLength);
+      await work.decode(piece, output);
+    } else bytes.set(await this.#read(version, piece));
     piece.isDiskVerified = true;
     if (this.#isWorthWriting(key)) await disk?.write(key, bytes);
   }
@@ -94,6 +134,7 @@ export class PieceCache {
   }
 
   #read(version: Version, { spans = [], start, end }: Piece): Promise<Uint8Array> {
+    count(this.figures.decoded, end - start);
     return this.#options.work.wait(Math.max(end - start, OTHERS_BYTES), () =>
       new ChunkReader(this.#engine, version).read(spans),
     );

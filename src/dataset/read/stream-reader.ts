@@ -11,7 +11,7 @@ import { LoadingCache } from "../version/loading-cache.ts";
 import { topRef, type Version } from "../version/version.ts";
 import { Buffers } from "./buffers.ts";
 import type { DiskPieces } from "./disk-pieces.ts";
-import { PieceCache } from "./piece-cache.ts";
+import { PieceCache, type PieceFigures } from "./piece-cache.ts";
 import { PieceWork } from "./piece-work.ts";
 import { follows, piecesOf, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
 
@@ -83,6 +83,11 @@ export class StreamReader {
     this.#work = new PieceWork({ engine, isLocal: options.isLocal });
     this.#decoded = new PieceCache(engine, { ...options, work: this.#work });
     this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
+  }
+
+  /** Where decoded pieces came from; what lies raw on a disk of this machine is not among them. */
+  get figures(): PieceFigures {
+    return this.#decoded.figures;
   }
 
   /**
