@@ -122,15 +122,14 @@ with z.open("large") as f: print(f.read(9))`;
 
   it("as zip, of more members than 16 bits can count, is read rightly", async (t: TestContext) => {
     if (!requirePeer(t, "unzip") || !requirePeer(t, "python3")) return;
-    const count = 70_000;
-    const file = await write(
-      "many.zip",
-      zipOf(zeros(Array.from({ length: count }, (_, index) => [`f${index}`, index % 2] as const))),
-    );
-    await run("unzip", ["-tqq", file], { maxBuffer: 64 * MiB });
-    const script =
-      "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), len(z.namelist()))";
-    assert.equal((await run("python3", ["-c", script, file])).stdout, `None ${count}\n`);
+    const count = 65_600;
+    const files = Array.from({ length: count }, (_, index) => [`f${index}`, index % 2] as const);
+    const file = await write("many.zip", zipOf(zeros(files)));
+    assert.match((await run("unzip", ["-Zh", file])).stdout, new RegExp(`number of entries: ${count}\n`));
+    const script = `import sys, zipfile
+z = zipfile.ZipFile(sys.argv[1])
+print(len(z.namelist()), z.read("f0"), z.read("f${count - 1}"))`;
+    assert.equal((await run("python3", ["-c", script, file])).stdout, `${count} b'' b'\\x00'\n`);
   });
 
   it("of nothing, is empty, and no damage", async (t: TestContext) => {
