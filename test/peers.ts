@@ -18,6 +18,7 @@ export const PEERS = {
   rclone: "rclone",
   h2load: "nghttp2-client",
   wrk: "wrk",
+  chromium: "chromium",
   tar: "tar",
   zip: "zip",
   unzip: "unzip",
