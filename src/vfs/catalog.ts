@@ -1,5 +1,6 @@
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { Digest } from "../format/digest.ts";
+import type { HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { VersionName } from "./tree-path.ts";
@@ -10,6 +11,8 @@ export interface Catalog {
   datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName>;
   /** When the dataset was made, as RFC 3339 has it; undefined: there is none. Errors: those of the store. */
   created(name: DatasetName): Promise<string | undefined>;
+  /** The newest change of a tag that points at a version; undefined: there is no such tag. Errors: those of the store. */
+  pointer(name: DatasetName, tag: Tag): Promise<HistoryRecord | undefined>;
   /** The tags of a dataset that point at a version, in byte order. Errors: DATASET_NOT_FOUND; those of the store. */
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer>;
   /**

@@ -8,7 +8,9 @@ import { findDataset, listDatasets, listTags, requireDataset, type TagPointer } 
 import type { Engine } from "../dataset/engine.ts";
 import { DiskPieces } from "../dataset/read/disk-pieces.ts";
 import { resolve } from "../dataset/resolve.ts";
+import { currentOf, readHead } from "../dataset/tag-head.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
+import type { HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
@@ -61,6 +63,11 @@ class StoreCatalog implements Catalog {
       if (codeOf(error) === "DATASET_NOT_FOUND") return undefined;
       throw error;
     }
+  }
+
+  async pointer(name: DatasetName, tag: Tag): Promise<HistoryRecord | undefined> {
+    const { record } = await readHead(this.#engine.store.datasets, name, tag, {});
+    return currentOf(record) === null ? undefined : record;
   }
 
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer> {

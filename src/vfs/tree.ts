@@ -10,6 +10,7 @@ import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../d
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
+import type { HistoryRecord } from "../format/record.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
@@ -105,6 +106,12 @@ export class Tree {
     return this.#catalog.created(name);
   }
 
+  /** The newest change of a tag that points at a version; undefined: there is no such tag. Errors: ACCESS_DENIED; those of the store. */
+  async pointer(caller: Caller, name: DatasetName, tag: Tag): Promise<HistoryRecord | undefined> {
+    await caller.check("read", name);
+    return this.#catalog.pointer(name, tag);
+  }
+
   /** The tags of a dataset that point at a version. Errors: ACCESS_DENIED; those of Catalog.tags. */
   async *tags(caller: Caller, name: DatasetName, options?: NamesOptions<Tag>): AsyncGenerator<TagPointer> {
     await caller.check("read", name);
@@ -192,6 +199,14 @@ export class Tree {
       ahead = undefined;
       yield bytes;
     }
+  }
+
+  /**
+   * The bytes from a file's first one on, which may go on into the files after it in byte order of path; each piece holds until the
+   * next is asked for. Errors: those of StreamReader.read.
+   */
+  readOn({ version, start }: FileNode, bytes: number): AsyncGenerator<Uint8Array> {
+    return this.#reader.read(version, { start, end: start + bytes });
   }
 }
 
