@@ -1,5 +1,6 @@
 /** Whether a request is answered with content. RFC 9110 §13 */
 import type { IncomingHttpHeaders } from "node:http";
+import { parseHttpDate } from "./http-time.ts";
 
 /** What a representation is told apart by. */
 export interface Validators {
@@ -7,16 +8,17 @@ export interface Validators {
   readonly etag: string;
   /** Whole seconds since 1970; undefined: nobody knows. */
   readonly modifiedSeconds: number | undefined;
+  /** Whether that second belongs to no other content: only then a date may say what ranges are of. RFC 9110 §8.8.2.2 */
+  readonly isModifiedStrong?: boolean;
 }
 
-const SECOND_MS = 1000;
 const ETAG = /(?:W\/)?"[^"]*"/g;
 
 /** The status that the conditions of a GET or HEAD lead to: 200 goes on. RFC 9110 §13.2.2 */
 export function checkConditions(headers: IncomingHttpHeaders, validators: Validators): 200 | 304 | 412 {
   const { etag, modifiedSeconds } = validators;
   const ifMatch = headers["if-match"];
-  const ifUnmodified = secondsOf(headers["if-unmodified-since"]);
+  const ifUnmodified = dateOf(headers["if-unmodified-since"]);
   if (ifMatch !== undefined) {
     if (!names(ifMatch, etag, true)) return 412;
   } else if (ifUnmodified !== undefined && modifiedSeconds !== undefined && modifiedSeconds > ifUnmodified) {
@@ -24,7 +26,7 @@ export function checkConditions(headers: IncomingHttpHeaders, validators: Valida
   }
   const ifNoneMatch = headers["if-none-match"];
   if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag, false) ? 304 : 200;
-  const ifModified = secondsOf(headers["if-modified-since"]);
+  const ifModified = dateOf(headers["if-modified-since"]);
   const isOld = ifModified !== undefined && modifiedSeconds !== undefined && modifiedSeconds <= ifModified;
   return isOld ? 304 : 200;
 }
@@ -34,8 +36,8 @@ export function holdsIfRange(headers: IncomingHttpHeaders, validators: Validator
   const ifRange = headers["if-range"];
   if (typeof ifRange !== "string") return true;
   if (ifRange.includes('"')) return names(ifRange, validators.etag, true);
-  const seconds = secondsOf(ifRange);
-  return seconds !== undefined && seconds === validators.modifiedSeconds;
+  const { modifiedSeconds, isModifiedStrong = false } = validators;
+  return isModifiedStrong && modifiedSeconds !== undefined && parseHttpDate(ifRange) === modifiedSeconds;
 }
 
 /** Whether a list of entity tags (or `*`) has this one. A weak one equals none in the strong comparison. RFC 9110 §8.8.3.2 */
@@ -50,8 +52,6 @@ function withoutWeak(etag: string): string {
   return etag.replace(/^W\//, "");
 }
 
-/** A date of HTTP in seconds since 1970; undefined when there is none, or it is none. */
-function secondsOf(date: string | undefined): number | undefined {
-  const ms = date === undefined ? Number.NaN : Date.parse(date);
-  return Number.isNaN(ms) ? undefined : Math.floor(ms / SECOND_MS);
+function dateOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseHttpDate(text);
 }

@@ -41,6 +41,12 @@ export function sendMethodNotAllowed(response: HttpResponse, allowed: readonly s
   sendProblemBody(response, 405, { type: "about:blank", title, status: 405 });
 }
 
+/** Answers a client that takes no form that there is (RFC 9110 §15.5.7). `offered` says which there are. */
+export function sendNotAcceptable(response: HttpResponse, offered: string): void {
+  const title = "The resource has no form that you take.";
+  sendProblemBody(response, 406, { type: "about:blank", title, status: 406, detail: `take ${offered}` });
+}
+
 /** Answers a body in a form that the resource does not take (RFC 9110 §15.5.16). `taken` is the one that it does. */
 export function sendUnsupportedMediaType(response: HttpResponse, taken: string): void {
   response.setHeader("accept", taken);

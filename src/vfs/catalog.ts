@@ -1,5 +1,6 @@
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { Digest } from "../format/digest.ts";
+import type { HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { VersionName } from "./tree-path.ts";
@@ -10,11 +11,14 @@ export interface Catalog {
   datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName>;
   /** When the dataset was made, as RFC 3339 has it; undefined: there is none. Errors: those of the store. */
   created(name: DatasetName): Promise<string | undefined>;
+  /** The newest change of a tag that points at a version; undefined: there is no such tag. Errors: those of the store. */
+  pointer(name: DatasetName, tag: Tag): Promise<HistoryRecord | undefined>;
   /** The tags of a dataset that point at a version, in byte order. Errors: DATASET_NOT_FOUND; those of the store. */
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer>;
   /**
-   * The version that a tag points at now, or that a digest names among those of the dataset.
+   * The version that a tag points at now, or that a digest names among those of the dataset. `onLikely` is told of it as
+   * soon as somebody has an idea, if anybody has.
    * Errors: DATASET_NOT_FOUND, TAG_NOT_FOUND, VERSION_NOT_FOUND; those of the store.
    */
-  find(version: VersionName): Promise<Digest>;
+  find(version: VersionName, onLikely?: (version: Digest) => void): Promise<Digest>;
 }

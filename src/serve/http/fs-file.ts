@@ -3,12 +3,14 @@ import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { FileEntry } from "../../format/entry.ts";
-import type { HttpRequest, HttpResponse } from "../http-handler.ts";
 import { Body } from "../body.ts";
 import { parseRanges } from "../byte-ranges.ts";
 import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts";
 import { contentTypeOf, guardsOf } from "../content-type.ts";
 import { httpDate, modifiedSecondsOf } from "../http-time.ts";
+import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
+import { codingOf, isText, isWorthCoding, type Coders, type Coding } from "./codings.ts";
+import { attachment } from "./disposition.ts";
 import { multipartOf } from "./multipart.ts";
 
 /** What answering takes. */
@@ -16,53 +18,122 @@ export interface FileAnswer {
   readonly entry: FileEntry;
   /** For Cache-Control. */
   readonly cacheControl: string;
+  /** Whether the request's target names this content and no other, ever. */
+  readonly isFixed: boolean;
+  /** The name to save it under: "" is its own, undefined leaves it to the client. */
+  readonly download: string | undefined;
   readonly nowMs: number;
   /** Parts several ranges: 32 unguessable hex digits. */
-  readonly boundary: string;
+  readonly boundary: () => string;
+  readonly coders: Coders;
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
 
-/** Answers a GET or HEAD with a file, or a part of it, as its conditions say. Errors: RANGE_INVALID; those of `read`. */
+type Fields = Readonly<Record<string, string | number>>;
+
+/**
+ * Answers a GET or HEAD with a file, or a part of it, as its conditions and the codings that the client takes say. Errors:
+ * RANGE_INVALID; HUB_UNAVAILABLE when it must be coded, and too many are; those of `read`.
+ */
 export async function sendFile(
   request: HttpRequest,
   response: HttpResponse,
   file: FileAnswer,
 ): Promise<void> {
-  const { entry, cacheControl, nowMs } = file;
+  const { entry, cacheControl } = file;
   const { headers } = request;
-  const modifiedSeconds = modifiedSecondsOf(entry.mtime, nowMs);
-  const validators: Validators = { etag: `"${entry.digest}"`, modifiedSeconds };
+  const contentType = contentTypeOf(entry.path);
+  const coding = chooseCoding(request, file, contentType);
+  if (coding === undefined) {
+    sendNotAcceptable(response, "content-encoding zstd, br, gzip or identity");
+    return;
+  }
+  const validators = validatorsOf(file, coding);
+  const { etag, modifiedSeconds } = validators;
   const about = {
-    etag: validators.etag,
+    etag,
     "cache-control": cacheControl,
-    "accept-ranges": "bytes",
+    ...(isText(contentType) ? { vary: "accept-encoding" } : {}),
     ...(modifiedSeconds === undefined ? {} : { "last-modified": httpDate(modifiedSeconds) }),
   };
   const status = checkConditions(headers, validators);
   if (status !== 200) {
-    response.writeHead(status, about);
+    response.writeHead(status, status === 304 ? about : { ...about, "content-length": 0 });
     response.end();
     return;
   }
-  const contentType = contentTypeOf(entry.path);
-  const shape = { ...about, "content-type": contentType, ...guardsOf(contentType) };
-  const ranges = rangesOf(request, validators, entry.size);
+  const shape = {
+    ...about,
+    "accept-ranges": "bytes",
+    "content-type": contentType,
+    ...guardsOf(contentType),
+    ...dispositionOf(file),
+  };
+  if (coding === "identity") {
+    const digest = Buffer.from(entry.digest, "hex").toString("base64");
+    await sendPlain(request, response, file, validators, { ...shape, "repr-digest": `sha-256=:${digest}:` });
+    return;
+  }
+  response.writeHead(200, { ...shape, "content-encoding": coding });
+  if (request.method === "HEAD") response.end();
+  else await new Body(response).send(file.coders.code(file.read({ start: 0, end: entry.size }), coding));
+}
+
+/** Ranges and strong comparisons are of the content as it is: a coded one is another each time that it is made. */
+function chooseCoding(
+  { headers }: HttpRequest,
+  { entry, coders }: FileAnswer,
+  contentType: string,
+): Coding | undefined {
+  const accepted = headers["accept-encoding"];
+  if (typeof accepted !== "string") return "identity";
+  const isPlain = headers.range !== undefined || headers["if-match"] !== undefined || !coders.isFree;
+  const coding = codingOf(accepted, !isPlain && isWorthCoding(contentType, entry.size));
+  if (coding !== undefined && coding !== "identity" && !coders.isFree) {
+    throw new AetherError("HUB_UNAVAILABLE", "too many answers are being compressed: try again");
+  }
+  return coding;
+}
+
+/** Each representation has an entity tag of its own. RFC 9110 §8.8.3.3 */
+function validatorsOf({ entry, isFixed, nowMs }: FileAnswer, coding: Coding): Validators {
+  const modifiedSeconds = modifiedSecondsOf(entry.mtime, nowMs);
+  const isPlain = coding === "identity";
+  const etag = isPlain ? `"${entry.digest}"` : `W/"${entry.digest}.${coding}"`;
+  return { etag, modifiedSeconds, isModifiedStrong: isFixed && isPlain };
+}
+
+function dispositionOf({ download, entry: { path } }: FileAnswer): Fields {
+  if (download === undefined) return {};
+  const name = download === "" ? path.slice(path.lastIndexOf("/") + 1) : download;
+  return { "content-disposition": attachment(name) };
+}
+
+async function sendPlain(
+  request: HttpRequest,
+  response: HttpResponse,
+  file: FileAnswer,
+  validators: Validators,
+  shape: Fields,
+): Promise<void> {
+  const { size } = file.entry;
+  const ranges = rangesOf(request, validators, size);
   if (ranges?.length === 0) {
-    response.setHeader("content-range", `bytes */${entry.size}`);
-    throw new AetherError("RANGE_INVALID", `no byte of ${entry.size} lies in the range`, {
-      data: { sizeBytes: entry.size },
+    response.setHeader("content-range", `bytes */${size}`);
+    throw new AetherError("RANGE_INVALID", `no byte of ${size} lies in the range`, {
+      data: { sizeBytes: size },
     });
   }
   if (ranges === undefined) {
-    response.writeHead(200, { ...shape, "content-length": entry.size });
-    await sendBytes(request, response, file, { start: 0, end: entry.size });
+    response.writeHead(200, { ...shape, "content-length": size });
+    await sendBytes(request, response, file, { start: 0, end: size });
   } else if (ranges.length > 1) {
     await sendRanges(response, file, ranges, shape);
   } else {
     const range = must(ranges[0], "there is one");
     const { start, end } = range;
-    const contentRange = `bytes ${start}-${end - 1}/${entry.size}`;
+    const contentRange = `bytes ${start}-${end - 1}/${size}`;
     response.writeHead(206, { ...shape, "content-length": end - start, "content-range": contentRange });
     await sendBytes(request, response, file, range);
   }
@@ -93,10 +164,10 @@ async function sendRanges(
   response: HttpResponse,
   { entry, boundary, read }: FileAnswer,
   ranges: readonly ByteRange[],
-  shape: Readonly<Record<string, string>>,
+  shape: Fields,
 ): Promise<void> {
   const contentType = contentTypeOf(entry.path);
-  const parts = multipartOf(ranges, entry.size, contentType, boundary);
+  const parts = multipartOf(ranges, entry.size, contentType, boundary());
   const { contentType: type, contentLength, heads, tail } = parts;
   response.writeHead(206, { ...shape, "content-type": type, "content-length": contentLength });
   async function* pieces(): AsyncGenerator<Uint8Array | string> {

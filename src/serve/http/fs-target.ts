@@ -32,7 +32,12 @@ function decodeSegment(segment: string): string {
   return text;
 }
 
+/** A path, each of its segments percent-encoded. */
+export function encodeSegments(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
 /** A path as it stands in a relative reference: never taken for a scheme, a host or a query. RFC 3986 §4.2 */
 export function encodePath(path: string): string {
-  return `./${path.split("/").map(encodeURIComponent).join("/")}`;
+  return `./${encodeSegments(path)}`;
 }

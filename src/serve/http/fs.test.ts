@@ -1,84 +1,43 @@
-/** /fs, met over HTTP/1.1 by fetch and by curl. */
+/** Files under /fs, met over HTTP/1.1 by fetch and by curl. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { createServer, type Server } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { requirePeer } from "../../../test/peers.ts";
-import { OPEN_ACCESS, type Access } from "../../auth/access.ts";
-import { AetherError } from "../../base/errors.ts";
-import { SILENT_LOG } from "../../base/log.ts";
 import { noise } from "../../dataset/testing/engine.ts";
-import { openPushBed, type PushBed } from "../../dataset/testing/push-bed.ts";
-import { WorkerPool } from "../../dataset/workers/pool.ts";
 import { digestOf } from "../../format/digest.ts";
-import { parseDatasetName, parseTag } from "../../format/reference.ts";
-import { sendProblem } from "../http-handler.ts";
-import { openStoreTree } from "../../vfs/store-tree.ts";
-import type { Services } from "../services.ts";
-import { createFs } from "./fs.ts";
+import { openFsBed, type FsBed } from "./testing/fs-bed.ts";
 
 const run = promisify(execFile);
 const BIG = noise(7, 900_000);
-const AWKWARD = 'a b%2F"<i>&?#:é';
+const DATE = "Mon, 03 Feb 2020 04:05:06 GMT";
 
-let pool: WorkerPool;
-let bed: PushBed;
-let server: Server | undefined;
-let url: string;
+let bed: FsBed;
 let version: string;
 
 before(async () => {
-  pool = new WorkerPool(2);
-  bed = await openPushBed(pool);
-  bed.write("big.bin", BIG);
-  bed.write("empty.txt", "");
-  bed.write("index.html", "<script>alert(1)</script>");
-  bed.write("notes/hello.txt", "hello world");
-  bed.write(`notes/${AWKWARD}/x`, "awkward");
-  await run("ln", ["-s", "hello.txt", `${bed.source}/notes/near`]);
-  await run("ln", ["-s", "../notes", `${bed.source}/notes/loop`]);
-  await run("ln", ["-s", "/etc/hostname", `${bed.source}/out`]);
-  await run("ln", ["-s", "self", `${bed.source}/self`]);
-  await run("touch", ["-d", "2020-02-03T04:05:06.5Z", `${bed.source}/notes/hello.txt`]);
-  const scoped = { name: parseDatasetName("@team/set"), tag: parseTag("v1") };
-  const name = parseDatasetName("set");
-  version = `sha256:${(await bed.push({ tags: [{ name, tag: parseTag("v1") }] })).digest}`;
-  await bed.push({ tags: [scoped] });
-  ({ server, url } = await listen(OPEN_ACCESS));
+  bed = await openFsBed();
+  const { push } = bed;
+  push.write("big.bin", BIG);
+  push.write("empty.txt", "");
+  push.write("index.html", "<script>alert(1)</script>");
+  push.write("notes/hello.txt", "hello world");
+  push.write('notes/d\u00fc "x".txt', "awkward");
+  await run("ln", ["-s", "hello.txt", `${push.source}/notes/near`]);
+  await run("ln", ["-s", "../notes", `${push.source}/notes/loop`]);
+  await run("ln", ["-s", "/etc/hostname", `${push.source}/out`]);
+  await run("ln", ["-s", "self", `${push.source}/self`]);
+  await run("touch", ["-d", "2020-02-03T04:05:06.5Z", `${push.source}/notes/hello.txt`]);
+  version = await bed.publish("set:v1");
+  await bed.publish("@team/set:v1");
 });
 
 after(async () => {
-  server?.closeAllConnections();
-  server?.close();
-  await pool.close();
   await bed.close();
 });
 
-async function listen(access: Access): Promise<{ server: Server; url: string }> {
-  const sessions = undefined as unknown as Services["sessions"];
-  const stopping = new AbortController().signal;
-  const handler = createFs({
-    engine: bed.engine,
-    tree: openStoreTree(bed.engine),
-    sessions,
-    access,
-    log: SILENT_LOG,
-    stopping,
-  });
-  const made = createServer((request, response) => {
-    handler(request, response).catch((error: unknown) => {
-      sendProblem(response, error);
-    });
-  });
-  await new Promise<void>((resolve) => made.listen(0, "127.0.0.1", resolve));
-  const address = made.address();
-  assert.ok(address !== null && typeof address === "object");
-  return { server: made, url: `http://127.0.0.1:${address.port}` };
-}
-
 function ask(path: string, headers: Record<string, string> = {}, method = "GET"): Promise<Response> {
-  return fetch(`${url}${path}`, { headers, method, redirect: "manual" });
+  return bed.ask(path, headers, method);
 }
 
 async function bytesOf(response: Response): Promise<Buffer> {
@@ -136,7 +95,7 @@ describe("a file under /fs", () => {
     assert.deepEqual(await codeOf(outside), [416, "RANGE_INVALID"]);
   });
 
-  it("asked for in several parts, gives them in one body; in too many, or overlapping ones, comes whole", async () => {
+  it("asked for in several parts, gives them in one body, what overlaps as one part; in too many, comes whole", async () => {
     const answer = await ask("/fs/set/v1/big.bin", { range: "bytes=5-9, 899990-, 100-100" });
     assert.equal(answer.status, 206);
     const type = answer.headers.get("content-type") ?? "";
@@ -157,15 +116,11 @@ describe("a file under /fs", () => {
         return head + Buffer.from(BIG.subarray(start, end)).toString("latin1");
       }),
     );
-    const many = Array.from({ length: 50 }, (_, index) => `${2 * index}-${2 * index}`).join();
-    for (const range of [
-      `bytes=${many}`,
-      "bytes=0-9,5-20",
-      "bytes=5-1",
-      "lines=0-9",
-      "bytes=a-b",
-      "bytes=-",
-    ]) {
+    const one = await ask("/fs/set/v1/big.bin", { range: "bytes=5-9, 8-20, 21-21" });
+    assert.deepEqual([one.status, one.headers.get("content-range")], [206, "bytes 5-21/900000"]);
+    assert.ok((await bytesOf(one)).equals(BIG.subarray(5, 22)));
+    const many = Array.from({ length: 65 }, (_, index) => `${2 * index}-${2 * index}`).join();
+    for (const range of [`bytes=${many}`, "bytes=5-1", "lines=0-9", "bytes=a-b", "bytes=-"]) {
       const whole = await ask("/fs/set/v1/big.bin", { range });
       assert.equal(whole.status, 200, range);
       await whole.body?.cancel();
@@ -174,7 +129,7 @@ describe("a file under /fs", () => {
 
   it("asked for under conditions, is sent only when they hold", async () => {
     const etag = `"${digestOf(Buffer.from("hello world"))}"`;
-    const date = "Mon, 03 Feb 2020 04:05:06 GMT";
+    const date = DATE;
     const before = "Mon, 03 Feb 2020 04:05:05 GMT";
     for (const [headers, status] of [
       [{ "if-none-match": etag }, 304],
@@ -186,7 +141,10 @@ describe("a file under /fs", () => {
       [{ "if-match": "*" }, 200],
       [{ "if-unmodified-since": before }, 412],
       [{ range: "bytes=0-3", "if-range": etag }, 206],
-      [{ range: "bytes=0-3", "if-range": date }, 206],
+      [{ range: "bytes=0-3", "if-range": `W/${etag}` }, 200],
+      [{ range: "bytes=0-3", "if-range": date }, 200],
+      [{ range: "bytes=0-3", "if-match": '"x"' }, 412],
+      [{ range: "bytes=90-", "if-none-match": etag }, 304],
       [{ range: "bytes=0-3", "if-range": '"x"' }, 200],
       [{ range: "bytes=0-3", "if-range": before }, 200],
     ] as const) {
@@ -195,12 +153,66 @@ describe("a file under /fs", () => {
       assert.equal(answer.headers.get("etag"), etag);
       await answer.arrayBuffer();
     }
+    const byDigest = { range: "bytes=0-3", "if-range": date };
+    const part = await ask(`/fs/set/${version}/notes/hello.txt`, byDigest);
+    assert.equal(part.status, 206, "what a digest names has no other content of that date");
+    await part.arrayBuffer();
   });
 
-  it("that a browser would run, is shut in", async () => {
-    const answer = await ask("/fs/set/v1/index.html");
-    assert.equal(answer.headers.get("content-security-policy"), "sandbox");
-    await answer.arrayBuffer();
+  it("asked for in any way, tells its digest; by HEAD, all that GET tells", async () => {
+    const digest = `sha-256=:${Buffer.from(digestOf(BIG), "hex").toString("base64")}:`;
+    for (const headers of [{}, { range: "bytes=5-9" }, { range: "bytes=5-9,100-109" }]) {
+      const answer = await bed.raw("/fs/set/v1/big.bin", headers);
+      assert.equal(answer.headers["repr-digest"], digest);
+    }
+    for (const path of ["big.bin", "notes/hello.txt", "empty.txt", "?archive=tar", ""]) {
+      for (const headers of [
+        {},
+        { "accept-encoding": "gzip" },
+        { "if-none-match": "*" },
+        { "if-match": '"x"' },
+      ]) {
+        const [get, head] = [
+          await bed.raw(`/fs/set/v1/${path}`, headers),
+          await bed.raw(`/fs/set/v1/${path}`, headers, "HEAD"),
+        ];
+        for (const { headers: told } of [get, head]) {
+          delete told.date;
+          delete told["transfer-encoding"];
+        }
+        assert.deepEqual([head.status, head.headers], [get.status, get.headers], path);
+        assert.equal(head.body.byteLength, 0);
+      }
+    }
+  });
+
+  it("asked for to be saved, says under which name", async () => {
+    for (const [path, disposition] of [
+      ["notes/hello.txt?download", 'attachment; filename="hello.txt"'],
+      ["notes/hello.txt?download=other.txt", 'attachment; filename="other.txt"'],
+      [
+        "notes/hello.txt?download=a%2Fb%0d%0ax%22%5c%25",
+        `attachment; filename="a_b__x___"; filename*=UTF-8''a_b__x%22_%25`,
+      ],
+      [
+        "notes/d%C3%BC%20%22x%22.txt?download",
+        `attachment; filename="d_ _x_.txt"; filename*=UTF-8''d%C3%BC%20%22x%22.txt`,
+      ],
+      [
+        "notes/hello.txt?download=%ff'()*%F0%9F%98%80",
+        `attachment; filename="_'()*_"; filename*=UTF-8''%EF%BF%BD%27%28%29%2A%F0%9F%98%80`,
+      ],
+    ] as const) {
+      const { headers } = await bed.raw(`/fs/set/v1/${path}`);
+      assert.equal(headers["content-disposition"], disposition);
+    }
+    assert.equal((await bed.raw("/fs/set/v1/notes/hello.txt")).headers["content-disposition"], undefined);
+  });
+
+  it("asked what may be done with it, says so", async () => {
+    const answer = await bed.raw("/fs/set/v1/big.bin", { origin: "https://other.example" }, "OPTIONS");
+    assert.deepEqual([answer.status, answer.headers.allow], [204, "GET, HEAD, OPTIONS"]);
+    assert.equal(answer.headers["access-control-allow-origin"], undefined);
   });
 
   it("behind a link of its version is found; behind one that leads out, or to itself, is not", async () => {
@@ -229,13 +241,12 @@ describe("a file under /fs", () => {
       assert.deepEqual(await codeOf(await ask(path)), [status, code], path);
     }
     const put = await ask("/fs/set/v1/x", {}, "PUT");
-    assert.deepEqual([put.status, put.headers.get("allow")], [405, "GET, HEAD"]);
+    assert.deepEqual([put.status, put.headers.get("allow")], [405, "GET, HEAD, OPTIONS"]);
   });
 
   it("of a version that another dataset has, is not there", async () => {
-    bed.write("secret.txt", "of one dataset only");
-    const tags = [{ name: parseDatasetName("secret"), tag: parseTag("v1") }];
-    const secret = `sha256:${(await bed.push({ tags })).digest}`;
+    bed.push.write("secret.txt", "of one dataset only");
+    const secret = await bed.publish("secret:v1");
     assert.equal((await ask(`/fs/secret/${secret}/secret.txt`)).status, 200);
     const other = await ask(`/fs/set/${secret}/secret.txt`);
     assert.deepEqual(await codeOf(other), [404, "VERSION_NOT_FOUND"]);
@@ -245,86 +256,11 @@ describe("a file under /fs", () => {
     if (!requirePeer(t, "curl")) return;
     const { stdout } = await run(
       "curl",
-      ["-sS", "-f", "-C", "1000", "--path-as-is", `${url}/fs/set/v1/big.bin`],
+      ["-sS", "-f", "-C", "1000", "--path-as-is", `${bed.url}/fs/set/v1/big.bin`],
       { encoding: "buffer", maxBuffer: 2 * BIG.byteLength },
     );
     assert.ok(stdout.equals(BIG.subarray(1000)));
-    const climb = await run("curl", ["-sS", "--path-as-is", `${url}/fs/set/v1/../../x`]);
+    const climb = await run("curl", ["-sS", "--path-as-is", `${bed.url}/fs/set/v1/../../x`]);
     assert.match(climb.stdout, /PATH_INVALID/);
-  });
-});
-
-describe("a list under /fs", () => {
-  it("asked for as JSON, has every item with its facts", async () => {
-    const accept = "application/json";
-    const folder = await ask("/fs/set/v1/notes/", { accept });
-    assert.equal(folder.headers.get("content-type"), accept);
-    const { version: said, entries } = (await folder.json()) as { version: string; entries: object[] };
-    assert.equal(said, version);
-    const hello = entries.find((entry) => "name" in entry && entry.name === "hello.txt");
-    const digest = `sha256:${digestOf(Buffer.from("hello world"))}`;
-    const mtime = "2020-02-03T04:05:06.500000000Z";
-    assert.deepEqual(hello, { name: "hello.txt", kind: "file", mode: 0o644, mtime, size: 11, digest });
-    assert.equal(entries.length, 4);
-    const tags = (await (await ask("/fs/set/", { accept })).json()) as {
-      tags: { tag: string; version: string }[];
-    };
-    assert.deepEqual([tags.tags[0]?.tag, tags.tags[0]?.version], ["v1", version]);
-    const all = (await (await ask("/fs/", { accept })).json()) as { datasets: object[] };
-    assert.deepEqual(all.datasets.slice(0, 2), [{ name: "@team/set" }, { name: "secret" }]);
-  });
-
-  it("asked for by a browser, links to every item, whatever its name, and runs nothing", async () => {
-    const folder = await ask("/fs/set/v1/notes/", { accept: "text/html,application/xhtml+xml,*/*;q=0.8" });
-    assert.match(folder.headers.get("content-security-policy") ?? "", /default-src 'none'/);
-    const html = await folder.text();
-    assert.ok(!html.includes("<i>"), "names are escaped");
-    const links = Array.from(html.matchAll(/href="([^"]*)"/g), ([, link = ""]) => link);
-    const base = `${url}/fs/set/v1/notes/`;
-    const below = links.map((link) => new URL(link, base).href).filter((link) => link.includes("a%20b"));
-    assert.equal(below.length, 1);
-    assert.equal(await (await fetch(`${below[0] ?? ""}x`)).text(), "awkward");
-    const top = await (await ask("/fs/")).text();
-    assert.match(top, /href="\.\/%40team\/set\/"/);
-  });
-
-  it("asked for without its slash, is found with it; asked for again by its ETag, is not sent", async () => {
-    for (const [path, location] of [
-      ["/fs", "/fs/"],
-      ["/fs/@team/set", "/fs/@team/set/"],
-      ["/fs/set/v1?a=b", "/fs/set/v1/?a=b"],
-      ["/fs/set/v1/notes", "/fs/set/v1/notes/"],
-      [`/fs/set/${version}`, `/fs/set/${version}/`],
-    ] as const) {
-      const answer = await ask(path);
-      assert.equal(answer.status, 308, path);
-      const led = new URL(answer.headers.get("location") ?? "", `${url}${path}`);
-      assert.equal(decodeURIComponent(led.href), `${url}${location}`);
-    }
-    const first = await ask("/fs/set/v1/");
-    await first.arrayBuffer();
-    const etag = first.headers.get("etag") ?? "";
-    assert.equal((await ask("/fs/set/v1/", { "if-none-match": etag })).status, 304);
-    assert.equal((await ask("/fs/set/v1/", {}, "HEAD")).status, 200);
-  });
-
-  it("of what nobody may read, is refused; datasets that may not be listed are left out", async () => {
-    const closed: Access = {
-      identify: (headers) => OPEN_ACCESS.identify(headers),
-      check: async (_identity, _action, dataset) => {
-        if (dataset !== "set") throw new AetherError("ACCESS_DENIED", `not for you`);
-      },
-    };
-    const other = await listen(closed);
-    try {
-      const refused = await fetch(`${other.url}/fs/@team/set/v1/big.bin`);
-      assert.deepEqual(await codeOf(refused), [403, "ACCESS_DENIED"]);
-      const accept = { accept: "application/json" };
-      const all = await (await fetch(`${other.url}/fs/`, { headers: accept })).json();
-      assert.deepEqual(all, { datasets: [{ name: "set" }] });
-    } finally {
-      other.server.closeAllConnections();
-      other.server.close();
-    }
   });
 });

@@ -1,8 +1,8 @@
-/** Files over HTTP: `/fs/[@scope/]name/TAG/path`. */
+/** Files over HTTP: `/fs/[@scope/]name/TAG/path`. docs/http.md */
 import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError } from "../../base/errors.ts";
 import { formatDigest } from "../../format/digest.ts";
-import type { Caller } from "../../vfs/tree.ts";
+import type { Caller, DirectoryNode, FileNode } from "../../vfs/tree.ts";
 import type { TreePath, VersionPath } from "../../vfs/tree-path.ts";
 import { callerOf } from "../caller.ts";
 import {
@@ -12,20 +12,31 @@ import {
   type HttpResponse,
 } from "../http-handler.ts";
 import type { Services } from "../services.ts";
-import { Body } from "../body.ts";
-import { checkConditions } from "../conditions.ts";
+import { likelyRange } from "../byte-ranges.ts";
+import { Coders } from "./codings.ts";
+import { sendArchive } from "./fs-archive.ts";
 import { sendFile } from "./fs-file.ts";
+import { sendListing } from "./fs-listing.ts";
 import { datasetsListing, folderListing, tagsListing } from "./fs-lists.ts";
+import { parseFsQuery, type FsQuery } from "./fs-query.ts";
 import { encodePath, parseFsTarget } from "./fs-target.ts";
-import { listingTypeOf, renderListing, type Listing } from "./listing.ts";
 
 /** What a digest names never changes; what a tag names may any time. */
 const FOREVER = "public, max-age=31536000, immutable";
 const ASK_AGAIN = "no-cache";
+const METHODS = ["GET", "HEAD", "OPTIONS"];
+
+/** What a request asks for, and who asks. */
+interface Asked<Place> {
+  readonly place: Place;
+  readonly isFolder: boolean;
+  readonly query: FsQuery;
+  readonly caller: Caller;
+}
 
 /**
- * Answers everything under /fs: the files of versions (their SHA-256 is the ETag), and lists of folders, tags and datasets as
- * HTML or JSON. A symbolic link is followed within its version.
+ * Answers everything under /fs: the files of versions (their SHA-256 is the ETag), folders as one archive, and lists of folders, tags
+ * and datasets as HTML or JSON. A symbolic link is followed within its version.
  */
 export function createFs(services: Services): HttpHandler {
   const fs = new Fs(services);
@@ -34,56 +45,118 @@ export function createFs(services: Services): HttpHandler {
 
 class Fs {
   readonly #services: Services;
+  readonly #coders = new Coders();
 
   constructor(services: Services) {
     this.#services = services;
   }
 
   async answer(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const { access, tree } = this.#services;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      sendMethodNotAllowed(response, ["GET", "HEAD"]);
+    const { access } = this.#services;
+    if (request.method === "OPTIONS") {
+      response.writeHead(204, { allow: METHODS.join(", ") });
+      response.end();
       return;
     }
-    const { place, isFolder } = parseFsTarget(request.url ?? "");
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      sendMethodNotAllowed(response, METHODS);
+      return;
+    }
+    const { url = "" } = request;
+    const { place, isFolder } = parseFsTarget(url);
+    const query = parseFsQuery(url);
     const caller = callerOf(access, await access.identify(request.headers));
     if (place.kind === "version") {
-      await this.#answerInVersion(request, response, { place, isFolder, caller });
-      return;
+      await this.#answerInVersion(request, response, { place, isFolder, query, caller });
+    } else {
+      await this.#answerList(request, response, { place, isFolder, query, caller });
     }
+  }
+
+  async #answerList(
+    request: HttpRequest,
+    response: HttpResponse,
+    { place, isFolder, query, caller }: Asked<Exclude<TreePath, VersionPath>>,
+  ): Promise<void> {
+    const { tree } = this.#services;
+    const { after, limit, archive } = query;
     if (place.kind === "dataset") await caller.check("read", place.name);
+    if (archive !== undefined) throw noArchive();
     if (!isFolder) {
       redirectToFolder(request, response, nameOf(place));
       return;
     }
+    const where = { tree, caller, after };
     const listing =
       place.kind === "dataset"
-        ? tagsListing(tree, caller, place.name)
-        : datasetsListing(tree, caller, place.kind === "scope" ? place.scope : undefined);
-    await sendListing(request, response, listing, ASK_AGAIN);
+        ? tagsListing(where, place.name)
+        : datasetsListing(where, place.kind === "scope" ? place.scope : undefined);
+    const coders = this.#coders;
+    await sendListing(request, response, { listing, limit, cacheControl: ASK_AGAIN, of: undefined, coders });
   }
 
   async #answerInVersion(
     request: HttpRequest,
     response: HttpResponse,
-    { place, isFolder, caller }: { place: VersionPath; isFolder: boolean; caller: Caller },
+    asked: Asked<VersionPath>,
   ): Promise<void> {
-    const { engine, tree } = this.#services;
-    const { tag, digest, path } = place;
-    const cacheControl = digest === undefined ? ASK_AGAIN : FOREVER;
-    const node = await tree.look(caller, place);
+    const { place, isFolder, query, caller } = asked;
+    const { tag, path } = place;
+    const { tree } = this.#services;
+    const soon = request.method === "GET" ? likelyRange(request.headers.range) : undefined;
+    const node = await tree.look(caller, place, soon);
     if (node.kind === "file") {
       if (isFolder) throw noFolder(path);
-      const read = (range: ByteRange): AsyncIterable<Uint8Array> => tree.read(node, range);
-      const [nowMs, boundary] = [engine.clock.nowMs(), engine.random.id()];
-      await sendFile(request, response, { entry: node.entry, cacheControl, nowMs, boundary, read });
+      if (query.archive !== undefined) throw noArchive();
+      await this.#answerFile(request, response, node, query);
     } else if (!isFolder) {
       redirectToFolder(request, response, path === "" ? (tag ?? formatDigest(node.version.digest)) : path);
     } else {
-      const listing = folderListing(tree, node, path);
-      await sendListing(request, response, listing, cacheControl, node.version.digest);
+      await this.#answerFolder(request, response, node, asked);
     }
   }
+
+  async #answerFile(
+    request: HttpRequest,
+    response: HttpResponse,
+    node: FileNode,
+    { download }: FsQuery,
+  ): Promise<void> {
+    const { tree, engine } = this.#services;
+    const { clock, random } = engine;
+    await sendFile(request, response, {
+      entry: node.entry,
+      cacheControl: cacheControlOf(node),
+      isFixed: node.digest !== undefined,
+      download,
+      nowMs: clock.nowMs(),
+      boundary: () => random.id(),
+      coders: this.#coders,
+      read: (range: ByteRange) => tree.read(node, range),
+    });
+  }
+
+  async #answerFolder(
+    request: HttpRequest,
+    response: HttpResponse,
+    node: DirectoryNode,
+    { place: { path }, query }: Asked<VersionPath>,
+  ): Promise<void> {
+    const { tree } = this.#services;
+    const { archive: kind, download, after, limit } = query;
+    const [cacheControl, coders] = [cacheControlOf(node), this.#coders];
+    if (kind !== undefined) {
+      await sendArchive(request, response, { tree, folder: node, kind, cacheControl, download, coders });
+      return;
+    }
+    const listing = folderListing(tree, node, { path, after });
+    const of = node.version.digest;
+    await sendListing(request, response, { listing, limit, cacheControl, of, coders });
+  }
+}
+
+function cacheControlOf({ digest }: FileNode | DirectoryNode): string {
+  return digest === undefined ? ASK_AGAIN : FOREVER;
 }
 
 /** How the place's own list is called in a path. */
@@ -100,50 +173,11 @@ function redirectToFolder({ url = "" }: HttpRequest, response: HttpResponse, pat
   response.end();
 }
 
-/** `of` names what the list can only change with. */
-async function sendListing(
-  request: HttpRequest,
-  response: HttpResponse,
-  listing: Listing,
-  cacheControl: string,
-  of?: string,
-): Promise<void> {
-  const type = listingTypeOf(request.headers);
-  const about = { "cache-control": cacheControl, vary: "accept" };
-  const etag = of === undefined ? undefined : `W/"${of}-${type}"`;
-  const tagged = etag === undefined ? about : { ...about, etag };
-  if (etag !== undefined) {
-    const status = checkConditions(request.headers, { etag, modifiedSeconds: undefined });
-    if (status !== 200) {
-      response.writeHead(status, tagged);
-      response.end();
-      return;
-    }
-  }
-  // What fails at once is an error's status, not half a list.
-  const items = await begun(listing.items);
-  response.writeHead(200, {
-    ...tagged,
-    "content-type": type === "text/html" ? "text/html; charset=utf-8" : type,
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "x-content-type-options": "nosniff",
-  });
-  if (request.method === "HEAD") response.end();
-  else await new Body(response).send(renderListing({ ...listing, items }, type));
-}
-
-/** The same items, the first of them at hand already. */
-async function begun<T>(items: AsyncIterable<T>): Promise<AsyncIterable<T>> {
-  const iterator = items[Symbol.asyncIterator]();
-  let first: Promise<IteratorResult<T>> | undefined = Promise.resolve(await iterator.next());
-  const next = (): Promise<IteratorResult<T>> => {
-    const item = first ?? iterator.next();
-    first = undefined;
-    return item;
-  };
-  const end = async (): Promise<IteratorResult<T>> =>
-    (await iterator.return?.()) ?? { done: true, value: undefined };
-  return { [Symbol.asyncIterator]: () => ({ next, return: end }) };
+function noArchive(): AetherError {
+  return new AetherError(
+    "ARGUMENT_INVALID",
+    "an archive is made of a folder of a version, or of a whole one",
+  );
 }
 
 function noFolder(path: string): AetherError {

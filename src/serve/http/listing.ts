@@ -1,28 +1,48 @@
-/** Lists as a browser shows them, or as JSON. */
+/** Lists of any length, whole or a page of them, and as JSON. */
 import type { IncomingHttpHeaders } from "node:http";
-import { encodePath } from "./fs-target.ts";
+import { parseWeights } from "./weights.ts";
+
+/** What a browser shows in a line beside the name; `title` says it exactly. */
+export interface Cell {
+  readonly text: string;
+  readonly title?: string;
+}
 
 /** A line of a list. */
 export interface ListingItem {
   readonly name: string;
   /** It holds others: its name leads to a list. */
   readonly isFolder: boolean;
-  /** What a browser shows beside the name: two columns. */
-  readonly size: string;
-  readonly time: string;
+  /** One for each of the list's columns. */
+  readonly cells: readonly Cell[];
   /** What JSON says of it. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** A list, of any length. */
+/** A place above a list, or the list's own. */
+export interface Crumb {
+  readonly name: string;
+  /** Relative to the list. */
+  readonly link: string;
+}
+
+/** A list. */
 export interface Listing {
   readonly title: string;
-  /** Whether there is something above it. */
-  readonly hasParent: boolean;
+  /** The way from the root to the list itself. */
+  readonly crumbs: readonly Crumb[];
+  /** What a browser shows above the list. */
+  readonly about: readonly (Cell & { readonly link?: string })[];
+  /** Whether it can be had as an archive. */
+  readonly isArchivable: boolean;
+  /** Their names; the first one's cell is the name. */
+  readonly columns: readonly string[];
   /** What JSON says of the list, and under which name it has the items. */
   readonly facts: Readonly<Record<string, unknown>>;
   readonly itemsName: string;
   readonly items: AsyncIterable<readonly ListingItem[]>;
+  /** Where the list goes on after an item of a name; relative to the list, without the query. */
+  readonly nextBase: string;
 }
 
 /** Media types that lists come in. */
@@ -30,73 +50,56 @@ export type ListingType = "text/html" | "application/json";
 
 /** JSON for who prefers it over HTML or does not take HTML. RFC 9110 §12.5.1 */
 export function listingTypeOf({ accept = "*/*" }: IncomingHttpHeaders): ListingType {
-  const [html, json] = ["text/html", "application/json"].map((type) => weightOf(accept, type));
-  return (json ?? 0) > (html ?? 0) ? "application/json" : "text/html";
+  const weights = parseWeights(accept);
+  const weightOf = (type: string): number =>
+    weights.get(type) ?? weights.get(`${type.split("/", 1).join()}/*`) ?? weights.get("*/*") ?? 0;
+  return weightOf("application/json") > weightOf("text/html") ? "application/json" : "text/html";
 }
 
-function weightOf(accept: string, type: string): number {
-  const ranges = accept.split(",").map((range) =>
-    range
-      .trim()
-      .toLowerCase()
-      .split(/\s*;\s*/),
-  );
-  const all = [type, `${type.split("/", 1).join()}/*`, "*/*"];
-  for (const wanted of all) {
-    const parameters = ranges.find(([range]) => range === wanted);
-    if (parameters === undefined) continue;
-    const quality = Number(parameters.find((part) => part.startsWith("q="))?.slice(2) ?? 1);
-    return Number.isNaN(quality) ? 1 : quality;
+/** The items of one page, at most `limit` of them; all when that is undefined. */
+export class Page {
+  readonly #listing: Listing;
+  readonly #limit: number | undefined;
+  #next: string | undefined;
+
+  constructor(listing: Listing, limit: number | undefined) {
+    this.#listing = listing;
+    this.#limit = limit;
   }
-  return 0;
+
+  /** Once the items are read: where the list goes on, or undefined at its end. */
+  get next(): string | undefined {
+    return this.#next;
+  }
+
+  async *items(): AsyncGenerator<readonly ListingItem[]> {
+    let left = this.#limit ?? Infinity;
+    let last = "";
+    for await (const batch of this.#listing.items) {
+      const part = batch.slice(0, left);
+      left -= part.length;
+      last = part.at(-1)?.name ?? last;
+      if (part.length > 0) yield part;
+      if (part.length < batch.length) {
+        const words = new URLSearchParams({ after: last, limit: String(this.#limit) });
+        this.#next = `${this.#listing.nextBase}?${words.toString()}`;
+        return;
+      }
+    }
+  }
 }
 
-/** The list in pieces. */
-export function renderListing(listing: Listing, type: ListingType): AsyncGenerator<string> {
-  return type === "text/html" ? renderHtml(listing) : renderJson(listing);
-}
-
-async function* renderJson({ facts, itemsName, items }: Listing): AsyncGenerator<string> {
+/** The page as JSON, in pieces. */
+export async function* renderJson({ facts, itemsName }: Listing, page: Page): AsyncGenerator<string> {
   const head = JSON.stringify({ ...facts, [itemsName]: [] });
   yield head.slice(0, -"]}".length);
   let separator = "\n";
-  for await (const batch of items) {
+  for await (const batch of page.items()) {
     yield batch.reduce((text, { facts: item }) => {
       const line = `${text}${separator}${JSON.stringify(item)}`;
       separator = ",\n";
       return line;
     }, "");
   }
-  yield "]}\n";
-}
-
-const STYLE =
-  "body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}" +
-  "table{border-collapse:collapse;width:100%}th{text-align:left}td,th{padding:.15rem .5rem;vertical-align:top}" +
-  "td:first-child{overflow-wrap:anywhere}.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}";
-
-async function* renderHtml({ title, hasParent, items }: Listing): AsyncGenerator<string> {
-  const name = escapeHtml(title);
-  yield (
-    `<!doctype html>\n<html lang="en"><head><meta charset="utf-8">` +
-    `<meta name="viewport" content="width=device-width,initial-scale=1"><title>${name}</title><style>${STYLE}</style></head>\n` +
-    `<body><h1>${name}</h1>\n<table><thead><tr><th scope="col">Name</th><th scope="col" class="n">Size</th>` +
-    `<th scope="col" class="n">Changed</th></tr></thead><tbody>\n`
-  );
-  if (hasParent) yield `<tr><td><a href="../">../</a></td><td></td><td></td></tr>\n`;
-  for await (const batch of items) {
-    yield batch.map(rowOf).join("");
-  }
-  yield "</tbody></table></body></html>\n";
-}
-
-function rowOf({ name, isFolder, size, time }: ListingItem): string {
-  const slash = isFolder ? "/" : "";
-  const link = `<a href="${encodePath(name)}${slash}">${escapeHtml(name)}${slash}</a>`;
-  return `<tr><td>${link}</td><td class="n">${escapeHtml(size)}</td><td class="n">${escapeHtml(time)}</td></tr>\n`;
-}
-
-function escapeHtml(text: string): string {
-  const names: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return text.replace(/[&<>"]/g, (character) => names[character] ?? character);
+  yield `],\n"next":${JSON.stringify(page.next ?? null)}}\n`;
 }

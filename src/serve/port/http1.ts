@@ -53,6 +53,15 @@ function admit({ connections, limits }: PortParts, socket: Socket): Connection {
   return connection;
 }
 
+/** A target in absolute form as one in origin form, which is what handlers read; all else as it is. RFC 9112 §3.2.2 */
+function originForm(target: string): string {
+  if (target.startsWith("/")) return target;
+  const [authority] = /^https?:\/\/[^/?#]+/i.exec(target) ?? [];
+  if (authority === undefined) return target;
+  const rest = target.slice(authority.length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
 /** Requests of one connection are answered one after another, whatever a client sends ahead. */
 function take(parts: PortParts, speaker: Speaker, request: IncomingMessage, response: ServerResponse): void {
   const { connections, limits, http, log } = parts;
@@ -63,6 +72,7 @@ function take(parts: PortParts, speaker: Speaker, request: IncomingMessage, resp
     return;
   }
   connections.begin(connection);
+  request.url = originForm(request.url ?? "");
   speaker.last = request;
   response.on("error", (error) => {
     log.debug({ err: error }, "a response broke off");

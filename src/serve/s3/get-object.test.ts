@@ -276,6 +276,8 @@ describe("headers of an answer that the query names", () => {
       `${url}/set/v1/page.html`,
     ]) {
       const { headers } = await ask(signed);
+      const isSigned = signed.includes("X-Amz-Signature");
+      assert.equal(headers["cross-origin-resource-policy"], isSigned ? "cross-origin" : "same-origin");
       assert.match(String(headers["content-security-policy"]), /sandbox/);
       assert.equal(headers["x-content-type-options"], "nosniff");
     }

@@ -8,12 +8,13 @@ import { pathFault } from "../../format/entry.ts";
 import type { Caller, DirectoryNode, FileNode, Tree } from "../../vfs/tree.ts";
 import type { VersionName } from "../../vfs/tree-path.ts";
 import { Body } from "../body.ts";
-import { parseRanges } from "../byte-ranges.ts";
+import { likelyRange, parseRanges } from "../byte-ranges.ts";
 import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts";
 import type { HttpRequest, HttpResponse } from "../http-handler.ts";
 import type { Bucket } from "./buckets.ts";
 import { base64Of, objectOf, overridden, type S3Object } from "./object-headers.ts";
 import { S3Error } from "./s3-error.ts";
+import { subresourceOf } from "./subresources.ts";
 import { leaf, element, xmlDocument } from "./xml.ts";
 
 /** Parts that an upload may have had: numbers beyond are none. */
@@ -48,12 +49,18 @@ export async function findObject(asked: ObjectRequest): Promise<FileNode | Direc
     throw isBucket ? noSuchKey(key) : new S3Error("NoSuchBucket", { BucketName: bucket.text });
   }
   try {
-    const node = await tree.look(caller, { kind: "version", ...place });
+    const node = await tree.look(caller, { kind: "version", ...place }, soonOf(asked));
     if ((node.kind === "directory") === isFolder) return node;
   } catch (error) {
     if (!GONE.has(codeOf(error))) throw error;
   }
   throw noSuchKey(key);
+}
+
+/** What will be read of a file. */
+function soonOf({ request, query }: ObjectRequest): ByteRange | undefined {
+  const isContent = request.method === "GET" && subresourceOf(query, true) === undefined;
+  return isContent && !query.has("attributes") ? likelyRange(request.headers.range) : undefined;
 }
 
 const GONE: ReadonlySet<string> = new Set(["TAG_NOT_FOUND", "VERSION_NOT_FOUND", "PATH_NOT_FOUND"]);

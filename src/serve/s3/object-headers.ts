@@ -135,5 +135,8 @@ export function overridden(
     }
     result[header] = bytes;
   }
-  return { ...result, ...guardsOf(result["content-type"] ?? "") };
+  const guards = guardsOf(result["content-type"] ?? "");
+  // Who has signed a URL may have it shown in a page of elsewhere: that is what such URLs are for.
+  const policy: Record<string, string> = isSigned ? { "cross-origin-resource-policy": "cross-origin" } : {};
+  return { ...result, ...guards, ...policy };
 }
