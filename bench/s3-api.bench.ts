@@ -54,7 +54,7 @@ export async function benchS3Api(rounds: number): Promise<BenchResult> {
     );
   }
   const peer = hasRclone
-    ? "rclone serve s3 asked by anybody"
+    ? `rclone serve s3 (${await rcloneVersion()}) asked by anybody`
     : "no rclone with `serve s3` was at hand (AETHERFS_BENCH_RCLONE)";
   const keys = FOLDERS * FILES_PER_FOLDER;
   const compared = `one file of 1 GiB of noise by curl over loopback: whole, 256 ranges of 1 MiB on one connection, both warm; ${keys} keys by ListObjectsV2 in pages of 1000; aetherfs asked by presigned URLs; ${peer}`;
@@ -93,11 +93,16 @@ async function writeMany(folder: string): Promise<void> {
   }
 }
 
-/** Debian 12's has none: AETHERFS_BENCH_RCLONE names another. */
+/** Debian 12's cannot serve S3: AETHERFS_BENCH_RCLONE names another. */
+const RCLONE = process.env["AETHERFS_BENCH_RCLONE"] ?? "rclone";
+
 async function rcloneWithS3(): Promise<string | undefined> {
-  const program = process.env["AETHERFS_BENCH_RCLONE"] ?? "rclone";
-  const { stdout } = await run(program, ["serve", "s3", "--help"]).catch(() => ({ stdout: "" }));
-  return stdout.includes("rclone serve s3") ? program : undefined;
+  const { stdout } = await run(RCLONE, ["serve", "s3", "--help"]).catch(() => ({ stdout: "" }));
+  return stdout.includes("rclone serve s3") ? RCLONE : undefined;
+}
+
+async function rcloneVersion(): Promise<string> {
+  return (await run(RCLONE, ["version"])).stdout.split("\n", 1).join("");
 }
 
 async function startHub(folder: string): Promise<Server> {
