@@ -10,7 +10,7 @@ import { makeDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { EXPIRES_LABEL, parseExpiry } from "./retention.ts";
 import { announce } from "./tag-events.ts";
-import { currentOf, lastEntryAfter, NO_HEAD, readHead, type SeenTag, type TagHead } from "./tag-head.ts";
+import { currentOf, NO_HEAD, readHead, type SeenTag, type TagHead } from "./tag-head.ts";
 import { matchesPattern } from "./tag-pattern.ts";
 
 /** Numbers that one commit may lose to others before it gives up. */
@@ -101,10 +101,10 @@ export async function commitTag(
   const { record: dataset, isNew } = await makeDataset(engine, name, { ...options, wasAbsent });
   let since = change.since ?? Infinity;
   // Whether it is the newest entry shows when the next one is created.
-  const guess = isNew ? NO_HEAD : seen?.incarnation === dataset.incarnation ? seen.head : undefined;
+  let guess = isNew ? NO_HEAD : seen?.incarnation === dataset.incarnation ? seen.head : undefined;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const isGuess = guess !== undefined && attempt === 0;
-    const head = isGuess ? guess : await headFrom(datasets, name, tag, guess, options);
+    const head = (isGuess ? guess : undefined) ?? (await headFrom(datasets, name, tag, guess, options));
     const present = head.record;
     const made = present && (await madeSince(datasets, name, tag, present, since, change.writeId, options));
     const isMade = present !== undefined && (made !== undefined || isAsWanted(present, change));
@@ -121,7 +121,10 @@ export async function commitTag(
     const lastEvent = isNew && isGuess ? 0 : await datasets.lastEvent(name, { ...options, known });
     const record = recordAfter(present, change, engine.clock.nowMs());
     const created = await datasets.createHistory(name, tag, record, options);
-    if (!created && !(await isOurs(engine, name, tag, record, options))) continue;
+    if (!created && !(await isOurs(engine, name, tag, record, options))) {
+      guess = undefined;
+      continue;
+    }
     const settled = created && head.announced.number === record.number - 1;
     const from = settled ? { number: record.number - 1, event: lastEvent, entry: record } : head.announced;
     await announce(datasets, name, tag, from, record.number, options);
@@ -132,7 +135,7 @@ export async function commitTag(
   });
 }
 
-/** Where the tag stands: looked for from where it stood. */
+/** Where the tag stands: one look where it stands as it did. */
 async function headFrom(
   datasets: DatasetStore,
   name: DatasetName,
@@ -140,8 +143,11 @@ async function headFrom(
   guess: TagHead | undefined,
   options: CallOptions,
 ): Promise<TagHead> {
-  if (guess?.record === undefined) return await readHead(datasets, name, tag, options);
-  return { ...guess, record: await lastEntryAfter(datasets, name, tag, guess.record, options) };
+  if (guess?.record !== undefined) {
+    const { number } = guess.record;
+    if ((await datasets.getHistory(name, tag, number + 1, options)) === undefined) return guess;
+  }
+  return await readHead(datasets, name, tag, options);
 }
 
 /** The entry with the write id: the newest one, or one of those after `since`. */

@@ -32,7 +32,6 @@ export class Commit {
   readonly #names = new Set<ObjectName>();
   /** Blocks that the session itself has stored. */
   readonly #own = new Set<Digest>();
-
   readonly #seen: SeenTags["tags"];
 
   /** `lease` claims every block and version that the session builds on; `seen`: how tags stood when it began. */
@@ -64,8 +63,8 @@ export class Commit {
   }
 
   /**
-   * The barrier, the last look for every block that the session did not store, then the tags: whether each was moved. Errors: OBJECT_MISSING when something
-   * was pruned meanwhile; SESSION_LOST when the claim was lost; those of SweptNames.settle and commitTag.
+   * The barrier, the last look for every block that the session did not store, then the tags: whether each was moved. Errors:
+   * OBJECT_MISSING when something was pruned meanwhile; SESSION_LOST when the claim was lost; those of SweptNames.settle and commitTag.
    */
   async run(publication: Publication, options: CallOptions): Promise<boolean[]> {
     const { store, random } = this.#engine;
