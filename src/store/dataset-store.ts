@@ -71,6 +71,8 @@ export interface DatasetStore extends ManifestReader {
   /** The store's own record. */
   readonly store: StoreRecord;
 
+  /** Stores a manifest object unless there is one: false then. */
+  addManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<boolean>;
   /** Stores a manifest object; replaces an equal-named one, which says the same. */
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void>;
   /** The digests of all objects of a kind, in order. One that is put or removed meanwhile may or may not appear. */

@@ -1,5 +1,5 @@
 import { compareUtf8 } from "../base/bytes.ts";
-import { AetherError } from "../base/errors.ts";
+import { AetherError, codeOf } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "../format/block.ts";
 import type { Digest } from "../format/digest.ts";
@@ -88,6 +88,17 @@ export class ObjectDatasetStore implements DatasetStore {
     const bytes = await this.#objects.get(key, { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
     if (bytes !== undefined) this.#recent?.put(version, bytes);
     return bytes;
+  }
+
+  async addManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<boolean> {
+    try {
+      await this.#objects.replace(keys.manifestKey(version), bytes, undefined, options);
+    } catch (error) {
+      if (codeOf(error) === "OBJECT_CONFLICT") return false;
+      throw error;
+    }
+    this.#recent?.forget();
+    return true;
   }
 
   async putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {

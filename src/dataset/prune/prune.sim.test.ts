@@ -17,12 +17,12 @@ import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { joinDigests } from "../ingest/block-packer.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
-import { beginLocalSession } from "../ingest/local-ingest.ts";
+import { beginLocalSession, withLocalIngest } from "../ingest/local-ingest.ts";
 import type { LocalSession } from "../ingest/local-session.ts";
 import { updateDataset } from "../dataset-settings.ts";
 import { deleteDataset, undeleteDataset } from "../deletion.ts";
 import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
-import { currentOf, readHead } from "../tag-head.ts";
+import { readHead } from "../tag-head.ts";
 import { fileVersion } from "../testing/hub-frames.ts";
 import { Actor, Death, VirtualWorld, type ActorOptions } from "../testing/virtual-world.ts";
 import { loadBundle } from "../version/manifest-source.ts";
@@ -163,10 +163,10 @@ class Simulation {
     }
     const chunks = [...numbers].sort((a, b) => a - b).map(chunk);
     const { version, root, inlinePages } = fileVersion(chunks);
-    const head = await readHead(engine.store.datasets, target.name, target.tag, {});
-    const previous = currentOf(head.record);
-    const reference = previous !== null && this.world.chance(0.6) ? previous : undefined;
-    const session = await beginLocalSession(engine, { tags: [target], publisher: "sim", reference }, {});
+    const { predecessors, seen } = await withLocalIngest(engine).ingest.prepare([target]);
+    const reference = this.world.chance(0.6) ? predecessors[0] : undefined;
+    const wanted = { tags: [target], publisher: "sim", reference, seen };
+    const session = await beginLocalSession(engine, wanted, {});
     try {
       await this.#put(session, chunks);
       const base = reference === undefined ? undefined : await baseOf(engine, reference);

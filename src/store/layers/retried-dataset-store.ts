@@ -49,6 +49,15 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.run(() => this.#inner.getManifest(version, options), options?.signal);
   }
 
+  addManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(async (retries) => {
+      if (await this.#inner.addManifest(version, bytes, options)) return true;
+      if (retries === 0) return false;
+      const found = await this.#inner.getManifest(version, options);
+      return found !== undefined && equalBytes(found, bytes);
+    }, options?.signal);
+  }
+
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
     return this.#retry.run(() => this.#inner.putManifest(version, bytes, options), options?.signal);
   }
