@@ -9,9 +9,13 @@ import { medianFigures, roundTo3, type BenchResult, type Figures } from "./resul
 import { aetherfsCommand } from "./snapshot-tools.ts";
 import { startHub, webServers, type WebServer } from "./web-servers.ts";
 
-const FILE_BYTES = 2 ** 30;
-const PIECE_BYTES = 2 ** 20;
+/** What writeNoise writes. */
+export const FILE_BYTES = 2 ** 30;
+/** What fetchRanges asks for at a time. */
+export const PIECE_BYTES = 2 ** 20;
 const RANGES = 256;
+/** What fetchRanges fetches. */
+export const RANGES_BYTES = RANGES * PIECE_BYTES;
 /** A part of the file that stays in memory. */
 const HOT_PIECES = 32;
 const GB = 1e9;
@@ -76,7 +80,7 @@ async function measureServer(candidate: Candidate): Promise<Figures> {
     const between = server.usage();
     const ranges = await fetchRanges(url, FILE_BYTES / PIECE_BYTES);
     const after = server.usage();
-    const rangesGb = (RANGES * PIECE_BYTES) / GB;
+    const rangesGb = RANGES_BYTES / GB;
     await fetchRanges(url, HOT_PIECES);
     const beforeHot = server.usage();
     const hot = await fetchRanges(url, HOT_PIECES);
@@ -98,13 +102,14 @@ async function measureServer(candidate: Candidate): Promise<Figures> {
   }
 }
 
-async function fetchWhole(url: string): Promise<number> {
+/** Seconds that curl takes for a file. */
+export async function fetchWhole(url: string): Promise<number> {
   const { wallSeconds } = await measure({ argv: ["curl", "-sS", "-f", "-o", "/dev/null", url] });
   return wallSeconds;
 }
 
-/** Spread over the file's first `pieces` by a step that is odd in pieces, so that no two are neighbours. */
-async function fetchRanges(url: string, pieces: number): Promise<number> {
+/** Seconds that curl takes for ranges on one connection, spread over the file's first `pieces` by a step that is odd in pieces: no two are neighbours. */
+export async function fetchRanges(url: string, pieces: number): Promise<number> {
   const argv = ["curl", "-sS", "-f"];
   for (let index = 0; index < RANGES; index++) {
     const start = ((index * 389) % pieces) * PIECE_BYTES;
@@ -114,8 +119,8 @@ async function fetchRanges(url: string, pieces: number): Promise<number> {
   return (await measure({ argv })).wallSeconds;
 }
 
-/** The same noise each time, no part of it like another. */
-async function writeNoise(file: string): Promise<void> {
+/** The same noise each time, FILE_BYTES of it, no part of it like another. */
+export async function writeNoise(file: string): Promise<void> {
   const cipher = createCipheriv("aes-128-ctr", Buffer.alloc(16, 1), Buffer.alloc(16));
   const zeros = Buffer.alloc(PIECE_BYTES);
   const handle = await open(file, "w");

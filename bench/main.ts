@@ -20,6 +20,7 @@ import { benchPrune } from "./prune.bench.ts";
 import { benchPruneScale } from "./prune-scale.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
 import { benchS3 } from "./s3.bench.ts";
+import { benchS3Api } from "./s3-api.bench.ts";
 import { benchStore } from "./store.bench.ts";
 import { benchTree, TREE_BENCHES, type TreeBench } from "./tree.bench.ts";
 import { benchUpdates } from "./updates.bench.ts";
@@ -47,6 +48,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   calls: benchCalls,
   events: benchEvents,
   s3: benchS3,
+  "s3-api": benchS3Api,
 };
 
 const { values, positionals } = parseArgs({

@@ -37,11 +37,18 @@ export const PEERS = {
   "swift-container-server": "swift-container",
   "swift-object-server": "swift-object",
   memcached: "memcached",
+  "aws-cli": "awscli",
+  "python3-boto3": "python3-boto3",
+  s3cmd: "s3cmd",
+  s3fs: "s3fs",
 } as const;
 
 /** Of a peer that is no program: a file that it brings, and the program that makes use of it. */
 const MODULES: Partial<Record<string, { readonly file: string; readonly program: string }>> = {
   "python3-grpc": { file: "/usr/lib/python3/dist-packages/grpc/__init__.py", program: "/usr/bin/python3" },
+  // Found where Debian puts it: others of that name may stand before it on the PATH.
+  "aws-cli": { file: "/usr/bin/aws", program: "/usr/bin/python3" },
+  "python3-boto3": { file: "/usr/lib/python3/dist-packages/boto3/__init__.py", program: "/usr/bin/python3" },
   "protobuf-include": { file: "/usr/include/google/protobuf/descriptor.proto", program: "/usr/bin/protoc" },
 };
 

@@ -28,6 +28,7 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     port: config.port,
     host: config.bind,
     tls: tlsOf(config),
+    s3Api: { port: config.s3Port, domains: config.s3Domains, keysFile: config.s3KeysFile },
     pruneIntervalMs: config.pruneInterval * 1000,
     pruneGraceMs: config.pruneGrace * 1000,
     scrubRateBytes: config.scrubRate,
@@ -36,7 +37,7 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     signal,
   });
   const startMs = Math.round(systemClock.elapsedMs() - begunMs);
-  log.info({ url: hub.url, store, startMs }, "ready");
+  log.info({ url: hub.url, ...(hub.s3Url && { s3Url: hub.s3Url }), store, startMs }, "ready");
   log.warn({}, "everybody who reaches the port may read and write: there is no access control yet");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => {

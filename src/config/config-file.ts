@@ -18,13 +18,14 @@ export type Written = ReadonlyMap<SettingName, readonly string[]>;
  * that no setting has.
  */
 export async function readConfigFile(path: string): Promise<Written> {
-  const value = await parseFile(path, await readText(path));
+  const value = await parseText(path, await readText(path));
   const written = new Map<SettingName, readonly string[]>();
   if (value !== null && value !== undefined) collect(path, "", value, written, 0);
   return written;
 }
 
-async function readText(path: string): Promise<string> {
+/** The text of a file of settings. Errors: CONFIG_INVALID when it is missing, too long, or cannot be read. */
+export async function readText(path: string): Promise<string> {
   try {
     const { size } = await stat(path);
     if (size > FILE_BYTES_MAX) throw invalid(path, `has ${size} bytes, more than ${FILE_BYTES_MAX}`);
@@ -36,8 +37,11 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** The parsers are loaded only when there is a file, since every command pays for what is loaded. */
-async function parseFile(path: string, text: string): Promise<unknown> {
+/**
+ * What a text in YAML, JSON or TOML says, told by the file's ending. The parsers are loaded only when there is a file, since every
+ * command pays for what is loaded. Errors: CONFIG_INVALID, whose message and cause may hold parts of the text.
+ */
+export async function parseText(path: string, text: string): Promise<unknown> {
   const ending = extname(path).toLowerCase();
   try {
     if (ending === ".json") return JSON.parse(text) as unknown;

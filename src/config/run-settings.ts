@@ -1,6 +1,6 @@
 /** The settings of `aetherfs run`: those of the first AetherFS, under the names that they had, and a few more. */
 import { isAbsolute, join } from "node:path";
-import { flag, optional, same, single, type Environment, type Setting } from "./setting.ts";
+import { flag, list, optional, same, single, type Environment, type Setting } from "./setting.ts";
 import { MiB } from "../base/limits.ts";
 import { parseChoice, parseCount, parseDuration, parseSize } from "./values.ts";
 
@@ -39,6 +39,14 @@ function duration(name: string, fallback: number, help: string): Setting<number>
   return single(words, parseDuration, () => fallback);
 }
 
+/** RFC 1123 §2.1 */
+function parseDomain(value: string): string {
+  const domain = value.toLowerCase();
+  if (/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(domain))
+    return domain;
+  throw new Error("it is not the name of a domain, such as s3.example.com");
+}
+
 /** How the hub's port is encrypted; of the other commands, how they speak to a hub. */
 export const TLS_SETTINGS = {
   tlsEnable: flag({ flag: "tls_enable", help: "encrypt: the hub's port, or the way to a hub" }),
@@ -64,6 +72,29 @@ export const RUN_SETTINGS = {
   port: port("port", 8080, "the one port for everything; 0: any that is free"),
   bind: text("bind", "ADDRESS", "the address to listen on; all of the machine's when not given"),
   tlsReloadInterval: seconds("tls_reload_interval", 60, "how often certificates are read anew", commands),
+  s3Port: optional(
+    {
+      flag: "s3_port",
+      placeholder: "N",
+      commands,
+      help: "the S3 API on a port of its own too, with buckets in paths and in the host's name; 0: any that is free",
+    },
+    (value) => parseCount(value, 0, PORT_MAX),
+  ),
+  s3Domains: list(
+    {
+      flag: "s3_domain",
+      placeholder: "DOMAIN",
+      commands,
+      help: "hosts of the form BUCKET.DOMAIN are buckets of the S3 API, on every port",
+    },
+    parseDomain,
+  ),
+  s3KeysFile: text(
+    "s3_keys_file",
+    "FILE",
+    "the access keys of the S3 API; with it, only signed requests are answered",
+  ),
   shutdownTimeout: seconds("shutdown_timeout", 30, "how long what is under way may take to end", commands),
   pruneInterval: duration(
     "prune_interval",

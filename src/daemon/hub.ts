@@ -21,7 +21,7 @@ import { createFs } from "../serve/http/fs.ts";
 import { showCache } from "../serve/ops/cache-figures.ts";
 import { createOps } from "../serve/ops/ops.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
-import { openPort, type Port } from "../serve/port/one-port.ts";
+import { openPort, type Port, type PortLoad } from "../serve/port/one-port.ts";
 import { createRest } from "../serve/rest/rest.ts";
 import type { HttpHandler } from "../serve/http-handler.ts";
 import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
@@ -30,6 +30,7 @@ import type { Services } from "../serve/services.ts";
 import type { S3Settings } from "../store/drivers/all.ts";
 import { openStoreTree, type TreeCacheOptions } from "../vfs/store-tree.ts";
 import { openEngine } from "./local.ts";
+import { openS3Api, type S3ApiOptions } from "./s3-api.ts";
 import { runPruneSchedule } from "./prune-schedule.ts";
 
 /** Certificates of the port. */
@@ -54,6 +55,8 @@ export interface HubOptions {
   /** undefined: all addresses of the machine. */
   readonly host: string | undefined;
   readonly tls: HubTls | undefined;
+  /** How the S3 API is reached; undefined: below /s3 by everybody. */
+  readonly s3Api?: S3ApiOptions | undefined;
   /** How often it prunes the store, in milliseconds; 0: never by itself. */
   readonly pruneIntervalMs: number;
   /** How long what nothing needs stays, in milliseconds. */
@@ -71,6 +74,8 @@ export interface Hub {
   readonly port: number;
   /** Where a client of this machine finds it. */
   readonly url: string;
+  /** Where the S3 API has a port of its own. */
+  readonly s3Url: string | undefined;
   /** Refuses new work, waits at most `graceMs` for what is under way, and lets the store go. */
   readonly close: (options: { readonly graceMs: number }) => Promise<void>;
 }
@@ -98,16 +103,17 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await local.close();
   };
   try {
-    const port = await openInterfaces(services, { pruner, scrub: scrub.figures }, options);
+    const { port, s3 } = await openInterfaces(services, { pruner, scrub: scrub.figures }, options);
     const { clock, random } = engine;
     const timing = { pruner, clock, random, log, intervalMs: options.pruneIntervalMs };
     schedule = runPruneSchedule(timing, stopping.signal);
     const close = async ({ graceMs }: { readonly graceMs: number }): Promise<void> => {
       stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
-      await port.close({ graceMs });
+      await Promise.all([port.close({ graceMs }), s3?.close({ graceMs })]);
       await closeEngine();
     };
-    return { port: port.port, url: urlOf(options, port.port), close };
+    const s3Url = s3 && urlOf(options, s3.port);
+    return { port: port.port, url: urlOf(options, port.port), s3Url, close };
   } catch (error) {
     await closeEngine();
     throw error;
@@ -136,8 +142,8 @@ async function openInterfaces(
   services: Services,
   { pruner, scrub }: Background,
   options: HubOptions,
-): Promise<Port> {
-  const { host, port: number, tls, log } = options;
+): Promise<{ readonly port: Port; readonly s3: Port | undefined }> {
+  const { host, port: number, tls, log, s3Api = PLAIN_S3 } = options;
   const { engine, stopping } = services;
   const views = new Views(engine, stopping);
   const api = [
@@ -151,11 +157,13 @@ async function openInterfaces(
   const grpc = createGrpc(api, { messageBytesMax: BODY_BYTES_MAX, log, clock: engine.clock, stopping });
   const { healthz, readyz, metrics, meter } = createOps(services);
   const web = meter.http("grpc-web", grpc.http);
+  const s3 = await openS3Api(services, s3Api, (handler) => meter.http("s3", handler));
   const http = route(
     {
       api: meter.http("rest", createRest(api, { clock: engine.clock, version: options.version })),
       bulk: meter.http("bulk", createBulk(services)),
       fs: meter.http("fs", createFs(services)),
+      s3: s3.http,
       healthz,
       readyz,
       metrics,
@@ -163,17 +171,34 @@ async function openInterfaces(
     },
     meter.http("other", nothingThere),
   );
-  const clock = engine.clock;
-  const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
-  meter.showPort(port.load);
+  const common = { host, tls, log, clock: engine.clock };
+  const whole = { grpc: meter.grpc(grpc.stream), http: s3.besideBuckets(http) };
+  const port = await openPort({ ...common, ...whole, port: number });
+  const s3Port = await s3.listen(common).catch(async (error: unknown) => {
+    await port.close({ graceMs: 0 });
+    throw error;
+  });
+  meter.showPort(() => loadOf([port, ...(s3Port === undefined ? [] : [s3Port])]));
   showCache(meter, () => services.tree.figures);
   showPrunes(meter, () => pruner.figures);
   meter.showScrub(scrub);
-  return port;
+  return { port, s3: s3Port };
 }
 
+/** Of several ports together. */
+function loadOf(ports: readonly Port[]): PortLoad {
+  const sum = { connections: 0, exchanges: 0, receivedBytes: 0, sentBytes: 0 };
+  for (const load of ports.map((port) => port.load())) {
+    for (const name of ["connections", "exchanges", "receivedBytes", "sentBytes"] as const)
+      sum[name] += load[name];
+  }
+  return sum;
+}
+
+const PLAIN_S3: S3ApiOptions = { port: undefined, domains: [], keysFile: undefined };
+
 const nothingThere: HttpHandler = () => {
-  const places = "/fs has files, /api/openapi.json describes /api";
+  const places = "/fs has files, /s3 is the S3 API, /api/openapi.json describes /api";
   return Promise.reject(new AetherError("PATH_NOT_FOUND", `there is nothing here: ${places}`));
 };
 

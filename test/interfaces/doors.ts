@@ -239,6 +239,22 @@ export function pythonDoor({ host, reference, scratch }: Place, protocol: "grpc"
   };
 }
 
+/** `/s3` of the version's bucket, by boto3. */
+export function s3Door({ url, reference }: Place): OpenDoor {
+  return async (t) => {
+    const python = requirePeer(t, "python3-boto3");
+    if (python === undefined) return undefined;
+    const script = fileURLToPath(new URL("read_all_s3.py", import.meta.url));
+    const words = ["-I", script, `${url}/s3`, reference.replace(":", "--")];
+    const { stdout } = await run(python, words, { maxBuffer: 64 * MiB });
+    const items = new Map(Object.entries(JSON.parse(stdout) as Record<string, Item>));
+    return {
+      list: async () => items,
+      read: async (paths) => new Map(paths.map((path) => [path, items.get(path)?.sha256 ?? ""])),
+    };
+  };
+}
+
 /** Makes folders below `top`. */
 export function scratchIn(top: string): (name: string) => string {
   return (name) => {

@@ -9,7 +9,16 @@ import { parseReference } from "../../src/format/reference.ts";
 import { connect } from "../../src/sdk/index.ts";
 import { openHub, type TestHub } from "../hub/test-hub.ts";
 import { writeAwkward, type Item } from "./awkward.ts";
-import { cliDoor, httpDoor, pythonDoor, rcloneHttpDoor, scratchIn, sdkDoor, type Place } from "./doors.ts";
+import {
+  cliDoor,
+  httpDoor,
+  pythonDoor,
+  rcloneHttpDoor,
+  s3Door,
+  scratchIn,
+  sdkDoor,
+  type Place,
+} from "./doors.ts";
 import { interfaceSuite, type OpenDoor } from "./interface-suite.ts";
 
 const REFERENCE = "awkward:v1";
@@ -68,4 +77,5 @@ describe("every interface", () => {
     expected,
     at(rcloneHttpDoor),
   );
+  interfaceSuite("/s3, met by boto3,", { directories: "all", symlinks: "files" }, expected, at(s3Door));
 });

@@ -1,0 +1,74 @@
+/** Requests that no client sends. */
+import assert from "node:assert/strict";
+import { after, before, it } from "node:test";
+import fc from "fast-check";
+import { encodeRfc3986 } from "./sig-v4.ts";
+import { ask, BED_KEY, BED_KEYS, openS3Bed, type S3Bed } from "./testing/s3-bed.ts";
+
+const PARAMETERS = [
+  ...[
+    "prefix",
+    "delimiter",
+    "max-keys",
+    "continuation-token",
+    "list-type",
+    "marker",
+    "versionId",
+    "partNumber",
+  ],
+  ...["response-content-type", "acl", "uploads", "versions", "attributes", "encoding-type", "AWSAccessKeyId"],
+  ...["Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"].map(
+    (each) => `X-Amz-${each}`,
+  ),
+];
+const VALUES = [
+  ...["", "0", "1", "99999999999", "-1", "AWS4-HMAC-SHA256", "20200101T000000Z", "/", "2"],
+  `${BED_KEY.id}/20200101/r/s3/aws4_request`,
+];
+const SEGMENTS = ["set", "a--b", "v1", "x", "", "..", "%", "%00", "%ff", `sha256:${"0".repeat(64)}`];
+const HEADERS = [
+  ...["range", "if-match", "if-none-match", "if-modified-since", "if-range", "authorization", "x-amz-date"],
+  ...["x-amz-content-sha256", "x-amz-object-attributes", "x-amz-checksum-mode"],
+];
+const HEADER_VALUES = [
+  "bytes=0-0",
+  "bytes=-",
+  '"',
+  "*",
+  "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=",
+];
+
+let s3: S3Bed;
+before(async () => {
+  s3 = await openS3Bed();
+  s3.bed.write("x", "content");
+  await s3.push("set:v1");
+});
+after(() => s3.close());
+
+it("a request of any path, query and headers is answered with a status below 500, by everybody and by keys", async () => {
+  const origins = [await s3.open(), await s3.open({ keys: BED_KEYS })];
+  const value = fc.oneof(fc.constantFrom(...VALUES), fc.string({ unit: "binary", maxLength: 20 }));
+  const pair = fc
+    .tuple(fc.constantFrom(...PARAMETERS), value)
+    .map((each) => each.map(encodeRfc3986).join("="));
+  const segment = fc.oneof(fc.constantFrom(...SEGMENTS), value.map(encodeRfc3986));
+  const printable = fc.string({ maxLength: 30 }).map((each) => each.replace(/[^ -~]/g, ""));
+  const header = fc.tuple(
+    fc.constantFrom(...HEADERS),
+    fc.oneof(fc.constantFrom(...HEADER_VALUES), printable),
+  );
+  const property = fc.asyncProperty(
+    fc.array(segment, { maxLength: 5 }),
+    fc.array(pair, { maxLength: 6 }),
+    fc.array(header, { maxLength: 4 }),
+    async (segments, pairs, headers) => {
+      const target = `/${segments.join("/")}?${pairs.join("&")}`;
+      for (const origin of origins) {
+        const { status, text } = await ask(`${origin}${target}`, { headers: Object.fromEntries(headers) });
+        assert.ok(status < 500, `${target}: ${text}`);
+      }
+    },
+  );
+  await fc.assert(property, { numRuns: 300 });
+});

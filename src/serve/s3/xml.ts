@@ -1,0 +1,33 @@
+/** XML as clients of S3 read it: elements and text, nothing else. */
+
+/** The namespace of what S3 answers, but for its errors. */
+const NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
+const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
+const NAMED: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+// What XML has no way to say stands as a reference all the same, as S3 has it: `encoding-type=url` is for such keys.
+const SPECIAL = /[&<>"\u0000-\u001f\u007f\ufffe\uffff]/g;
+
+/** Text as it stands in an element. */
+export function escapeXml(text: string): string {
+  return text.replace(SPECIAL, (one) => NAMED[one] ?? `&#x${one.charCodeAt(0).toString(16).toUpperCase()};`);
+}
+
+/** An element that holds a text, a number or a truth; "" of undefined. */
+export function leaf(name: string, value: string | number | boolean | undefined): string {
+  return value === undefined ? "" : `<${name}>${escapeXml(String(value))}</${name}>`;
+}
+
+/** An element that holds others, which are XML already. */
+export function element(name: string, ...inner: readonly string[]): string {
+  return `<${name}>${inner.join("")}</${name}>`;
+}
+
+/** A document of S3's namespace. `inner` is XML already. */
+export function xmlDocument(name: string, ...inner: readonly string[]): string {
+  return `${DECLARATION}<${name} xmlns="${NAMESPACE}">${inner.join("")}</${name}>`;
+}
+
+/** A document without a namespace: an error. */
+export function errorDocument(...inner: readonly string[]): string {
+  return `${DECLARATION}${element("Error", ...inner)}`;
+}
