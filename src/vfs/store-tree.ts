@@ -11,6 +11,7 @@ import type { DatasetName, Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
 import type { VersionName } from "./tree-path.ts";
+import { SharedLook } from "./shared-look.ts";
 import { Tree } from "./tree.ts";
 
 /** The tree over all that the engine's store has. */
@@ -23,6 +24,7 @@ export function openStoreTree(engine: Engine): Tree {
 class StoreCatalog implements Catalog {
   readonly #engine: Engine;
   readonly #own: DatasetVersions;
+  readonly #looks = new SharedLook<Digest>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -51,7 +53,12 @@ class StoreCatalog implements Catalog {
     return listTags(this.#engine, name, options);
   }
 
-  async find({ name, tag, digest }: VersionName): Promise<Digest> {
+  find(version: VersionName): Promise<Digest> {
+    const { name, tag, digest } = version;
+    return this.#looks.get(`${name}:${tag ?? ""}@${digest ?? ""}`, () => this.#look(version));
+  }
+
+  async #look({ name, tag, digest }: VersionName): Promise<Digest> {
     if (digest === undefined)
       return (await resolve(this.#engine, { host: undefined, name, tag, digest })).version;
     if (await this.#own.has(await requireDataset(this.#engine, name), digest)) return digest;
