@@ -37,7 +37,7 @@ export function webServers(folder: string, files: string): readonly WebServer[] 
 function hubCommand(folder: string, port: number): Command {
   const argv = [AETHERFS, "run", "--bind", "127.0.0.1", "--port", String(port)];
   argv.push("--storage_file_path", join(folder, "store"), "--cache_dir", join(folder, "hub-cache"));
-  argv.push("--log_level", "error");
+  argv.push("--log_level", "error", "--cache_size", "2GiB");
   return { argv, env: { HOME: join(folder, "home"), NODE_COMPILE_CACHE: COMPILE_CACHE } };
 }
 

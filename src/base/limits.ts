@@ -20,3 +20,6 @@ export const TAGS_PER_PUSH_MAX = 64;
 
 /** Versions that one analysis compares at most. */
 export const ANALYZE_VERSIONS_MAX = 50;
+
+/** Bytes of content that are decoded and kept together, unless somebody says otherwise. */
+export const PIECE_BYTES_DEFAULT = 512 * KiB;

@@ -24,6 +24,7 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     memoryBytes: config.memoryLimit,
     threads: config.concurrency,
     cacheDir: config.cacheDir,
+    cache: { pieceBytes: config.cachePieceSize, diskBytes: config.cacheSize },
     port: config.port,
     host: config.bind,
     tls: tlsOf(config),

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
 import { DATASET_SETTINGS } from "./dataset-settings.ts";
+import { CACHE_SETTINGS } from "./cache-settings.ts";
 import { PRUNE_SETTINGS } from "./prune-settings.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
 import { S3_SETTINGS } from "./s3-settings.ts";
@@ -105,6 +106,7 @@ const SETTINGS = {
   ...S3_SETTINGS,
   ...FUTURE_SETTINGS,
   ...PRUNE_SETTINGS,
+  ...CACHE_SETTINGS,
   tags: list(
     {
       flag: "tag",

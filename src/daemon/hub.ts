@@ -18,6 +18,7 @@ import { versionService } from "../serve/api/version-service.ts";
 import { createBulk } from "../serve/bulk/bulk.ts";
 import { createGrpc } from "../serve/grpc/grpc.ts";
 import { createFs } from "../serve/http/fs.ts";
+import { showCache } from "../serve/ops/cache-figures.ts";
 import { createOps } from "../serve/ops/ops.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
 import { openPort, type Port } from "../serve/port/one-port.ts";
@@ -27,7 +28,7 @@ import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
 import type { Services } from "../serve/services.ts";
 import type { S3Settings } from "../store/drivers/all.ts";
-import { openStoreTree } from "../vfs/store-tree.ts";
+import { openStoreTree, type TreeCacheOptions } from "../vfs/store-tree.ts";
 import { openEngine } from "./local.ts";
 import { runPruneSchedule } from "./prune-schedule.ts";
 
@@ -46,6 +47,8 @@ export interface HubOptions {
   readonly memoryBytes: number;
   readonly threads: number;
   readonly cacheDir: string | undefined;
+  /** What is kept of what was decoded for readers. */
+  readonly cache: Omit<TreeCacheOptions, "log">;
   /** 0: any that is free. */
   readonly port: number;
   /** undefined: all addresses of the machine. */
@@ -84,7 +87,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const stopping = new AbortController();
   const sessions = openSessions(engine, { log });
   const scrub = startScrub(engine, options, stopping.signal);
-  const tree = openStoreTree(engine);
+  const tree = openStoreTree(engine, { ...options.cache, log });
   const services: Services = { engine, sessions, tree, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const pruner = new Pruner({ engine, log, graceMs: options.pruneGraceMs });
   let schedule: Promise<void> | undefined;
@@ -163,6 +166,7 @@ async function openInterfaces(
   const clock = engine.clock;
   const port = await openPort({ host, port: number, tls, grpc: meter.grpc(grpc.stream), http, log, clock });
   meter.showPort(port.load);
+  showCache(meter, () => services.tree.figures);
   showPrunes(meter, () => pruner.figures);
   meter.showScrub(scrub);
   return port;

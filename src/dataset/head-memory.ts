@@ -1,9 +1,8 @@
 /** Where tags stood when this process last looked. docs/format.md §8.3 */
 import type { DatasetRecord, HistoryRecord } from "../format/record.ts";
-import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
 import type { TagReference } from "./contract.ts";
-import { lastEntryAfter, readHead } from "./tag-head.ts";
+import { currentOf, lastEntryAfter, readHead, type HeadOptions } from "./tag-head.ts";
 
 /** An entry, and the incarnation of the dataset whose history it stands in. */
 interface Known {
@@ -32,10 +31,12 @@ export class HeadMemory {
     datasets: DatasetStore,
     dataset: Promise<DatasetRecord>,
     { name, tag }: TagReference,
-    options: CallOptions,
+    options: HeadOptions,
   ): Promise<HistoryRecord | undefined> {
     const key = `${name}:${tag}`;
     const known = this.#entries.get(key);
+    const likely = currentOf(known?.entry);
+    if (likely !== null) options.onLikely?.(likely);
     const read = async (): Promise<HistoryRecord | undefined> =>
       (await readHead(datasets, name, tag, options)).record;
     const looking = known === undefined ? read() : lastEntryAfter(datasets, name, tag, known.entry, options);

@@ -3,11 +3,10 @@ import { AetherError } from "../base/errors.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DatasetRecord, HistoryRecord } from "../format/record.ts";
 import { DEFAULT_TAG, type DatasetName, type Reference, type Tag } from "../format/reference.ts";
-import type { CallOptions } from "../store/block-store.ts";
 import type { TagReference } from "./contract.ts";
 import { requireDataset, tagNotFound } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
-import { currentOf, readHead } from "./tag-head.ts";
+import { currentOf, readHead, type HeadOptions } from "./tag-head.ts";
 
 /** What a reference means now. */
 export interface Resolved {
@@ -27,7 +26,7 @@ export interface Resolved {
 export async function resolve(
   engine: Engine,
   reference: Reference,
-  options: CallOptions = {},
+  options: HeadOptions = {},
 ): Promise<Resolved> {
   const { datasets } = engine.store;
   const { name, digest } = reference;
@@ -52,7 +51,7 @@ async function newestEntry(
   { store, heads }: Engine,
   dataset: Promise<DatasetRecord>,
   { name, tag }: TagReference,
-  options: CallOptions,
+  options: HeadOptions,
 ): Promise<HistoryRecord | undefined> {
   if (heads !== undefined) return await heads.newestEntry(store.datasets, dataset, { name, tag }, options);
   const [head] = await Promise.all([readHead(store.datasets, name, tag, options), dataset]);

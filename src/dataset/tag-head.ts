@@ -20,6 +20,12 @@ export interface TagHead {
   readonly announced: Announced;
 }
 
+/** Options of looking for a tag's newest entry. */
+export interface HeadOptions extends CallOptions {
+  /** Told, before it is certain, which version the tag most likely points at: for who can prepare something meanwhile. */
+  readonly onLikely?: ((version: Digest) => void) | undefined;
+}
+
 const NOTHING: Announced = { number: 0, event: 0 };
 
 /** The version that a tag with this newest entry points at, or null when it points at none. */
@@ -35,9 +41,10 @@ export async function readHead(
   datasets: DatasetStore,
   name: DatasetName,
   tag: Tag,
-  options: CallOptions,
+  options: HeadOptions,
 ): Promise<TagHead> {
   const hint = await readHint(datasets, name, tag, options);
+  if (hint !== undefined) options.onLikely?.(hint.digest);
   const read = (number: number): Promise<HistoryRecord | undefined> =>
     datasets.getHistory(name, tag, number, options);
   // Nearly always the hint is right: both together say so at the cost of one answer.

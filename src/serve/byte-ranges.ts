@@ -33,6 +33,14 @@ export function parseRanges(header: string, sizeBytes: number): ByteRange[] | un
   return coalesce(ranges);
 }
 
+/**
+ * What a request most likely reads first, before the representation's size is known: as far as its header `Range` says, or all.
+ */
+export function likelyRange(header: string | undefined): ByteRange {
+  const [, first = "", last = ""] = /^bytes=(\d{1,15})-(\d{0,15})/.exec(header ?? "") ?? [];
+  return { start: Number(first), end: last === "" ? Infinity : Number(last) + 1 };
+}
+
 /** Undefined when it lies outside. */
 function resolve(first: string, last: string, sizeBytes: number): ByteRange | undefined {
   if (first === "") {

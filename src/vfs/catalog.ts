@@ -16,8 +16,9 @@ export interface Catalog {
   /** The tags of a dataset that point at a version, in byte order. Errors: DATASET_NOT_FOUND; those of the store. */
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer>;
   /**
-   * The version that a tag points at now, or that a digest names among those of the dataset.
+   * The version that a tag points at now, or that a digest names among those of the dataset. `onLikely` is told of it as
+   * soon as somebody has an idea, if anybody has.
    * Errors: DATASET_NOT_FOUND, TAG_NOT_FOUND, VERSION_NOT_FOUND; those of the store.
    */
-  find(version: VersionName): Promise<Digest>;
+  find(version: VersionName, onLikely?: (version: Digest) => void): Promise<Digest>;
 }

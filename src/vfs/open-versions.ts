@@ -9,14 +9,17 @@ const OPEN_MAX = 8;
 /** Versions that are open between requests. */
 export class OpenVersions {
   readonly #engine: Pick<ReadEngine, "store">;
+  readonly #isFar: boolean;
   readonly #open = new LoadingCache<Version>(OPEN_MAX, () => 1);
 
-  constructor(engine: Pick<ReadEngine, "store">) {
+  /** `isFar`: each read of the engine's store is a journey. */
+  constructor(engine: Pick<ReadEngine, "store">, isFar: boolean) {
     this.#engine = engine;
+    this.#isFar = isFar;
   }
 
   /** The version, for reading. Errors: those of openVersion. */
   open(digest: Digest): Promise<Version> {
-    return this.#open.get(digest, () => openVersion(this.#engine, digest));
+    return this.#open.get(digest, () => openVersion(this.#engine, digest, { isEager: this.#isFar }));
   }
 }

@@ -1,8 +1,12 @@
 /** The tree of a process that holds a store itself. */
+import { join } from "node:path";
 import { AetherError, codeOf } from "../base/errors.ts";
+import { PIECE_BYTES_DEFAULT } from "../base/limits.ts";
+import { SILENT_LOG, type Log } from "../base/log.ts";
 import { DatasetVersions } from "../dataset/dataset-versions.ts";
 import { findDataset, listDatasets, listTags, requireDataset, type TagPointer } from "../dataset/datasets.ts";
 import type { Engine } from "../dataset/engine.ts";
+import { DiskPieces } from "../dataset/read/disk-pieces.ts";
 import { resolve } from "../dataset/resolve.ts";
 import { currentOf, readHead } from "../dataset/tag-head.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
@@ -14,10 +18,34 @@ import type { VersionName } from "./tree-path.ts";
 import { SharedLook } from "./shared-look.ts";
 import { Tree } from "./tree.ts";
 
+/** What is kept of what was decoded. */
+export interface TreeCacheOptions {
+  /** Bytes that are decoded and kept together: 16 KiB to 1 MiB. */
+  readonly pieceBytes: number;
+  /** Bytes on this machine's disk, in the engine's cache folder; 0: none. What is kept in memory follows the engine's. */
+  readonly diskBytes: number;
+  readonly log: Log;
+}
+
+const MEMORY_ALONE: TreeCacheOptions = { pieceBytes: PIECE_BYTES_DEFAULT, diskBytes: 0, log: SILENT_LOG };
+
 /** The tree over all that the engine's store has. */
-export function openStoreTree(engine: Engine): Tree {
-  const isLocal = engine.store.blocks.features.folder !== undefined;
-  return new Tree(engine, new StoreCatalog(engine), { isLocal });
+export function openStoreTree(
+  engine: Engine,
+  { pieceBytes, diskBytes, log }: TreeCacheOptions = MEMORY_ALONE,
+): Tree {
+  const { cacheDir, clock, random } = engine;
+  const isLocal = isOnDisk(engine);
+  const hasDisk = diskBytes > 0 && cacheDir !== undefined;
+  const disk = hasDisk
+    ? new DiskPieces({ folder: join(cacheDir, "pieces"), bytesMax: diskBytes, clock, random, log })
+    : undefined;
+  return new Tree(engine, new StoreCatalog(engine), { isLocal, pieceBytes, disk });
+}
+
+/** Whether the store lies on a disk of this machine. */
+function isOnDisk({ store }: Engine): boolean {
+  return store.blocks.features.folder !== undefined;
 }
 
 /** What a store of this process has. */
@@ -25,9 +53,11 @@ class StoreCatalog implements Catalog {
   readonly #engine: Engine;
   readonly #own: DatasetVersions;
   readonly #looks = new SharedLook<Digest>();
+  readonly #isLocal: boolean;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#isLocal = isOnDisk(engine);
     this.#own = new DatasetVersions(engine.store.datasets);
   }
 
@@ -53,14 +83,19 @@ class StoreCatalog implements Catalog {
     return listTags(this.#engine, name, options);
   }
 
-  find(version: VersionName): Promise<Digest> {
+  find(version: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
     const { name, tag, digest } = version;
-    return this.#looks.get(`${name}:${tag ?? ""}@${digest ?? ""}`, () => this.#look(version));
+    const look = (): Promise<Digest> => this.#look(version, onLikely);
+    // Waiting for the look-up of others to end costs more than it saves where answers take long.
+    return this.#isLocal ? this.#looks.get(`${name}:${tag ?? ""}@${digest ?? ""}`, look) : look();
   }
 
-  async #look({ name, tag, digest }: VersionName): Promise<Digest> {
-    if (digest === undefined)
-      return (await resolve(this.#engine, { host: undefined, name, tag, digest })).version;
+  async #look({ name, tag, digest }: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
+    if (digest === undefined) {
+      const reference = { host: undefined, name, tag, digest };
+      return (await resolve(this.#engine, reference, { onLikely })).version;
+    }
+    onLikely?.(digest);
     if (await this.#own.has(await requireDataset(this.#engine, name), digest)) return digest;
     const text = formatDigest(digest);
     const data = { dataset: name, digest: text };

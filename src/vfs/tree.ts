@@ -1,11 +1,14 @@
 /** One read-only tree over datasets, behind every file interface: [@scope/]name, then a tag or digest, then files. */
 import type { ByteRange } from "../base/byte-range.ts";
 import { codeOf } from "../base/errors.ts";
+import { KiB } from "../base/limits.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
-import { StreamReader } from "../dataset/read/stream-reader.ts";
+import type { PieceFigures } from "../dataset/read/piece-cache.ts";
+import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
 import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
+import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
 import type { HistoryRecord } from "../format/record.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
@@ -13,7 +16,11 @@ import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
 import { findFollowing } from "./follow.ts";
 import { OpenVersions } from "./open-versions.ts";
+import { ReadPatterns } from "./read-patterns.ts";
 import type { VersionName, VersionPath } from "./tree-path.ts";
+
+/** What is fetched of a range before it is certain that it will be read. */
+const SOON_BYTES_MAX = 64 * KiB;
 
 /** Who looks at the tree. */
 export interface Caller {
@@ -64,12 +71,19 @@ export class Tree {
   readonly #catalog: Catalog;
   readonly #versions: OpenVersions;
   readonly #reader: StreamReader;
+  readonly #isFar: boolean;
+  readonly #patterns = new ReadPatterns();
 
-  /** `isLocal`: the engine's store lies on a disk of this machine. */
-  constructor(engine: ReadEngine, catalog: Catalog, options: { readonly isLocal: boolean }) {
+  constructor(engine: ReadEngine, catalog: Catalog, options: StreamReaderOptions) {
     this.#catalog = catalog;
-    this.#versions = new OpenVersions(engine);
+    this.#isFar = !options.isLocal;
+    this.#versions = new OpenVersions(engine, !options.isLocal);
     this.#reader = new StreamReader(engine, options);
+  }
+
+  /** Where content came from, since the tree was made. */
+  get figures(): PieceFigures {
+    return this.#reader.figures;
   }
 
   /** The datasets that the caller may see, in byte order; `scope`: only those of it. Errors: those of the store. */
@@ -105,19 +119,29 @@ export class Tree {
   }
 
   /** The version's top. Errors: ACCESS_DENIED; those of Catalog.find and openVersion. */
-  async open(caller: Caller, { name, tag, digest }: VersionName): Promise<DirectoryNode> {
+  open(caller: Caller, version: VersionName): Promise<DirectoryNode> {
+    return this.#open(caller, version, (likely) => void this.#versions.open(likely).catch(() => undefined));
+  }
+
+  async #open(
+    caller: Caller,
+    { name, tag, digest }: VersionName,
+    onLikely: (version: Digest) => void,
+  ): Promise<DirectoryNode> {
     await caller.check("read", name);
-    const found = await this.#catalog.find({ name, tag, digest });
+    const found = await this.#catalog.find({ name, tag, digest }, this.#isFar ? onLikely : undefined);
     const version = await this.#versions.open(found);
     return { kind: "directory", name, tag, digest, version, path: "", entry: undefined };
   }
 
   /**
-   * What lies at a place, links of the version followed. Reads the pages on the way and no others.
+   * What lies at a place, links of the version followed. Reads the pages on the way and no others. `soon` is what will be
+   * read if it is a file: of a store that is far it is fetched while it is found out whether the tag still stands where it did.
    * Errors: PATH_NOT_FOUND; those of open.
    */
-  async look(caller: Caller, place: VersionPath): Promise<DirectoryNode | FileNode> {
-    return this.lookIn(await this.open(caller, place), place.path);
+  async look(caller: Caller, place: VersionPath, soon?: ByteRange): Promise<DirectoryNode | FileNode> {
+    const top = await this.#open(caller, place, (likely) => void this.#expect(likely, place.path, soon));
+    return this.lookIn(top, place.path);
   }
 
   /** As look(), in the version of `top` that is open, at a path from its top. Errors: PATH_NOT_FOUND; those of findFollowing. */
@@ -126,6 +150,20 @@ export class Tree {
     const node = found === undefined ? { ...top, path: "", entry: undefined } : nodeOf(top, found);
     if (node.kind === "symlink") throw new TypeError("links were followed");
     return node;
+  }
+
+  /** Reads what is likely to be wanted. Never rejects: who wants it meets the errors. */
+  async #expect(likely: Digest, path: string, soon: ByteRange | undefined): Promise<void> {
+    try {
+      const version = await this.#versions.open(likely);
+      const found = soon && (await findFollowing(version, path));
+      if (found?.entry.kind !== "file" || soon === undefined) return;
+      const end = Math.min(soon.end, soon.start + SOON_BYTES_MAX, found.entry.size);
+      if (soon.start < end)
+        await this.#reader.prefetch(version, shifted({ start: soon.start, end }, found.start));
+    } catch {
+      // Nothing is lost: it was a guess.
+    }
   }
 
   /**
@@ -149,9 +187,18 @@ export class Tree {
     }
   }
 
-  /** The bytes of a range that lies in the file; each piece holds until the next is asked for. Errors: those of StreamReader.read. */
-  read({ version, start }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
-    return this.#reader.read(version, { start: start + range.start, end: start + range.end });
+  /**
+   * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file in
+   * order, one range after another, what comes next is decoded meanwhile. Errors: those of StreamReader.read.
+   */
+  async *read({ version, start, entry }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
+    let ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
+    for await (const bytes of this.#reader.read(version, shifted(range, start))) {
+      // Not before: what was asked for comes first.
+      if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
+      ahead = undefined;
+      yield bytes;
+    }
   }
 
   /**
@@ -161,6 +208,10 @@ export class Tree {
   readOn({ version, start }: FileNode, bytes: number): AsyncGenerator<Uint8Array> {
     return this.#reader.read(version, { start, end: start + bytes });
   }
+}
+
+function shifted({ start, end }: ByteRange, by: number): ByteRange {
+  return { start: start + by, end: end + by };
 }
 
 function nodeOf({ name, tag, digest, version }: NodeBase, { entry, start }: PlacedEntry): EntryNode {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../src/base/clock.ts";
-import { MiB } from "../../src/base/limits.ts";
+import { KiB, MiB } from "../../src/base/limits.ts";
 import { noise } from "../../src/dataset/testing/engine.ts";
 import { tagOf } from "../../src/dataset/tag-changes.ts";
 import { parseReference } from "../../src/format/reference.ts";
@@ -23,6 +23,7 @@ const LIMIT_MIB = 256;
  */
 const BEYOND_MIB = 384;
 const BIG = noise(11, 48 * MiB);
+const PART_BYTES = 256 * KiB;
 const SMALL = Buffer.from("the right bytes\n");
 const TIMEOUT_MS = 240_000;
 
@@ -224,13 +225,10 @@ describe(
           open(get("big.bin", "range: bytes=0-30000000,31000000-47000000")).pause();
         }
         const busy = Array.from({ length: 200 }, async (_, client) => {
-          for (let round = 0; round < 6; round++) {
-            const start = (client * 104_729 + round * 7_919_777) % (BIG.byteLength - MiB);
-            const range = `bytes=${start}-${start + MiB - 1}`;
-            const answer = await fetch(`${hub.url}/fs/set/one/big.bin`, { headers: { range } });
-            assert.equal(answer.status, 206);
-            const bytes = new Uint8Array(await answer.arrayBuffer());
-            assert.equal(digest(bytes), digest(BIG.subarray(start, start + MiB)), range);
+          for (let round = 0; round < 4; round++) {
+            const start = (client * 104_729 + round * 7_919_777) % (BIG.byteLength - PART_BYTES);
+            const bytes = await part(start);
+            assert.equal(digest(bytes), digest(BIG.subarray(start, start + PART_BYTES)), String(start));
           }
         });
         for (let round = 0; round < 10; round++) await isRight();
@@ -292,6 +290,20 @@ function anyRequest(): fc.Arbitrary<[string, string, string, string[]]> {
   const header = fc.tuple(fc.constantFrom(...NAMES), value).map((pair) => pair.join(": "));
   const method = fc.constantFrom("GET", "GET", "GET", "HEAD", "OPTIONS", "POST", "DELETE", "PROPFIND");
   return fc.tuple(method, path, query, fc.array(header, { maxLength: 5 }));
+}
+
+/** Part of the large file. A client that was slow to ask finds its connection closed, and opens another. RFC 9110 §9.2.2 */
+async function part(start: number): Promise<Uint8Array> {
+  const headers = { range: `bytes=${start}-${start + PART_BYTES - 1}` };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const answer = await fetch(`${hub.url}/fs/set/one/big.bin`, { headers });
+      assert.equal(answer.status, 206);
+      return new Uint8Array(await answer.arrayBuffer());
+    } catch (error) {
+      if (error instanceof assert.AssertionError || attempt === 5) throw error;
+    }
+  }
 }
 
 function digest(bytes: Uint8Array): string {

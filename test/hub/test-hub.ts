@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MiB } from "../../src/base/limits.ts";
+import { MiB, PIECE_BYTES_DEFAULT } from "../../src/base/limits.ts";
 import { SILENT_LOG, type Log } from "../../src/base/log.ts";
 import { startHub } from "../../src/daemon/hub.ts";
 import type { PushResult } from "../../src/dataset/contract.ts";
@@ -29,6 +29,7 @@ export async function openHub(
     ...{
       store: join(folder, "store"),
       cacheDir: join(folder, "cache"),
+      cache: { pieceBytes: PIECE_BYTES_DEFAULT, diskBytes: 64 * MiB },
       memoryBytes: options.memoryBytes ?? 256 * MiB,
     },
     ...{

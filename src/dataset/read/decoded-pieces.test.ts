@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DecodedPieces } from "./decoded-pieces.ts";
-import { DECODED_PIECE_BYTES_MAX } from "./pieces.ts";
+
+const PIECE_BYTES = 1000;
 
 /** Fills the piece with one byte, and tells of it. */
 function filler(byte: number, told: number[] = []): (output: SharedArrayBuffer) => Promise<void> {
@@ -13,7 +14,7 @@ function filler(byte: number, told: number[] = []): (output: SharedArrayBuffer) 
 
 describe("decoded pieces", () => {
   it("asked for by many at once and again, are decoded once, and stay while they are held", async () => {
-    const pieces = new DecodedPieces(0);
+    const pieces = new DecodedPieces(0, PIECE_BYTES);
     const told: number[] = [];
     const held = await Promise.all([1, 1, 1].map((byte) => pieces.hold("a", 10, filler(byte, told))));
     for (let other = 2; other < 40; other++) {
@@ -29,7 +30,7 @@ describe("decoded pieces", () => {
   });
 
   it("more than there is room for, all held, are each their own; afterwards the room is used again", async () => {
-    const pieces = new DecodedPieces(6 * DECODED_PIECE_BYTES_MAX);
+    const pieces = new DecodedPieces(6 * PIECE_BYTES, PIECE_BYTES);
     const holdAll = (): Promise<{ bytes: Uint8Array; release: (isFree: boolean) => void }[]> =>
       Promise.all(Array.from({ length: 20 }, (_, byte) => pieces.hold(String(byte), 5, filler(byte))));
     for (let turn = 0; turn < 3; turn++) {
@@ -50,7 +51,7 @@ describe("decoded pieces", () => {
   });
 
   it("given back by who may still be sending them, keep their bytes whatever comes next", async () => {
-    const pieces = new DecodedPieces(0);
+    const pieces = new DecodedPieces(0, PIECE_BYTES);
     const { bytes, release } = await pieces.hold("a", 10, filler(1));
     release(false);
     for (let other = 2; other < 40; other++)
@@ -59,7 +60,7 @@ describe("decoded pieces", () => {
   });
 
   it("that cannot be decoded, fail for all who wait, and are tried anew", async () => {
-    const pieces = new DecodedPieces(0);
+    const pieces = new DecodedPieces(0, PIECE_BYTES);
     const failing = async (): Promise<void> => {
       throw new Error("damaged");
     };

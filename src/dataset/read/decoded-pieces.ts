@@ -1,11 +1,10 @@
-import { DECODED_PIECE_BYTES_MAX } from "./pieces.ts";
+import { TwoQueue } from "./two-queue.ts";
 
 /** Pieces that are kept at least, however little memory there is. */
 const SLOTS_MIN = 4;
 
 /** Memory for one piece, and who needs it. */
 interface Slot {
-  readonly key: string;
   readonly memory: SharedArrayBuffer;
   readonly loading: Promise<void>;
   users: number;
@@ -21,21 +20,24 @@ export interface HeldBytes {
 }
 
 /**
- * Decoded pieces, the one used longest ago dropped first. Their memory is their own and used again: what threads share is
- * freed late.
+ * Decoded pieces in memory, which a scan of others does not drive out. Their memory is their own and used again: what
+ * threads share is freed late.
  */
 export class DecodedPieces {
+  readonly #pieceBytesMax: number;
   readonly #slotsMax: number;
-  /** In the order of last use. */
-  readonly #slots = new Map<string, Slot>();
+  readonly #slots: TwoQueue<Slot>;
   #allocated = 0;
 
-  constructor(bytesMax: number) {
-    this.#slotsMax = Math.max(SLOTS_MIN, Math.floor(bytesMax / DECODED_PIECE_BYTES_MAX));
+  /** Room for `bytesMax` in pieces of up to `pieceBytesMax`, but for a few at least. */
+  constructor(bytesMax: number, pieceBytesMax: number) {
+    this.#pieceBytesMax = pieceBytesMax;
+    this.#slotsMax = Math.max(SLOTS_MIN, Math.floor(bytesMax / pieceBytesMax));
+    this.#slots = new TwoQueue(this.#slotsMax);
   }
 
   /**
-   * A piece of `bytes` (at most DECODED_PIECE_BYTES_MAX), which `load` writes when it is not there: once, however many
+   * A piece of `bytes` (at most `pieceBytesMax`), which `load` writes when it is not there: once, however many
    * ask. Errors: those of `load`.
    */
   async hold(
@@ -44,15 +46,13 @@ export class DecodedPieces {
     load: (output: SharedArrayBuffer) => Promise<void>,
   ): Promise<HeldBytes> {
     const slot = this.#slots.get(key) ?? this.#begin(key, load);
-    this.#slots.delete(key);
-    this.#slots.set(key, slot);
     slot.users++;
     try {
       await slot.loading;
     } catch (error) {
       // A thread may still write to its memory, which is left to the garbage collector therefore.
       if (this.#slots.get(key) === slot) {
-        this.#slots.delete(key);
+        this.#slots.remove(key);
         this.#allocated--;
       }
       throw error;
@@ -70,19 +70,21 @@ export class DecodedPieces {
   #begin(key: string, load: (output: SharedArrayBuffer) => Promise<void>): Slot {
     const isFull = this.#allocated >= this.#slotsMax;
     const memory = (isFull ? this.#dropOldest() : undefined) ?? this.#allocate();
-    return { key, memory, loading: load(memory), users: 0, isLent: false };
+    const slot = { memory, loading: load(memory), users: 0, isLent: false };
+    this.#slots.add(key, slot);
+    return slot;
   }
 
   #allocate(): SharedArrayBuffer {
     this.#allocated++;
-    return new SharedArrayBuffer(DECODED_PIECE_BYTES_MAX);
+    return new SharedArrayBuffer(this.#pieceBytesMax);
   }
 
-  /** The memory of the piece used longest ago, unless all are in use; pieces whose memory may not be used are forgotten. */
+  /** The memory of the piece to drop first, unless all are in use; pieces whose memory may not be used are forgotten. */
   #dropOldest(): SharedArrayBuffer | undefined {
-    for (const slot of this.#slots.values()) {
+    for (const [key, slot] of this.#slots.inOrder()) {
       if (slot.users > 0) continue;
-      this.#slots.delete(slot.key);
+      this.#slots.drop(key);
       if (!slot.isLent) return slot.memory;
       this.#allocated--;
     }

@@ -2,26 +2,38 @@ import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import type { ReadEngine } from "../engine.ts";
+import { CoalescedReads } from "./coalesced-reads.ts";
 import type { PlainFrames } from "../workers/verify-task.ts";
-import { RAW_PIECE_BYTES_MAX, type Piece } from "./pieces.ts";
+import { decodedFrames, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
 
 /** Pieces that may wait: more than a hub has readers. */
 const WAITING_MAX = 65_536;
-/** Bytes of pieces in work. */
+/** Bytes of pieces in work, and on their way from another machine. */
 const BYTES_MAX = 16 * MiB;
+/** Pieces on their way from another machine: what is stored of them takes memory. */
+const FAR_CALLS_MAX = 32;
+
+/** Where and with what. */
+export interface PieceWorkOptions {
+  readonly engine: Pick<ReadEngine, "store" | "pool">;
+  /** The store lies on this machine. */
+  readonly isLocal: boolean;
+}
 
 /** Verifies and decodes pieces in threads: a few at a time, the others wait. */
 export class PieceWork {
   readonly #engine: Pick<ReadEngine, "store" | "pool">;
+  readonly #far: CoalescedReads | undefined;
   readonly #gate: Gate;
   readonly #verifying = new Map<Piece, Promise<void>>();
   /** Threads see it too; used again, since fresh memory costs more than the reading. */
   readonly #memory: SharedArrayBuffer[] = [];
 
-  constructor(engine: Pick<ReadEngine, "store" | "pool">) {
+  constructor({ engine, isLocal }: PieceWorkOptions) {
     this.#engine = engine;
+    this.#far = isLocal ? undefined : new CoalescedReads(engine.store.blocks);
     this.#gate = new Gate({
-      callsMax: engine.pool.threads + 2,
+      callsMax: isLocal ? engine.pool.threads + 2 : FAR_CALLS_MAX,
       bytesMax: BYTES_MAX,
       waitersMax: WAITING_MAX,
     });
@@ -56,6 +68,12 @@ export class PieceWork {
     );
   }
 
+  /** Resolves when the decoded bytes that `memory` begins with are the piece's. Errors: OBJECT_CORRUPT. */
+  async check(piece: Piece, memory: SharedArrayBuffer): Promise<void> {
+    // Decoding what is stored raw to where it lies changes nothing.
+    await this.#engine.pool.run("decodePlain", { ...decodedFrames(piece), memory, output: memory });
+  }
+
   /** What `read` gives, when it is its turn. */
   wait(bytes: number, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
     return this.#gate.run(bytes, read);
@@ -64,10 +82,11 @@ export class PieceWork {
   async #withStored(piece: Piece, work: (memory: PlainFrames["memory"]) => Promise<void>): Promise<void> {
     const { block, offset, bytes } = must(piece.stored, "its frames lie one after another");
     await this.#gate.run(bytes, async () => {
-      const memory = this.#memory.pop() ?? new SharedArrayBuffer(RAW_PIECE_BYTES_MAX);
+      const memory = this.#memory.pop() ?? new SharedArrayBuffer(STORED_BYTES_MAX);
       const into = new Uint8Array(memory, 0, bytes);
       const range = { start: offset, end: offset + bytes };
-      const read = await this.#engine.store.blocks.read(block, range, { into });
+      const read = await (this.#far?.read(block, range, into) ??
+        this.#engine.store.blocks.read(block, range, { into }));
       if (read.buffer !== memory) into.set(read);
       await work(memory);
       // Not after a failure: a thread may still be at it.

@@ -1,14 +1,21 @@
 /** Pieces of a stream: runs of chunks that are read, decoded and kept together. */
-import { KiB, MiB } from "../../base/limits.ts";
+import { MiB } from "../../base/limits.ts";
 import { digestBytes, DIGEST_BYTES, type Digest } from "../../format/digest.ts";
 import { CODECS, type Codec } from "../../format/frame.ts";
 import { placeChunk, type ChunkSpan } from "../version/chunks.ts";
 import type { Version } from "../version/version.ts";
 import { PLAIN_FRAME_FIELDS, type PlainFrames } from "../workers/verify-task.ts";
 
-/** Bytes of a piece that is verified, and of one that is decoded; one with other than plain frames may have more. */
-export const RAW_PIECE_BYTES_MAX = MiB;
-export const DECODED_PIECE_BYTES_MAX = 512 * KiB;
+/** Stored bytes of a piece. */
+export const STORED_BYTES_MAX = MiB;
+
+/** How large pieces may be, in bytes; a single chunk that does not lie in a frame of its own may have more. */
+export interface PieceLimits {
+  /** Of one that is stored raw; at most STORED_BYTES_MAX. */
+  readonly rawBytesMax: number;
+  /** Of one that is decoded; at most STORED_BYTES_MAX. */
+  readonly decodedBytesMax: number;
+}
 
 /** Where stored bytes lie. */
 export interface StoredRun {
@@ -30,6 +37,32 @@ export interface Piece {
   frames: Omit<PlainFrames, "memory"> | undefined;
   /** Its chunks, of `other`. */
   readonly spans: readonly ChunkSpan[] | undefined;
+  /** What a disk keeps of it was verified since this process began. */
+  isDiskVerified: boolean;
+}
+
+/** The piece's chunks as frames that are stored raw one after another, as its decoded bytes are. */
+export function decodedFrames({ frames, spans = [] }: Piece): Omit<PlainFrames, "memory"> {
+  const lengths =
+    frames === undefined
+      ? spans.map(({ length }) => length)
+      : Array.from(
+          { length: frames.frames.length / PLAIN_FRAME_FIELDS },
+          (_, index) => frames.frames[(index + 1) * PLAIN_FRAME_FIELDS - 1] ?? 0,
+        );
+  const raw = new Uint32Array(lengths.length * PLAIN_FRAME_FIELDS);
+  let start = 0;
+  for (const [index, length] of lengths.entries()) {
+    raw.set([CODECS.raw, start, length, length], index * PLAIN_FRAME_FIELDS);
+    start += length;
+  }
+  return { frames: raw, digests: frames?.digests ?? digestsOf(spans) };
+}
+
+function digestsOf(spans: readonly ChunkSpan[]): Uint8Array<ArrayBuffer> {
+  const digests = new Uint8Array(spans.length * DIGEST_BYTES);
+  for (const [index, { digest }] of spans.entries()) digests.set(digestBytes(digest), index * DIGEST_BYTES);
+  return digests;
 }
 
 /** A chunk and the frame that holds it alone, when it has one. */
@@ -38,14 +71,11 @@ interface Placed {
   readonly frame: (StoredRun & { readonly codec: Codec }) | undefined;
 }
 
-/**
- * The pieces of a leaf page whose chunks these are, in order; one that is stored raw has at most `rawBytesMax` (and
- * RAW_PIECE_BYTES_MAX) bytes. Errors: those of placeChunk.
- */
+/** The pieces of a leaf page whose chunks these are, in order. Errors: those of placeChunk. */
 export async function piecesOf(
   version: Version,
   spans: readonly ChunkSpan[],
-  rawBytesMax: number,
+  limits: PieceLimits,
 ): Promise<Piece[]> {
   const pieces: Piece[] = [];
   let run: Placed[] = [];
@@ -62,13 +92,13 @@ export async function piecesOf(
     storedBytes = 0;
   };
   for (const span of spans) {
-    const placed = { span, frame: await plainFrameOf(version, span, rawBytesMax) };
+    const placed = { span, frame: await plainFrameOf(version, span, limits) };
     const kind = run[0] && kindOf(run[0]);
     const joins =
       (kindOf(placed) === kind || (kind === "plain" && kindOf(placed) === "raw")) &&
       follows(storedEnd, placed.frame) &&
-      storedBytes + (placed.frame?.bytes ?? 0) <= RAW_PIECE_BYTES_MAX &&
-      runBytes + span.length <= (kind === "raw" ? rawBytesMax : DECODED_PIECE_BYTES_MAX);
+      storedBytes + (placed.frame?.bytes ?? 0) <= STORED_BYTES_MAX &&
+      runBytes + span.length <= (kind === "raw" ? limits.rawBytesMax : limits.decodedBytesMax);
     if (!joins) close();
     run.push(placed);
     runBytes += span.length;
@@ -95,7 +125,7 @@ function pieceOf(run: readonly Placed[], start: number, end: number): Piece {
   const kind = first === undefined ? "other" : kindOf(first);
   if (first?.frame === undefined) {
     const spans = run.map(({ span }) => span);
-    return { start, end, kind, stored: undefined, frames: undefined, spans };
+    return { start, end, kind, stored: undefined, frames: undefined, spans, isDiskVerified: false };
   }
   const frames = new Uint32Array(run.length * PLAIN_FRAME_FIELDS);
   const digests = new Uint8Array(run.length * DIGEST_BYTES);
@@ -114,20 +144,21 @@ function pieceOf(run: readonly Placed[], start: number, end: number): Piece {
     stored: { block, offset, bytes },
     frames: { frames, digests },
     spans: undefined,
+    isDiskVerified: false,
   };
 }
 
 async function plainFrameOf(
   version: Version,
   span: ChunkSpan,
-  rawBytesMax: number,
+  { rawBytesMax, decodedBytesMax }: PieceLimits,
 ): Promise<Placed["frame"]> {
   const { plan, place, bytes } = await placeChunk(version, span);
   const frame = plan.frames[place.frame];
   if (frame === undefined || frame.delta !== undefined || place.offset !== 0) return undefined;
   const { codec, block, offset, storedBytes } = frame;
   const isRaw = codec === CODECS.raw;
-  if (span.length > (isRaw ? rawBytesMax : DECODED_PIECE_BYTES_MAX)) return undefined;
-  if (isRaw ? storedBytes !== bytes : storedBytes > RAW_PIECE_BYTES_MAX) return undefined;
+  if (span.length > (isRaw ? rawBytesMax : decodedBytesMax)) return undefined;
+  if (isRaw ? storedBytes !== bytes : storedBytes > STORED_BYTES_MAX) return undefined;
   return { codec, block, offset, bytes: storedBytes };
 }

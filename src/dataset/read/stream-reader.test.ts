@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
+import { SILENT_LOG } from "../../base/log.ts";
 import { collect, noise } from "../testing/engine.ts";
 import { openPushBed, type PushBed } from "../testing/push-bed.ts";
 import { openVersion, type Version } from "../version/version.ts";
 import { WorkerPool } from "../workers/pool.ts";
-import { StreamReader } from "./stream-reader.ts";
+import { DiskPieces } from "./disk-pieces.ts";
+import { StreamReader, type StreamReaderOptions } from "./stream-reader.ts";
+
+const LOCAL: StreamReaderOptions = { isLocal: true, pieceBytes: 512 * KiB, disk: undefined };
 
 let pool: WorkerPool;
 before(() => {
@@ -42,27 +47,71 @@ async function withVersion(
 }
 
 describe("a reader of streams", () => {
-  it("asked for any range, on this machine's disk or elsewhere, gives what the stream has there", async () => {
+  it("asked for any range, on this machine's disk or elsewhere, in pieces of any size, gives what the stream has there", async () => {
     await withVersion(async (bed, version, stream) => {
-      for (const isLocal of [true, false]) {
-        const reader = new StreamReader(bed.engine, { isLocal });
+      const folder = path.join(bed.cacheDir, "pieces");
+      const disk = new DiskPieces({ ...bed.engine, folder, bytesMax: 3 * MiB, log: SILENT_LOG });
+      for (const options of [
+        LOCAL,
+        { ...LOCAL, isLocal: false },
+        { isLocal: false, pieceBytes: 16 * KiB, disk },
+        { isLocal: true, pieceBytes: 100_000, disk },
+        { isLocal: false, pieceBytes: MiB, disk: undefined },
+      ]) {
+        const reader = new StreamReader(bed.engine, options);
         const ends = fc.nat(stream.byteLength);
         await fc.assert(
-          fc.asyncProperty(ends, ends, async (one, other) => {
+          fc.asyncProperty(ends, ends, fc.boolean(), async (one, other, isAhead) => {
             const [start, end] = [Math.min(one, other), Math.max(one, other)];
+            if (isAhead) await reader.prefetch(version, { start, end });
             const bytes = await collect(copied(reader.read(version, { start, end })));
             assert.ok(bytes.equals(stream.subarray(start, end)));
           }),
-          { numRuns: 40 },
+          { numRuns: 25 },
         );
       }
+    });
+  });
+
+  it("whose folder of pieces another process filled, decodes nothing, and believes nothing that is damaged", async () => {
+    await withVersion(async (bed, version, stream) => {
+      const folder = path.join(bed.cacheDir, "pieces");
+      const open = (): StreamReader => {
+        const disk = new DiskPieces({ ...bed.engine, folder, bytesMax: 64 * MiB, log: SILENT_LOG });
+        return new StreamReader(bed.engine, { isLocal: false, pieceBytes: 128 * KiB, disk });
+      };
+      const whole = { start: 0, end: stream.byteLength };
+      const readAll = (reader = open()): Promise<Buffer> => collect(copied(reader.read(version, whole)));
+      assert.ok((await readAll()).equals(stream));
+      const blocks = new Map([...bed.files("blocks").keys()].map((file) => [file, fs.readFileSync(file)]));
+      for (const file of blocks.keys()) fs.renameSync(file, `${file}.away`);
+      const reader = open();
+      for (let turn = 0; turn < 2; turn++)
+        assert.ok((await readAll(reader)).equals(stream), "without any block");
+      const { memory, disk, decoded } = reader.figures;
+      assert.deepEqual([memory.bytes, disk.bytes, decoded.bytes], [stream.byteLength, stream.byteLength, 0]);
+      for (const file of blocks.keys()) fs.renameSync(`${file}.away`, file);
+      const kept = fs
+        .readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((item) => item.isFile())
+        .map((item) => path.join(item.parentPath, item.name));
+      assert.ok(kept.length > 10);
+      for (const [index, file] of kept.entries()) {
+        const bytes = fs.readFileSync(file);
+        const at = (index * 7919) % bytes.byteLength;
+        bytes[at] = (bytes[at] ?? 0) ^ 1;
+        fs.writeFileSync(file, index % 2 === 0 ? bytes : bytes.subarray(0, at));
+      }
+      assert.ok((await readAll()).equals(stream), "all damaged");
+      for (const file of blocks.keys()) fs.renameSync(file, `${file}.away`);
+      assert.ok((await readAll()).equals(stream), "what was damaged was kept anew");
     });
   });
 
   it("with little memory, and many who read slowly at once, gives each the same", async () => {
     await withVersion(async (bed, version, stream) => {
       const engine = { ...bed.engine, memoryBytes: 64 * KiB };
-      const reader = new StreamReader(engine, { isLocal: true });
+      const reader = new StreamReader(engine, LOCAL);
       const slowly = async (start: number): Promise<void> => {
         let at = start;
         for await (const piece of reader.read(version, { start, end: stream.byteLength })) {
@@ -78,7 +127,7 @@ describe("a reader of streams", () => {
 
   it("left before its end, gives its memory back", async () => {
     await withVersion(async (bed, version, stream) => {
-      const reader = new StreamReader({ ...bed.engine, memoryBytes: 16 * MiB }, { isLocal: true });
+      const reader = new StreamReader({ ...bed.engine, memoryBytes: 16 * MiB }, LOCAL);
       const sizes = new Set<number>();
       for (let turn = 0; turn < 20; turn++) {
         let last = 0;
@@ -95,7 +144,7 @@ describe("a reader of streams", () => {
 
   it("left while a piece may still be on its way to a client, changes nothing of that piece", async () => {
     await withVersion(async (bed, version, stream) => {
-      const reader = new StreamReader({ ...bed.engine, memoryBytes: MiB }, { isLocal: true });
+      const reader = new StreamReader({ ...bed.engine, memoryBytes: MiB }, LOCAL);
       const whole = { start: 0, end: stream.byteLength };
       const left: [number, Uint8Array][] = [];
       for (const start of [0, 1_000_000, stream.byteLength - 700_000]) {
@@ -119,7 +168,7 @@ describe("a reader of streams", () => {
         for (let at = 1000; at < bytes.byteLength; at += 5000) bytes[at] = (bytes[at] ?? 0) ^ 1;
         fs.writeFileSync(file, bytes);
       }
-      const reader = new StreamReader(bed.engine, { isLocal: true });
+      const reader = new StreamReader(bed.engine, LOCAL);
       for (const range of [
         { start: 0, end: 10 * KiB },
         { start: 0, end: 10 * KiB },
@@ -132,7 +181,7 @@ describe("a reader of streams", () => {
 
   it("of a block that is gone, fails with OBJECT_MISSING, also after it was read", async () => {
     await withVersion(async (bed, version, stream) => {
-      const reader = new StreamReader(bed.engine, { isLocal: true });
+      const reader = new StreamReader(bed.engine, LOCAL);
       const range = { start: 0, end: MiB };
       assert.ok((await collect(copied(reader.read(version, range)))).equals(stream.subarray(0, MiB)));
       for await (const { digest } of bed.store.blocks.list()) await bed.store.blocks.remove(digest);

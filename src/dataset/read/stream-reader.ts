@@ -10,20 +10,22 @@ import { walkLeaves, type Leaf } from "../version/leaves.ts";
 import { LoadingCache } from "../version/loading-cache.ts";
 import { topRef, type Version } from "../version/version.ts";
 import { Buffers } from "./buffers.ts";
-import { DecodedPieces, type HeldBytes } from "./decoded-pieces.ts";
-import { DECODED_PIECE_BYTES_MAX, follows, piecesOf, RAW_PIECE_BYTES_MAX, type Piece } from "./pieces.ts";
+import type { DiskPieces } from "./disk-pieces.ts";
+import { PieceCache, type PieceFigures } from "./piece-cache.ts";
 import { PieceWork } from "./piece-work.ts";
+import { follows, piecesOf, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
 
-/** Shares of the engine's memory: decoded pieces that are kept, of plain frames and of others, and buffers under way. */
-const DECODED_SHARE = 1 / 4;
-const OTHERS_SHARE = 1 / 8;
+/** The share of the engine's memory that buffers under way may take. */
 const BUFFERS_SHARE = 1 / 4;
 /** Memory of the places that are kept: enough for some 20 GiB of streams in chunks of 64 KiB. */
 const PLACES_BYTES_MAX = 16 * MiB;
 const PIECE_COST_BYTES = 300;
 const SPAN_COST_BYTES = 150;
-/** What one reader reads ahead, unless memory is scarce. */
+/** What one reader reads ahead, unless memory is scarce; of a store on another machine more is on its way. */
 const AHEAD_BYTES_MAX = 3 * MiB;
+const FAR_AHEAD_BYTES_MAX = 16 * MiB;
+/** What may be read ahead for requests that have not come yet, together. */
+const PREFETCH_BYTES_MAX = 32 * MiB;
 /** The first part of a range is small: it is sent while the next one is read. */
 const FIRST_BYTES = 128 * KiB;
 
@@ -51,28 +53,41 @@ interface Segment {
   readonly pieces: readonly Piece[];
 }
 
+/** How a stream reader reads. */
+export interface StreamReaderOptions {
+  /** The engine's store lies on a disk of this machine. */
+  readonly isLocal: boolean;
+  /** Bytes that are decoded and kept together, at most STORED_BYTES_MAX: few for who reads here and there, many for who reads in order. */
+  readonly pieceBytes: number;
+  /** Keeps what was decoded; undefined: memory alone does. */
+  readonly disk: DiskPieces | undefined;
+}
+
 /**
  * Reads ranges of streams for many readers, with memory of its own. Every chunk is verified. What was decoded is kept for
  * a while; what is stored raw on a disk of this machine is verified when it is read first, and then taken as it is.
  */
 export class StreamReader {
   readonly #engine: ReadEngine;
-  readonly #isLocal: boolean;
+  readonly #options: StreamReaderOptions;
   readonly #work: PieceWork;
   readonly #pieces = new LoadingCache<readonly Piece[]>(PLACES_BYTES_MAX, costOf);
-  readonly #decoded: DecodedPieces;
-  readonly #others: LoadingCache<Uint8Array>;
+  readonly #decoded: PieceCache;
   readonly #buffers: Buffers;
+  #prefetchBytes = 0;
 
-  /** `isLocal`: the engine's store lies on a disk of this machine. */
-  constructor(engine: ReadEngine, { isLocal }: { readonly isLocal: boolean }) {
+  constructor(engine: ReadEngine, options: StreamReaderOptions) {
     const { memoryBytes } = engine;
     this.#engine = engine;
-    this.#isLocal = isLocal;
-    this.#work = new PieceWork(engine);
-    this.#decoded = new DecodedPieces(memoryBytes * DECODED_SHARE);
-    this.#others = new LoadingCache(memoryBytes * OTHERS_SHARE, (bytes) => bytes.byteLength);
+    this.#options = options;
+    this.#work = new PieceWork({ engine, isLocal: options.isLocal });
+    this.#decoded = new PieceCache(engine, { ...options, work: this.#work });
     this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
+  }
+
+  /** Where decoded pieces came from; what lies raw on a disk of this machine is not among them. */
+  get figures(): PieceFigures {
+    return this.#decoded.figures;
   }
 
   /**
@@ -81,6 +96,7 @@ export class StreamReader {
    */
   async *read(version: Version, range: ByteRange): AsyncGenerator<Uint8Array> {
     const ahead: Promise<Loaded>[] = [];
+    const aheadBytesMax = this.#options.isLocal ? AHEAD_BYTES_MAX : FAR_AHEAD_BYTES_MAX;
     let aheadBytes = 0;
     try {
       for await (const { loading, bytes } of this.#loads(version, range)) {
@@ -88,7 +104,7 @@ export class StreamReader {
         loading.catch(() => undefined);
         ahead.push(loading);
         aheadBytes += bytes;
-        while (ahead.length > 0 && (aheadBytes >= AHEAD_BYTES_MAX || this.#buffers.isScarce)) {
+        while (ahead.length > 0 && (aheadBytes >= aheadBytesMax || this.#buffers.isScarce)) {
           aheadBytes -= yield* giveFirst(ahead);
         }
       }
@@ -100,23 +116,65 @@ export class StreamReader {
     }
   }
 
+  /**
+   * Decodes a range that somebody will probably ask for soon; not what lies raw on a disk of this machine, and nothing
+   * while much else is read ahead. Never rejects: who reads meets the error.
+   */
+  async prefetch(version: Version, range: ByteRange): Promise<void> {
+    const bytes = range.end - range.start;
+    if (this.#buffers.isScarce || this.#prefetchBytes + bytes > PREFETCH_BYTES_MAX) return;
+    this.#prefetchBytes += bytes;
+    const holds: Promise<void>[] = [];
+    try {
+      for await (const { segment, index } of this.#parts(version, range)) {
+        const piece = must(segment.pieces[index], "the index is a piece's");
+        if (piece.kind === "raw" && this.#options.isLocal) continue;
+        const hold = this.#decoded.hold(version, segment.leaf.ref.digest, piece);
+        holds.push(
+          hold.then(({ release }) => {
+            release(true);
+          }),
+        );
+      }
+    } catch {
+      // What is not to be had is told to who reads it.
+    }
+    await Promise.allSettled(holds);
+    this.#prefetchBytes -= bytes;
+  }
+
   /** Begins to load one part of the range after another. */
   async *#loads(version: Version, range: ByteRange): AsyncGenerator<Loading> {
-    if (range.start === range.end) return;
+    let at = range.start;
+    for await (const { segment, index } of this.#parts(version, range)) {
+      const { origin, pieces } = segment;
+      const pieceEnd = origin + must(pieces[index], "the index is a piece's").end;
+      // What was read with the piece before is left out.
+      while (at < Math.min(pieceEnd, range.end)) {
+        const end = Math.min(range.end, origin + must(pieces.at(-1), "there is one").end);
+        const soonEnd = at === range.start ? Math.min(end, at + FIRST_BYTES) : end;
+        const wanted = { start: at - origin, end: soonEnd - origin };
+        const { loading, stop } = this.#begin(version, segment, index, wanted);
+        yield { loading, bytes: origin + stop - at };
+        at = origin + stop;
+      }
+    }
+  }
+
+  /** The pieces that a range lies in, in order, each by its number in its segment. */
+  async *#parts(
+    version: Version,
+    range: ByteRange,
+  ): AsyncGenerator<{ readonly segment: Segment; readonly index: number }> {
+    if (range.start >= range.end) return;
     const isOutside = (child: { readonly bytes: number }, at: { readonly bytes: number }): boolean =>
       at.bytes + child.bytes <= range.start || at.bytes >= range.end;
     for await (const leaf of walkLeaves(version, topRef(version, "chunks"), isOutside)) {
       const segment = await this.#segmentOf(version, leaf);
-      const { origin, pieces } = segment;
-      const end = Math.min(range.end - origin, pieces.at(-1)?.end ?? 0);
-      let at = Math.max(range.start - origin, 0);
-      let index = 0;
-      while (at < end) {
-        while (must(pieces[index], "pieces cover their leaf").end <= at) index++;
-        const soonEnd = origin + at === range.start ? Math.min(end, at + FIRST_BYTES) : end;
-        const { loading, stop } = this.#begin(version, segment, index, { start: at, end: soonEnd });
-        yield { loading, bytes: stop - at };
-        at = stop;
+      for (const [index, { start, end }] of segment.pieces.entries()) {
+        if (segment.origin + end <= range.start) continue;
+        if (segment.origin + start >= range.end) return;
+        yield { segment, index };
       }
     }
   }
@@ -125,9 +183,10 @@ export class StreamReader {
     const { digest } = leaf.ref;
     // The plan of an inline page is the version's own.
     const key = version.pages.isInline(digest) ? `${version.digest}:${digest}` : digest;
-    const rawBytesMax = this.#isLocal ? RAW_PIECE_BYTES_MAX : DECODED_PIECE_BYTES_MAX;
+    const { isLocal, pieceBytes } = this.#options;
+    const limits = { rawBytesMax: isLocal ? STORED_BYTES_MAX : pieceBytes, decodedBytesMax: pieceBytes };
     const pieces = await this.#pieces.get(key, () =>
-      piecesOf(version, spansOf(leaf.page, { digest, items: leaf.items, bytes: leaf.bytes }), rawBytesMax),
+      piecesOf(version, spansOf(leaf.page, { digest, items: leaf.items, bytes: leaf.bytes }), limits),
     );
     return { key, origin: leaf.bytes, leaf, pieces };
   }
@@ -141,7 +200,7 @@ export class StreamReader {
   ): { readonly loading: Promise<Loaded>; readonly stop: number } {
     const piece = must(segment.pieces[index], "the index is a piece's");
     const { start } = wanted;
-    if (piece.kind !== "raw" || !this.#isLocal) {
+    if (piece.kind !== "raw" || !this.#options.isLocal) {
       const part = { start, end: Math.min(piece.end, wanted.end) };
       return { loading: this.#decode(version, segment, piece, part), stop: part.end };
     }
@@ -161,7 +220,7 @@ export class StreamReader {
     // Counted until it is sent, whether it is kept or not.
     const uncount = this.#buffers.count(end - start);
     try {
-      const held = await this.#hold(version, segment, piece);
+      const held = await this.#decoded.hold(version, segment.leaf.ref.digest, piece);
       const release = (isFree: boolean): void => {
         held.release(isFree);
         uncount();
@@ -171,19 +230,6 @@ export class StreamReader {
       uncount();
       return this.#readAnew(version, segment, part, error);
     }
-  }
-
-  /** The whole piece, from memory or decoded. */
-  async #hold(version: Version, segment: Segment, piece: Piece): Promise<HeldBytes> {
-    const { start, end, spans } = piece;
-    const key = `${segment.key}:${start}`;
-    const bytes = end - start;
-    if (spans === undefined) {
-      return this.#decoded.hold(key, bytes, (output) => this.#work.decode(piece, output));
-    }
-    const read = (): Promise<Uint8Array> => new ChunkReader(this.#engine, version).read(spans);
-    const found = await this.#others.get(key, () => this.#work.wait(bytes, read));
-    return { bytes: found, release: () => undefined };
   }
 
   /** A part of pieces that lie one after another. */

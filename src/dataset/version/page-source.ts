@@ -61,6 +61,8 @@ export interface PageSourceOptions extends CallOptions {
   /** Pages that lie in the version's manifest object. */
   readonly inline: readonly Uint8Array[];
   readonly keeper: PageKeeper | undefined;
+  /** Read the plan of what a page leads to together with the page. */
+  readonly isEager: boolean;
 }
 
 /** The pages of one version: verified, cached, each fetched once however many ask. */
@@ -87,6 +89,11 @@ export class PageSource {
     return (await this.#load(refs)).map(({ page }) => page);
   }
 
+  /** Begins to read pages that will probably be asked for. Who asks meets the errors. */
+  expect(refs: readonly PageRef[]): void {
+    this.#load(refs).catch(() => undefined);
+  }
+
   /** The same pages' encoded bytes. Errors: as load(). */
   async loadEncoded(refs: readonly PageRef[]): Promise<Uint8Array[]> {
     return (await this.#load(refs)).map(({ encoded }) => encoded);
@@ -96,6 +103,7 @@ export class PageSource {
     const absent = refs.filter(
       (ref) => !this.#cache.has(ref.digest) && this.#atHand(ref.digest) === undefined,
     );
+    if (this.#options.isEager) this.#expectPlans(refs);
     let fetched: Promise<Map<Digest, Uint8Array>> | undefined;
     const loads = refs.map((ref) =>
       this.#cache.get(ref.digest, async () => {
@@ -105,6 +113,13 @@ export class PageSource {
     );
     const loaded = await Promise.all(loads);
     return loaded.map((page, index) => checked(page, must(refs[index], "one page for each reference")));
+  }
+
+  /** What an inner page leads to, or a chunk, is looked for next; of entries and times nothing is. */
+  #expectPlans(refs: readonly PageRef[]): void {
+    for (const { level, kind, digest } of refs) {
+      if ((level > 0 || kind === "chunks") && !this.isInline(digest)) this.#options.plans.expect(digest);
+    }
   }
 
   /** A page's encoded bytes, verified, from this machine. */

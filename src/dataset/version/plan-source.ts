@@ -47,6 +47,11 @@ export class PlanSource {
     return this.#cache.get(key, () => loadPlan(this.#datasets, key, this.#loading));
   }
 
+  /** Begins to read a plan that will probably be asked for. Who asks meets the errors. */
+  expect(key: Digest): void {
+    this.get(key).catch(() => undefined);
+  }
+
   /** Forgets a plan: what it said turned out not to hold, and the next get() reads it again. */
   forget(key: Digest): void {
     this.#cache.remove(key);

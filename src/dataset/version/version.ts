@@ -13,6 +13,9 @@ import { PageSource, type PageKeeper, type PageRef } from "./page-source.ts";
 import { PlanSource } from "./plan-source.ts";
 import { Traffic } from "./traffic.ts";
 
+/** A version's trees of pages, in the order in which a plan places their tops. */
+const TREES = ["entries", "times", "chunks"] as const;
+
 /** Options of openVersion. */
 export interface OpenVersionOptions {
   /** Ends every read on the version, now and later. */
@@ -21,6 +24,8 @@ export interface OpenVersionOptions {
   readonly known?: KnownBundles | undefined;
   /** Pages that are at hand, and where to keep more. */
   readonly keeper?: PageKeeper | undefined;
+  /** Ask for what reading will probably need next before it is needed: for who reads content of a store that is far. */
+  readonly isEager?: boolean | undefined;
 }
 
 /** A version open for reading. It holds caches and counters, nothing that must be closed. */
@@ -44,14 +49,20 @@ export async function openVersion(
   digest: Digest,
   options: OpenVersionOptions = {},
 ): Promise<Version> {
-  const { signal, known, keeper } = options;
+  const { signal, known, keeper, isEager = false } = options;
   const { blocks, datasets } = engine.store;
   const traffic = new Traffic();
   const call = signal === undefined ? {} : { signal };
-  const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
   const plans = new PlanSource(datasets, traffic, { ...call, known });
-  const pages = new PageSource({ ...call, blocks, plans, traffic, inline: bundle.pages, keeper });
-  return { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
+  if (isEager) plans.expect(digest);
+  const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
+  const pages = new PageSource({ ...call, blocks, plans, traffic, inline: bundle.pages, keeper, isEager });
+  const version = { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
+  if (isEager) {
+    const tops = TREES.map((kind) => topRef(version, kind)).filter((ref) => ref !== undefined);
+    pages.expect(tops);
+  }
+  return version;
 }
 
 /** The version as a base for another's manifest object; undefined: its own is not there any more. Errors: those of the store. */
@@ -69,7 +80,7 @@ export function topRef(version: Version, kind: TreeKind): PageRef | undefined {
   const { root, digest, pages } = version;
   const tree = root[kind];
   if (tree === undefined) return undefined;
-  const placed = (["entries", "times", "chunks"] as const).filter((name) => {
+  const placed = TREES.filter((name) => {
     const other = root[name];
     return other !== undefined && !pages.isInline(other.digest);
   });

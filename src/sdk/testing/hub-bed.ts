@@ -1,7 +1,7 @@
 /** A hub in this process, with clients and a source to push, in a temporary folder: for tests. */
 import fs from "node:fs";
 import path from "node:path";
-import { MiB } from "../../base/limits.ts";
+import { MiB, PIECE_BYTES_DEFAULT } from "../../base/limits.ts";
 import { SILENT_LOG } from "../../base/log.ts";
 import { startHub, type Hub, type HubTls } from "../../daemon/hub.ts";
 import { temporaryFolder } from "../../dataset/testing/folder.ts";
@@ -9,6 +9,7 @@ import type { Client } from "../client.ts";
 import { openHub, type HubOptions } from "../hub-client.ts";
 import { openLocal } from "../local-client.ts";
 
+const CACHE = { pieceBytes: PIECE_BYTES_DEFAULT, diskBytes: 16 * MiB };
 const PARTS = { memoryBytes: 128 * MiB, threads: 2 };
 
 /** The hub and what is around it. */
@@ -47,7 +48,7 @@ export class HubBed {
   #startHub(cache: string, port: number, tls: HubTls | undefined): Promise<Hub> {
     const place = { store: this.path("store"), cacheDir: this.path(cache), host: "127.0.0.1", port, tls };
     const background = { pruneIntervalMs: 0, pruneGraceMs: 0, scrubRateBytes: this.scrubRateBytes };
-    return startHub({ ...PARTS, ...place, ...background, version: "0.0.0", log: SILENT_LOG });
+    return startHub({ ...PARTS, ...place, ...background, cache: CACHE, version: "0.0.0", log: SILENT_LOG });
   }
 
   /** Stops the hub; what is under way is broken off. */

@@ -4,6 +4,7 @@ import { AetherError } from "../../base/errors.ts";
 import { formatDigest } from "../../format/digest.ts";
 import type { Caller, DirectoryNode, FileNode } from "../../vfs/tree.ts";
 import type { TreePath, VersionPath } from "../../vfs/tree-path.ts";
+import { likelyRange } from "../byte-ranges.ts";
 import { callerOf } from "../caller.ts";
 import {
   sendMethodNotAllowed,
@@ -102,7 +103,8 @@ class Fs {
     const { place, isFolder, query, caller } = asked;
     const { tag, path } = place;
     const { tree } = this.#services;
-    const node = await tree.look(caller, place);
+    const soon = request.method === "GET" ? likelyRange(request.headers.range) : undefined;
+    const node = await tree.look(caller, place, soon);
     if (node.kind === "file") {
       if (isFolder) throw noFolder(path);
       if (query.archive !== undefined) throw noArchive();

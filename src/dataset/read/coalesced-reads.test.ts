@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ByteRange } from "../../base/byte-range.ts";
+import { AetherError } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
+import { digestOf } from "../../format/digest.ts";
+import { noise } from "../testing/engine.ts";
+import { CoalescedReads } from "./coalesced-reads.ts";
+
+const CONTENT = Buffer.from(noise(3, 12 * MiB));
+const BLOCK = digestOf(CONTENT);
+
+/** A store whose answers wait until they are let go, and what it was asked for. */
+class SlowStore {
+  readonly asked: ByteRange[] = [];
+  readonly #answers: (() => void)[] = [];
+
+  async read(_block: string, range: ByteRange = { start: 0, end: CONTENT.byteLength }): Promise<Uint8Array> {
+    this.asked.push(range);
+    await new Promise<void>((resolve) => this.#answers.push(resolve));
+    if (range.end > CONTENT.byteLength) throw new AetherError("RANGE_INVALID", "past the end");
+    return Uint8Array.from(CONTENT.subarray(range.start, range.end));
+  }
+
+  stat(): Promise<number | undefined> {
+    return Promise.resolve(CONTENT.byteLength);
+  }
+
+  /** Lets what waits go until nothing does. */
+  async settle(): Promise<void> {
+    for (let answer = this.#answers.shift(); answer !== undefined; answer = this.#answers.shift()) {
+      answer();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+async function readAll(ranges: readonly ByteRange[]): Promise<ByteRange[]> {
+  const store = new SlowStore();
+  const reads = new CoalescedReads(store);
+  const all = ranges.map(async (range) => {
+    const bytes = await reads.read(BLOCK, range, new Uint8Array(range.end - range.start + 7));
+    assert.ok(CONTENT.subarray(range.start, range.end).equals(bytes), "each gets its own bytes");
+  });
+  await store.settle();
+  await Promise.all(all);
+  return store.asked;
+}
+
+function inOrder(count: number, bytes: number): ByteRange[] {
+  return Array.from({ length: count }, (_, index) => ({ start: index * bytes, end: (index + 1) * bytes }));
+}
+
+describe("reads of a store that is far", () => {
+  it("one after another in a block, are one request for the first and few for the rest", async () => {
+    const asked = await readAll(inOrder(60, 200_000));
+    assert.deepEqual(asked[0], { start: 0, end: 200_000 });
+    assert.ok(asked.length <= 5, `${asked.length} requests`);
+    assert.ok(asked.every(({ start, end }) => end - start <= 4 * MiB));
+  });
+
+  it("in any order, give each the same", async () => {
+    const asked = await readAll(
+      inOrder(40, 100_000).toSorted((a, b) => ((a.start * 7919) % 13) - ((b.start * 7919) % 13)),
+    );
+    assert.ok(asked.length < 40);
+  });
+
+  it("here and there, wait for nobody", async () => {
+    const ranges = inOrder(10, MiB).map(({ start }) => ({ start, end: start + 1000 }));
+    assert.deepEqual(await readAll(ranges), ranges);
+  });
+
+  it("of which one fails, fail with it, and the next ones go on", async () => {
+    const store = new SlowStore();
+    const reads = new CoalescedReads(store);
+    const { byteLength } = CONTENT;
+    const ranges = [
+      { start: byteLength - 30, end: byteLength - 20 },
+      { start: byteLength - 20, end: byteLength - 10 },
+      { start: byteLength - 10, end: byteLength + 10 },
+    ];
+    const all = Promise.allSettled(ranges.map((range) => reads.read(BLOCK, range, new Uint8Array(20))));
+    await store.settle();
+    assert.deepEqual(
+      (await all).map(({ status }) => status),
+      ["fulfilled", "rejected", "rejected"],
+    );
+    const again = reads.read(BLOCK, { start: 5, end: 9 }, new Uint8Array(4));
+    await store.settle();
+    assert.ok(CONTENT.subarray(5, 9).equals(await again));
+  });
+});

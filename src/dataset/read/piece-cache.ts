@@ -1,0 +1,142 @@
+import { codeOf } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
+import type { Digest } from "../../format/digest.ts";
+import type { ReadEngine } from "../engine.ts";
+import { ChunkReader } from "../version/chunk-reader.ts";
+import { LoadingCache } from "../version/loading-cache.ts";
+import type { Version } from "../version/version.ts";
+import { DecodedPieces, type HeldBytes } from "./decoded-pieces.ts";
+import type { DiskPieces } from "./disk-pieces.ts";
+import type { PieceWork } from "./piece-work.ts";
+import type { Piece } from "./pieces.ts";
+
+/** Shares of the engine's memory: pieces of the usual size, and larger ones. */
+const PIECES_SHARE = 3 / 8;
+const LARGE_SHARE = 1 / 16;
+
+/** What decoding a piece with deltas takes besides: their bases. */
+const OTHERS_BYTES = 8 * MiB;
+/** Keys that are remembered of pieces that are not kept: some 6 MB, for 16 GiB of content. */
+const DECODED_BEFORE_MAX = 32_768;
+
+/** What decodes, how large pieces are, and where they are kept besides. */
+export interface PieceCacheOptions {
+  readonly work: PieceWork;
+  /** The engine's store lies on a disk of this machine. */
+  readonly isLocal: boolean;
+  readonly pieceBytes: number;
+  readonly disk: DiskPieces | undefined;
+}
+
+/** Where pieces came from since the process began: how often, and how many bytes. */
+export interface PieceFigures {
+  readonly memory: PieceCount;
+  readonly disk: PieceCount;
+  /** From the store. */
+  readonly decoded: PieceCount;
+}
+
+interface PieceCount {
+  pieces: number;
+  bytes: number;
+}
+
+function count(counted: PieceCount, bytes: number): void {
+  counted.pieces++;
+  counted.bytes += bytes;
+}
+
+/** Decoded pieces: from memory, else from the disk's cache, else decoded. Whatever comes in is verified then, and not again. */
+export class PieceCache {
+  readonly #engine: ReadEngine;
+  readonly #options: PieceCacheOptions;
+  readonly #pieces: DecodedPieces;
+  readonly #large: LoadingCache<Uint8Array>;
+  /** Grows by itself. */
+  readonly figures: PieceFigures = {
+    memory: { pieces: 0, bytes: 0 },
+    disk: { pieces: 0, bytes: 0 },
+    decoded: { pieces: 0, bytes: 0 },
+  };
+  /** Keys of what was decoded and not written, the oldest first. */
+  readonly #decodedBefore = new Set<string>();
+
+  constructor(engine: ReadEngine, options: PieceCacheOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#pieces = new DecodedPieces(engine.memoryBytes * PIECES_SHARE, options.pieceBytes);
+    this.#large = new LoadingCache(engine.memoryBytes * LARGE_SHARE, (bytes) => bytes.byteLength);
+  }
+
+  /** The whole piece, of a leaf page with this digest. Errors: those of PieceWork.decode and ChunkReader.read. */
+  async hold(version: Version, leaf: Digest, piece: Piece): Promise<HeldBytes> {
+    const { start, end } = piece;
+    const bytes = end - start;
+    // The same bytes whatever plan led to them.
+    const key = `${leaf}-${start}-${bytes}`;
+    const origin = { isFound: true };
+    const missing = <T>(load: () => Promise<T>): Promise<T> => {
+      origin.isFound = false;
+      return load();
+    };
+    const held =
+      bytes <= this.#options.pieceBytes
+        ? this.#pieces.hold(key, bytes, (output) => missing(() => this.#load(version, key, piece, output)))
+        : this.#holdLarge(key, () => missing(() => this.#read(version, piece)));
+    if (origin.isFound) count(this.figures.memory, bytes);
+    return await held;
+  }
+
+  async #holdLarge(key: string, read: () => Promise<Uint8Array>): Promise<HeldBytes> {
+    return { bytes: await this.#large.get(key, read), release: () => undefined };
+  }
+
+  async #load(version: Version, key: string, piece: Piece, output: SharedArrayBuffer): Promise<void> {
+    const { disk, work } = this.#options;
+    const bytes = new Uint8Array(output, 0, piece.end - piece.start);
+    if (disk !== undefined && (await disk.read(key, bytes))) {
+      if (await this.#isRight(piece, output)) {
+        count(this.figures.disk, bytes.byteLength);
+        return;
+      }
+      await disk.remove(key);
+    }
+    if (piece.spans === undefined) {
+      count(this.figures.decoded, bytes.byteLength);
+      await work.decode(piece, output);
+    } else bytes.set(await this.#read(version, piece));
+    piece.isDiskVerified = true;
+    if (this.#isWorthWriting(key)) await disk?.write(key, bytes);
+  }
+
+  /** What comes from a disk of this machine is decoded again sooner than written, unless it is wanted again and again. */
+  #isWorthWriting(key: string): boolean {
+    if (!this.#options.isLocal || this.#decodedBefore.delete(key)) return true;
+    this.#decodedBefore.add(key);
+    for (const oldest of this.#decodedBefore) {
+      if (this.#decodedBefore.size <= DECODED_BEFORE_MAX) break;
+      this.#decodedBefore.delete(oldest);
+    }
+    return false;
+  }
+
+  /** A disk's bytes are verified once in the life of this process, as a store's raw ones are. */
+  async #isRight(piece: Piece, output: SharedArrayBuffer): Promise<boolean> {
+    if (piece.isDiskVerified) return true;
+    try {
+      await this.#options.work.check(piece, output);
+    } catch (error) {
+      if (codeOf(error) === "OBJECT_CORRUPT") return false;
+      throw error;
+    }
+    piece.isDiskVerified = true;
+    return true;
+  }
+
+  #read(version: Version, { spans = [], start, end }: Piece): Promise<Uint8Array> {
+    count(this.figures.decoded, end - start);
+    return this.#options.work.wait(Math.max(end - start, OTHERS_BYTES), () =>
+      new ChunkReader(this.#engine, version).read(spans),
+    );
+  }
+}
