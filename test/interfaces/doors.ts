@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -30,12 +30,18 @@ export interface Place {
 /** A folder of this machine as an interface left it. */
 export function folderItems(top: string): Map<string, Item> {
   const items = new Map<string, Item>();
-  for (const entry of readdirSync(top, { recursive: true, withFileTypes: true })) {
-    const file = join(entry.parentPath, entry.name);
-    const path = relative(top, file);
-    if (entry.isSymbolicLink()) items.set(path, { kind: "symlink", target: readlinkSync(file) });
-    else if (entry.isDirectory()) items.set(path, { kind: "directory" });
-    else items.set(path, { kind: "file", size: lstatSync(file).size });
+  const folders = [""];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of readdirSync(join(top, folder), { withFileTypes: true })) {
+      const path = folder + entry.name;
+      const file = join(top, path);
+      if (entry.isSymbolicLink()) items.set(path, { kind: "symlink", target: readlinkSync(file) });
+      else if (entry.isFile()) items.set(path, { kind: "file", size: lstatSync(file).size });
+      else {
+        items.set(path, { kind: "directory" });
+        folders.push(`${path}/`);
+      }
+    }
   }
   return items;
 }

@@ -65,17 +65,18 @@ function shownBy(
   const shown = new Map<string, Item>();
   for (const [path, item] of all) {
     if (cannot(path)) continue;
-    if (item.kind === "symlink") {
-      for (const [place, found] of symlinks === "links" ? [[path, item] as const] : behind(all, path, item)) {
-        if (
-          symlinks === "links" ||
-          symlinks === "followed" ||
-          (symlinks === "files" && place === path && found.kind === "file")
-        )
-          shown.set(place, found);
-      }
-    } else if (item.kind === "file" || directories === "all" || holdsSome(all, path)) {
+    if (
+      item.kind === "file" ||
+      (item.kind === "directory" && (directories === "all" || holdsSome(all, path)))
+    ) {
       shown.set(path, item);
+    } else if (item.kind === "symlink" && symlinks === "links") {
+      shown.set(path, item);
+    } else if (item.kind === "symlink" && symlinks !== "absent") {
+      const found = behind(all, path, item);
+      const itself = found.get(path);
+      if (symlinks === "files" && itself?.kind === "file") shown.set(path, itself);
+      if (symlinks === "followed") for (const [place, there] of found) shown.set(place, there);
     }
   }
   return shown;

@@ -125,7 +125,12 @@ export function folderListing(
   async function* items(): AsyncGenerator<ListingItem[]> {
     const options = after === undefined ? {} : { after: `${prefix}${after}` };
     for await (const batch of tree.list(directory, options)) {
-      yield batch.map((node) => itemOf(node, prefix.length));
+      const shown: ListingItem[] = [];
+      for (const node of batch) {
+        const isFolder = node.kind === "directory" || (await leadsToFolder(tree, directory, node));
+        shown.push(itemOf(node, prefix.length, isFolder));
+      }
+      yield shown;
     }
   }
   const below = path === "" ? [] : path.split("/");
@@ -151,21 +156,36 @@ export function folderListing(
   };
 }
 
-function itemOf({ entry }: EntryNode, prefixLength: number): ListingItem {
+/** Whether a link leads to a directory, so that its name leads to a list: who mirrors the list goes on there, and takes no list for a file. */
+async function leadsToFolder(
+  tree: Tree,
+  directory: DirectoryNode,
+  { kind, entry }: EntryNode,
+): Promise<boolean> {
+  if (kind !== "symlink") return false;
+  try {
+    return (await tree.lookIn(directory, entry.path)).kind === "directory";
+  } catch (error) {
+    if (codeOf(error) === "PATH_NOT_FOUND") return false;
+    throw error;
+  }
+}
+
+function itemOf({ entry }: EntryNode, prefixLength: number, isFolder: boolean): ListingItem {
   const { kind, mode, path } = entry;
   const name = path.slice(prefixLength);
   const time = isoTime(entry.mtime);
   const facts = { name, kind, mode, mtime: time };
-  if (kind === "directory") return { name, isFolder: true, cells: [NO_CELL, timeCell(time), NO_CELL], facts };
+  if (kind === "directory") return { name, isFolder, cells: [NO_CELL, timeCell(time), NO_CELL], facts };
   if (kind === "symlink") {
     const { target } = entry;
     const cells = [{ text: "link", title: `→ ${target}` }, timeCell(time), NO_CELL];
-    return { name, isFolder: false, cells, facts: { ...facts, target } };
+    return { name, isFolder, cells, facts: { ...facts, target } };
   }
   const { size, digest } = entry;
   return {
     name,
-    isFolder: false,
+    isFolder,
     cells: [sizeCell(size), timeCell(time), digestCell(digest)],
     facts: { ...facts, size, digest: formatDigest(digest) },
   };
