@@ -1,6 +1,6 @@
 /** The seam below which manifests, plans and records are kept. docs/format.md §6–8; ARCHITECTURE.md "Seams". */
 import type { Digest } from "../format/digest.ts";
-import type { CondemnedRecord, EpochRecord } from "../format/prune-record.ts";
+import type { CondemnedRecord, EpochRecord, FloorRecord } from "../format/prune-record.ts";
 import type {
   DatasetRecord,
   EventRecord,
@@ -127,10 +127,21 @@ export interface DatasetStore extends ManifestReader {
   /** The numbers of a tag's entries that are there, ascending. */
   listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number>;
   /**
-   * Removes some of the entries, hints and events of a deleted dataset, the dataset's record never. Gives whether there may be
+   * Removes some of the entries, hints, floors and events of a deleted dataset, the dataset's record never. Gives whether there may be
    * more; false: there were none. Errors: those of `check`, which ends it.
    */
   removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean>;
+
+  /** What prunes took of a tag's history, or undefined: nothing was recorded. */
+  getFloor(name: DatasetName, tag: Tag, options?: CallOptions): Promise<Revised<FloorRecord> | undefined>;
+  /** Writes it in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
+  putFloor(
+    name: DatasetName,
+    tag: Tag,
+    record: FloorRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision>;
 
   /** The record of a signature, or the view of a version: opaque bytes, checked above. */
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;

@@ -6,10 +6,13 @@ import type { Digest } from "../format/digest.ts";
 import {
   decodeCondemned,
   decodeEpoch,
+  decodeFloor,
   encodeCondemned,
   encodeEpoch,
+  encodeFloor,
   type CondemnedRecord,
   type EpochRecord,
+  type FloorRecord,
 } from "../format/prune-record.ts";
 import {
   decodeDataset,
@@ -52,6 +55,9 @@ import type { RecentManifests } from "./recent-manifests.ts";
 function isAfter(name: string, after: string | undefined): boolean {
   return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
 }
+
+type Decode<T> = (bytes: Uint8Array) => T;
+type Fits<T> = (record: T) => boolean;
 
 function keyOfView({ kind, digest }: ViewKey): Key {
   return kind === "view" ? keys.viewKey(digest) : keys.signatureKey(digest);
@@ -139,12 +145,8 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.replace(keys.planKey(page, options?.domain), bytes, expected, options);
   }
 
-  async getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {
-    const key = keys.datasetKey(name);
-    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    const value = this.#decoded(key, found.value, decodeDataset, (record) => record.name === name);
-    return { value, revision: found.revision };
+  getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {
+    return this.#revised(keys.datasetKey(name), decodeDataset, (record) => record.name === name, options);
   }
 
   putDataset(
@@ -223,6 +225,20 @@ export class ObjectDatasetStore implements DatasetStore {
     }
   }
 
+  getFloor(name: DatasetName, tag: Tag, options?: CallOptions): Promise<Revised<FloorRecord> | undefined> {
+    return this.#revised(keys.floorKey(name, tag), decodeFloor, () => true, options);
+  }
+
+  putFloor(
+    name: DatasetName,
+    tag: Tag,
+    record: FloorRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#objects.replace(keys.floorKey(name, tag), encodeFloor(record), expected, options);
+  }
+
   async removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean> {
     const found: Key[] = [];
     for (const prefix of keys.recordPrefixes(name)) {
@@ -282,13 +298,7 @@ export class ObjectDatasetStore implements DatasetStore {
   }
 
   async getLease(id: string, options?: CallOptions): Promise<Revised<LeaseRecord> | undefined> {
-    const key = keys.leaseKey(id);
-    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    return {
-      value: this.#decoded(key, found.value, decodeLease, (record) => record.id === id),
-      revision: found.revision,
-    };
+    return await this.#revised(keys.leaseKey(id), decodeLease, (record) => record.id === id, options);
   }
 
   async removeLease(id: string, options?: CallOptions): Promise<void> {
@@ -318,12 +328,8 @@ export class ObjectDatasetStore implements DatasetStore {
     }
   }
 
-  async getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined> {
-    const key = keys.epochKey(number);
-    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    const value = this.#decoded(key, found.value, decodeEpoch, (record) => record.number === number);
-    return { value, revision: found.revision };
+  getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined> {
+    return this.#revised(keys.epochKey(number), decodeEpoch, (record) => record.number === number, options);
   }
 
   putEpoch(record: EpochRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision> {
@@ -367,22 +373,28 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.flush(options);
   }
 
+  async #revised<T>(
+    key: Key,
+    decode: Decode<T>,
+    fits: Fits<T>,
+    options?: CallOptions,
+  ): Promise<Revised<T> | undefined> {
+    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
+    if (found === undefined) return undefined;
+    return { value: this.#decoded(key, found.value, decode, fits), revision: found.revision };
+  }
+
   async #record<T>(
     key: Key,
-    decode: (bytes: Uint8Array) => T,
-    fits: (record: T) => boolean,
+    decode: Decode<T>,
+    fits: Fits<T>,
     options?: CallOptions,
   ): Promise<T | undefined> {
     const bytes = await this.#objects.get(key, { ...options, bytesMax: RECORD_BYTES_MAX });
     return bytes === undefined ? undefined : this.#decoded(key, bytes, decode, fits);
   }
 
-  #decoded<T>(
-    key: Key,
-    bytes: Uint8Array,
-    decode: (bytes: Uint8Array) => T,
-    fits: (record: T) => boolean,
-  ): T {
+  #decoded<T>(key: Key, bytes: Uint8Array, decode: Decode<T>, fits: Fits<T>): T {
     const where = `${key} in ${this.#objects.name}`;
     try {
       const record = decode(bytes);

@@ -23,6 +23,11 @@ const REPORT_EVERY = 100;
 export interface SurveyOptions extends CallOptions {
   /** Incarnations of deleted datasets that need nothing any more. */
   readonly gone?: ReadonlySet<string> | undefined;
+  /**
+   * What is needed decides what is removed now, so that floors say before what is let go; "all": and also what is missing, since
+   * prunes that wrote no floors may have taken it.
+   */
+  readonly floors?: "released" | "all" | undefined;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
 }
 
@@ -46,9 +51,14 @@ export async function surveyLive(
   const versions = new Set<Digest>();
   const incomplete = new Set<Digest>();
   const domains = new Set([""]);
-  for await (const { version, domain, isCurrent } of liveVersions(engine, options)) {
+  const { floors } = options;
+  const walk = { ...options, recordsFloors: floors !== undefined };
+  for await (const { version, domain, isCurrent, lacks } of liveVersions(engine, walk)) {
     // An earlier version may have gone already: the retention was shorter once.
-    if (!(await marker.mark(version, domain, !isCurrent))) incomplete.add(version);
+    if (!(await marker.mark(version, domain, !isCurrent))) {
+      incomplete.add(version);
+      if (floors === "all") lacks();
+    }
     domains.add(domain);
     if (versions.has(version)) continue;
     versions.add(version);

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { objectName, type CondemnedRecord, type EpochRecord } from "../../format/prune-record.ts";
+import {
+  objectName,
+  type CondemnedRecord,
+  type EpochRecord,
+  type FloorRecord,
+} from "../../format/prune-record.ts";
+import { parseTag } from "../../format/reference.ts";
 import { OBJECT_KINDS } from "../keys.ts";
 import { failsWith } from "./block-store-suite.ts";
-import { all, leaseOf, named, NAME } from "./dataset-store-suite.ts";
+import { all, leaseOf, named, NAME, TAG } from "./dataset-store-suite.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
 /** Registers what a DatasetStore must hold to for prune: leases, epochs, condemned names, and removing objects. */
@@ -36,6 +42,7 @@ export function pruneTests(factory: StoreFactory): void {
     ...{ number, state, mark: "a".repeat(32), parts: 2, markedMs: 7, sweeper: null },
     datasets: [{ name: NAME, incarnation: "0".repeat(32), time: "2026-11-28T10:00:00.000Z" }],
     rescued: [objectName("plans", named("p"))],
+    floors: number > 1,
   });
 
   test("epochs, made and changed by compare-and-set, are listed in order and removed", () =>
@@ -53,6 +60,22 @@ export function pruneTests(factory: StoreFactory): void {
       await datasets.removeEpoch(2);
       await datasets.removeEpoch(2);
       assert.deepEqual(await all(datasets.listEpochs()), [1, 12]);
+    }));
+
+  test("a tag's floor, made and changed by compare-and-set, is that tag's alone, and goes with the dataset's records", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const first: FloorRecord = { incarnation: "0".repeat(32), floor: 4, kept: [1, 3], retention: null };
+      const keepLast = { keepLast: 2, keepWithinSeconds: null, keepTags: [] };
+      const second: FloorRecord = { ...first, floor: 9, kept: [3], retention: keepLast };
+      assert.equal(await datasets.getFloor(NAME, TAG), undefined);
+      const revision = await datasets.putFloor(NAME, TAG, first, undefined);
+      await failsWith(datasets.putFloor(NAME, TAG, second, undefined), "OBJECT_CONFLICT");
+      const next = await datasets.putFloor(NAME, TAG, second, revision);
+      await failsWith(datasets.putFloor(NAME, TAG, first, revision), "OBJECT_CONFLICT");
+      assert.deepEqual(await datasets.getFloor(NAME, TAG), { value: second, revision: next });
+      assert.equal(await datasets.getFloor(NAME, parseTag("other")), undefined);
+      assert.equal(await datasets.removeRecords(NAME), true);
+      assert.equal(await datasets.getFloor(NAME, TAG), undefined);
     }));
 
   test("condemned names, written in parts, are read by who knows under which lease, and removed together", () =>
