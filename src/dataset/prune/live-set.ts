@@ -59,7 +59,15 @@ export class LiveSet {
 
   /** Forgets a block whose frames lie elsewhere now. */
   dropBlock(block: Digest): void {
+    this.#frames.get(block)?.clear();
     this.#frames.delete(block);
+  }
+
+  /** Gives the memory of frames back at once: the next set may be begun before this one is collected. */
+  clear(): void {
+    for (const frames of this.#frames.values()) frames.clear();
+    this.#frames.clear();
+    this.#names.clear();
   }
 
   /** The plans that lead to one of these blocks. */

@@ -78,6 +78,8 @@ class PruneRound {
   readonly #pace: Pace;
   /** The epoch that is swept was swept in part by somebody who died. */
   #isResumed = false;
+  /** What is needed, as it was found last. */
+  #live: LiveSet | undefined;
 
   constructor(engine: Engine, options: PruneOptions) {
     const { store, clock, random } = engine;
@@ -104,6 +106,7 @@ class PruneRound {
       await this.#lease.store(this.#call);
       return await this.#round();
     } finally {
+      this.#live?.clear();
       await this.#lease.release();
     }
   }
@@ -165,7 +168,11 @@ class PruneRound {
   async #survey(deleted: readonly DeletedName[], floors?: SurveyOptions["floors"]): Promise<Surveyed> {
     const gone = new Set(deleted.map(({ incarnation }) => incarnation));
     const leases = await this.#others();
-    return { leases, survey: await surveyLive(this.#engine, leases, { ...this.#options, gone, floors }) };
+    // Of millions of frames there is room for one set.
+    this.#live?.clear();
+    const survey = await surveyLive(this.#engine, leases, { ...this.#options, gone, floors });
+    this.#live = survey.live;
+    return { leases, survey };
   }
 
   /** What is needed while an epoch is swept. When that cannot be told, it may wait again: nothing of it is removed yet. */
