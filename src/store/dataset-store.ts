@@ -55,6 +55,12 @@ export interface NamesOptions<T> extends CallOptions {
   readonly after?: T | undefined;
 }
 
+/** An object of a list, and the state it is in; undefined where lists do not say it. */
+export interface ListedObject {
+  readonly digest: Digest;
+  readonly revision: Revision | undefined;
+}
+
 /** Options of removeRecords(). */
 export interface RemovalOptions extends CallOptions {
   /** Called before a few dozen records are removed, again and again: rejects when the caller may not remove any more. */
@@ -77,6 +83,8 @@ export interface DatasetStore extends ManifestReader {
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void>;
   /** The digests of all objects of a kind, in order. One that is put or removed meanwhile may or may not appear. */
   listObjects(kind: ObjectKind, options?: CallOptions): AsyncIterable<Digest>;
+  /** The digests of all plans, as listObjects gives them, with what getPlan gives as revision; undefined where lists do not say it. */
+  listPlans(kind: "plans" | "domain-plans", options?: CallOptions): AsyncIterable<ListedObject>;
   /** Whether an object is there. */
   hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean>;
   /** Removes an object: for prune alone. One that is not there is no error. */

@@ -23,6 +23,7 @@
  *     └── tmp/                              of a driver alone: never listed, never read
  */
 import { assert } from "../base/assert.ts";
+import { compareUtf8 } from "../base/bytes.ts";
 import { AetherError } from "../base/errors.ts";
 import { digestBytes, digestFromHex, digestOfParts, type Digest } from "../format/digest.ts";
 import { parseDatasetName, parseTag, type DatasetName, type Tag } from "../format/reference.ts";
@@ -282,6 +283,11 @@ function checkedLeaseId(id: string): string {
 export function parseLeaseKey(key: string): string | undefined {
   const id = key.startsWith(LEASES) ? key.slice(LEASES.length) : "";
   return LEASE_ID.test(id) ? id : undefined;
+}
+
+/** Whether a dataset's name or a tag comes after another in the byte order of `name/`: the order of keys. */
+export function isNameAfter(name: string, after: string | undefined): boolean {
+  return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
 }
 
 /** The folder of a scope's datasets, or undefined when `folder` (a segment under DATASETS) is no scope. */

@@ -1,5 +1,4 @@
-import { compareUtf8 } from "../base/bytes.ts";
-import { AetherError, codeOf } from "../base/errors.ts";
+import { codeOf } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "../format/block.ts";
 import type { Digest } from "../format/digest.ts";
@@ -38,6 +37,7 @@ import type { CallOptions } from "./block-store.ts";
 import type {
   DatasetStore,
   LastEventOptions,
+  ListedObject,
   NamesOptions,
   PlanOptions,
   RemovalOptions,
@@ -46,18 +46,11 @@ import type {
   ViewKey,
 } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
+import { decodedRecord, type Decode, type Fits } from "./decoded-record.ts";
 import { findLastEvent } from "./last-event.ts";
 import type { DamagedObject, Key, ObjectKind } from "./keys.ts";
-import type { ObjectStore } from "./object-store.ts";
+import type { ListOptions, ObjectStore } from "./object-store.ts";
 import type { RecentManifests } from "./recent-manifests.ts";
-
-/** Whether a name comes after another in the byte order of `name/`: the order of keys. */
-function isAfter(name: string, after: string | undefined): boolean {
-  return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
-}
-
-type Decode<T> = (bytes: Uint8Array) => T;
-type Fits<T> = (record: T) => boolean;
 
 function keyOfView({ kind, digest }: ViewKey): Key {
   return kind === "view" ? keys.viewKey(digest) : keys.signatureKey(digest);
@@ -113,10 +106,18 @@ export class ObjectDatasetStore implements DatasetStore {
   }
 
   async *listObjects(kind: ObjectKind, options?: CallOptions): AsyncGenerator<Digest> {
+    for await (const { digest } of this.#list(kind, options)) yield digest;
+  }
+
+  listPlans(kind: ObjectKind, options?: CallOptions): AsyncGenerator<ListedObject> {
+    return this.#list(kind, { ...options, revisions: true });
+  }
+
+  async *#list(kind: ObjectKind, options?: ListOptions): AsyncGenerator<ListedObject> {
     const prefix = keys.objectsPrefix(kind);
-    for await (const { key } of this.#objects.list(prefix, options)) {
+    for await (const { key, revision } of this.#objects.list(prefix, options)) {
       const digest = keys.parseDigestKey(prefix, key);
-      if (digest !== undefined) yield digest;
+      if (digest !== undefined) yield { digest, revision };
     }
   }
 
@@ -162,14 +163,14 @@ export class ObjectDatasetStore implements DatasetStore {
     for await (const folder of this.#objects.folders(keys.DATASETS, options)) {
       const scope = keys.scopePrefix(folder);
       if (scope === undefined) {
-        const name = isAfter(folder, after) ? keys.datasetOfFolder(folder) : undefined;
+        const name = keys.isNameAfter(folder, after) ? keys.datasetOfFolder(folder) : undefined;
         if (name !== undefined) yield name;
         continue;
       }
-      if (after?.startsWith(`${folder}/`) !== true && !isAfter(folder, after)) continue;
+      if (after?.startsWith(`${folder}/`) !== true && !keys.isNameAfter(folder, after)) continue;
       for await (const inner of this.#objects.folders(scope, options)) {
         const path = `${folder}/${inner}`;
-        const name = isAfter(path, after) ? keys.datasetOfFolder(path) : undefined;
+        const name = keys.isNameAfter(path, after) ? keys.datasetOfFolder(path) : undefined;
         if (name !== undefined) yield name;
       }
     }
@@ -178,7 +179,7 @@ export class ObjectDatasetStore implements DatasetStore {
   async *listTags(name: DatasetName, options: NamesOptions<Tag> = {}): AsyncGenerator<Tag> {
     for await (const folder of this.#objects.folders(keys.historiesPrefix(name), options)) {
       const tag = keys.tagOfFolder(folder);
-      if (tag !== undefined && isAfter(tag, options.after)) yield tag;
+      if (tag !== undefined && keys.isNameAfter(tag, options.after)) yield tag;
     }
   }
 
@@ -381,7 +382,10 @@ export class ObjectDatasetStore implements DatasetStore {
   ): Promise<Revised<T> | undefined> {
     const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
     if (found === undefined) return undefined;
-    return { value: this.#decoded(key, found.value, decode, fits), revision: found.revision };
+    return {
+      value: decodedRecord(key, this.#objects.name, found.value, decode, fits),
+      revision: found.revision,
+    };
   }
 
   async #record<T>(
@@ -391,21 +395,6 @@ export class ObjectDatasetStore implements DatasetStore {
     options?: CallOptions,
   ): Promise<T | undefined> {
     const bytes = await this.#objects.get(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    return bytes === undefined ? undefined : this.#decoded(key, bytes, decode, fits);
-  }
-
-  #decoded<T>(key: Key, bytes: Uint8Array, decode: Decode<T>, fits: Fits<T>): T {
-    const where = `${key} in ${this.#objects.name}`;
-    try {
-      const record = decode(bytes);
-      if (fits(record)) return record;
-    } catch (cause) {
-      if (!(cause instanceof AetherError)) throw cause;
-      throw new AetherError(cause.code, `${where}: ${cause.message}`, {
-        data: { ...cause.data, key },
-        cause,
-      });
-    }
-    throw new AetherError("OBJECT_INVALID", `${where} holds the record of another key`, { data: { key } });
+    return bytes === undefined ? undefined : decodedRecord(key, this.#objects.name, bytes, decode, fits);
   }
 }

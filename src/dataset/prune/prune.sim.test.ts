@@ -3,6 +3,7 @@
  * every moment all that a tag's history names must be there.
  */
 import assert from "node:assert/strict";
+import path from "node:path";
 import { after, describe, it } from "node:test";
 import { codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
@@ -26,6 +27,7 @@ import { verifyStore } from "../scrub/verify-store.ts";
 import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
 import { readHead } from "../tag-head.ts";
 import { fileVersion } from "../testing/hub-frames.ts";
+import { temporaryFolder } from "../testing/folder.ts";
 import { withoutFloors } from "../testing/prune-bed.ts";
 import { Actor, Death, VirtualWorld, type ActorOptions } from "../testing/virtual-world.ts";
 import { loadBundle } from "../version/manifest-source.ts";
@@ -63,7 +65,11 @@ const EXPECTED: ReadonlySet<string> = new Set([
 ]);
 
 const pool = new WorkerPool(1);
-after(() => pool.close());
+const folder = temporaryFolder();
+after(async () => {
+  await pool.close();
+  folder.remove();
+});
 
 /** Every odd chunk is much like the even one before it, and lies on it as a delta. */
 function chunk(number: number): Uint8Array {
@@ -88,10 +94,13 @@ class Simulation {
   readonly raw: Store;
   /** Versions that somebody is about to commit: their tag may move, and be taken back. */
   readonly #committing = new Map<Digest, number>();
+  /** Where pruners keep copies of plans; undefined: nowhere. */
+  readonly #cacheDir: string | undefined;
   #publishersLeft = 0;
   readonly counts = { published: 0, pruned: 0, removed: 0, repacked: 0, read: 0, deaths: 0, taken: 0 };
 
-  constructor(world: VirtualWorld, raw: Store) {
+  constructor(world: VirtualWorld, raw: Store, cacheDir: string | undefined) {
+    this.#cacheDir = cacheDir;
     this.world = world;
     this.raw = raw;
   }
@@ -226,12 +235,15 @@ class Simulation {
       const watch = watches.get(engine.store) ?? new LeaseWatch(engine.clock);
       watches.set(engine.store, watch);
       const graceMs = world.chance(0.7) ? 0 : world.below(10 * MINUTE_MS);
-      const result = await prune(engine, {
-        graceMs,
-        repackBelow: 0.6,
-        waitMs: world.below(10 * MINUTE_MS),
-        watch,
-      });
+      const result = await prune(
+        { ...engine, cacheDir: this.#cacheDir },
+        {
+          graceMs,
+          repackBelow: 0.6,
+          waitMs: world.below(10 * MINUTE_MS),
+          watch,
+        },
+      );
       this.counts.pruned++;
       this.counts.removed += result.removed.blocks;
       this.counts.repacked += result.repacked.blocks;
@@ -349,7 +361,11 @@ describe("of publishers, pruners, deaths and wrong clocks", () => {
       const world = new VirtualWorld(seed);
       const random = { fraction: world.fraction, id: world.id };
       const raw = await openStore("memory:", { create: true, clock: world.clock, random });
-      const simulation = new Simulation(world, raw);
+      const simulation = new Simulation(
+        world,
+        raw,
+        seed % 3 === 0 ? undefined : path.join(folder.path, `${seed}`),
+      );
       const publishers = [1, 2, 3].map(() => simulation.publisher());
       const second = simulation.pruner(seed % 4 === 0 ? withoutFloors(raw) : undefined);
       await world.run([...publishers, simulation.pruner(), second, simulation.checker()]);

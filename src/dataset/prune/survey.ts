@@ -14,6 +14,7 @@ import type { PruneCount, PruneProgress } from "./contract.ts";
 import { countedBytes, type LiveFrames } from "./live-frames.ts";
 import { LiveSet } from "./live-set.ts";
 import { Marker } from "./mark.ts";
+import { PlanCopies } from "./plan-copies.ts";
 import { liveVersions } from "./roots.ts";
 
 /** Objects between two reports. */
@@ -46,8 +47,26 @@ export async function surveyLive(
   leases: readonly LeaseRecord[],
   options: SurveyOptions,
 ): Promise<Survey> {
+  // Not before the leases: whoever builds on what changed since then knows what is swept.
+  const copies = await PlanCopies.open(engine, options);
+  let isWhole = false;
+  try {
+    const survey = await markAll(engine, leases, options, copies);
+    isWhole = true;
+    return survey;
+  } finally {
+    copies?.close(isWhole);
+  }
+}
+
+async function markAll(
+  engine: Engine,
+  leases: readonly LeaseRecord[],
+  options: SurveyOptions,
+  copies: PlanCopies | undefined,
+): Promise<Survey> {
   const live = new LiveSet();
-  const marker = new Marker(engine, live, options);
+  const marker = new Marker(engine, live, options, copies?.reads(engine.store.datasets));
   const versions = new Set<Digest>();
   const incomplete = new Set<Digest>();
   const domains = new Set([""]);

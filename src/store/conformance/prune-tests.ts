@@ -6,7 +6,9 @@ import {
   type EpochRecord,
   type FloorRecord,
 } from "../../format/prune-record.ts";
+import type { Digest } from "../../format/digest.ts";
 import { parseTag } from "../../format/reference.ts";
+import type { Revision } from "../dataset-store.ts";
 import { OBJECT_KINDS } from "../keys.ts";
 import { failsWith } from "./block-store-suite.ts";
 import { all, leaseOf, named, NAME, TAG } from "./dataset-store-suite.ts";
@@ -94,6 +96,32 @@ export function pruneTests(factory: StoreFactory): void {
       assert.deepEqual(await all(datasets.listMarks()), [b]);
       assert.equal(await datasets.getCondemned(a, 1), undefined);
       await failsWith(datasets.getCondemned("../leases", 1), "ARGUMENT_INVALID");
+    }));
+
+  test("plans, listed, are all there are, with the revisions that reading them gives, or with none of them", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const [one, other] = [named("1"), named("2")];
+      const first = await datasets.putPlan(one, Buffer.from("p"), undefined);
+      await datasets.putPlan(one, Buffer.from("q"), first);
+      await datasets.putPlan(other, Buffer.from("p"), undefined);
+      await datasets.putPlan(other, Buffer.from("d"), undefined, { domain: "@x" });
+      const listed = await all(datasets.listPlans("plans"));
+      const read = async (digest: Digest): Promise<Revision | undefined> =>
+        (await datasets.getPlan(digest))?.revision;
+      const expected = [one, other].sort();
+      assert.deepEqual(
+        listed.map(({ digest }) => digest),
+        expected,
+      );
+      const revisions = await Promise.all(expected.map(read));
+      if (listed.some(({ revision }) => revision !== undefined))
+        assert.deepEqual(
+          listed.map(({ revision }) => revision),
+          revisions,
+        );
+      const [apart] = await all(datasets.listPlans("domain-plans"));
+      const own = await datasets.getPlan(other, { domain: "@x" });
+      assert.ok(apart !== undefined && (apart.revision ?? own?.revision) === own?.revision);
     }));
 
   test("objects of each kind are found, listed by their digests and removed, and no others with them", () =>

@@ -24,6 +24,7 @@ import type { CallOptions } from "../block-store.ts";
 import type {
   DatasetStore,
   LastEventOptions,
+  ListedObject,
   NamesOptions,
   PlanOptions,
   RemovalOptions,
@@ -70,6 +71,11 @@ export class RetriedDatasetStore implements DatasetStore {
 
   listObjects(kind: ObjectKind, options?: CallOptions): AsyncIterable<Digest> {
     return this.#retry.iterate(() => this.#inner.listObjects(kind, options), String, options?.signal);
+  }
+
+  listPlans(kind: "plans" | "domain-plans", options?: CallOptions): AsyncIterable<ListedObject> {
+    const list = (): AsyncIterable<ListedObject> => this.#inner.listPlans(kind, options);
+    return this.#retry.iterate(list, ({ digest }) => digest, options?.signal);
   }
 
   hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean> {
