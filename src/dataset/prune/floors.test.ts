@@ -188,6 +188,10 @@ describe("an earlier version that is missing", () => {
       assert.deepEqual(await told(bed), NOTHING_LOST);
       loseFile(bed, "plans", versions[0]);
       assert.deepEqual((await told(bed)).lost, [1]);
+      // Who takes it back has died before the tag was moved: it is what the tag points at still.
+      await recordTaken(bed.store.datasets, name, tag, 4, {});
+      loseFile(bed, "plans", versions[3]);
+      assert.deepEqual((await told(bed)).lost, [4, 1]);
     }),
   );
 });

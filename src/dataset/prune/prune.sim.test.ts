@@ -261,12 +261,12 @@ class Simulation {
 
   /**
    * Entries that retention keeps, since their tag was last removed, and that no prune let go: what was before, or was let go,
-   * may have been taken.
+   * may have been taken; of all that was not removed only what tags point at is certain while an AetherFS prunes that knows no floors.
    */
   async #needed(): Promise<readonly Needed[]> {
     const { datasets } = this.raw;
     const needed: Needed[] = [];
-    if ((await readEpoch(datasets, {}))?.value.floors === false) return needed;
+    const isSure = (await readEpoch(datasets, {}))?.value.floors !== false;
     for await (const name of datasets.listDatasets()) {
       const { value: dataset } = (await datasets.getDataset(name)) ?? assert.fail();
       if (dataset.deleted !== null) continue;
@@ -277,9 +277,11 @@ class Simulation {
         for await (const { state, ...record } of entriesBackwards(datasets, name, tag, {})) {
           if (state === "deleted") break;
           const [isKept, isTaken] = [rules.keeps({ state, ...record }), isBelow(taken, record.number)];
-          if (isKept && !isTaken) needed.push({ name, domain: dataset.domain, version: record.digest });
+          if (isKept && !isTaken && (isSure || isFirst))
+            needed.push({ name, domain: dataset.domain, version: record.digest });
           if (isKept && isTaken) this.counts.taken++;
-          assert.ok(!isFirst || !isTaken, "no prune lets go what a tag points at");
+          const isSettled: boolean = isFirst && !this.#isUnsettled(record.digest);
+          assert.ok(!isSettled || !isTaken, "no prune lets go what a tag points at");
           isFirst = false;
         }
       }

@@ -22,10 +22,14 @@ export async function isLetGo(
   const dataset = await datasets.getDataset(name, options);
   const entry = await datasets.getHistory(name, tag, record.number, options);
   if (dataset?.value.deleted !== null || entry?.writeId !== record.writeId) return true;
+  let head = 0;
   for await (const { number, state } of entriesBackwards(datasets, name, tag, options)) {
+    head = Math.max(head, number);
     if (number <= newest) break;
     if (state === "deleted") return true;
   }
+  // What a tag points at is never let go.
+  if (head === record.number) return false;
   const isTaken = isBelow(await takenEntries(datasets, dataset.value, tag, options), record.number);
   if (isTaken) return isMissing;
   // An AetherFS that knows no floors has pruned: whether by a retention that was shorter, nobody can say.
