@@ -21,7 +21,7 @@ import { conditionError, ConditionTrial, MatchWriter, type Witness } from "./con
 import { KeyLocks } from "./key-locks.ts";
 import { uploadParts } from "./multipart.ts";
 import { parseS3Address, type S3Address } from "./s3-address.ts";
-import { S3Calls, type ListPage } from "./s3-calls.ts";
+import { etagOf, S3Calls, type ListPage } from "./s3-calls.ts";
 import { s3ClientOf, timeoutsOf } from "./s3-client.ts";
 import { isRefusedCondition, s3Error } from "./s3-errors.ts";
 import type { S3Settings } from "./s3-settings.ts";
@@ -164,15 +164,20 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async *list(prefix: KeyPrefix, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
-    const { after, signal } = options;
+    const { after, revisions, signal } = options;
     const isHidden = (key: string): boolean => key.startsWith(TEMPORARY) && !prefix.startsWith(TEMPORARY);
     let last = after;
     for await (const { Contents = [] } of this.#pages({ prefix, after }, signal)) {
-      for (const { Key: found = "", Size: bytes = 0, LastModified: modified } of Contents) {
+      for (const { Key: found = "", Size: bytes = 0, LastModified: modified, ETag } of Contents) {
         const key = this.#keyIn(found, prefix, last);
         last = key;
         if (isHidden(key)) continue;
-        yield { key, bytes, ...(modified === undefined ? {} : { modifiedMs: modified.getTime() }) };
+        const etag = revisions === true ? etagOf(ETag) : "";
+        yield {
+          ...{ key, bytes },
+          ...(modified === undefined ? {} : { modifiedMs: modified.getTime() }),
+          ...(etag === "" ? {} : { revision: etag as Revision }),
+        };
       }
     }
   }
