@@ -4,9 +4,11 @@ import * as record from "../../src/format/record.ts";
 import {
   encodeCondemned,
   encodeEpoch,
+  encodeFloor,
   objectName,
   type CondemnedRecord,
   type EpochRecord,
+  type FloorRecord,
 } from "../../src/format/prune-record.ts";
 import { parseDatasetName, parseTag } from "../../src/format/reference.ts";
 import { plain, type VectorCase } from "./case.ts";
@@ -50,6 +52,11 @@ const EPOCH: EpochRecord = {
   ...{ number: 3, state: "sweeping", mark: ID, parts: 1, markedMs: 1_764_000_000_000, sweeper: ID },
   datasets: [{ name: parseDatasetName("@earth/cities"), incarnation: ID, time: TIME }],
   rescued: [objectName("plans", digest)],
+  floors: false,
+};
+const FLOOR: FloorRecord = {
+  ...{ incarnation: ID, floor: 12, kept: [3, 7] },
+  retention: { keepLast: 3, keepWithinSeconds: null, keepTags: ["v*"] },
 };
 const CONDEMNED: CondemnedRecord = {
   ...{ mark: ID, part: 1 },
@@ -69,7 +76,10 @@ function pruneCases(valid: Valid): VectorCase[] {
     valid("lease", leaseOfOld(), { ...LEASE, epoch: 0 }, "lease-without-epoch"),
     valid("lease", record.encodeLease(holdsNothingUp), holdsNothingUp, "lease-holds-nothing-up"),
     valid("epoch", encodeEpoch(EPOCH), EPOCH),
+    valid("epoch", encodeEpoch({ ...EPOCH, floors: true }), { ...EPOCH, floors: true }, "epoch-with-floors"),
     valid("condemned", encodeCondemned(CONDEMNED), CONDEMNED),
+    valid("floor", encodeFloor(FLOOR), FLOOR),
+    valid("floor", encodeFloor({ ...FLOOR, retention: null }), { ...FLOOR, retention: null }, "floor-unsure"),
     ...brokenEpochs(),
   ];
 }
@@ -92,6 +102,9 @@ function brokenEpochs(): VectorCase[] {
   return [
     broken("epoch-state-unknown", "an unknown state", "epoch", encodeEpoch(EPOCH), "sweeping", "paused"),
     broken("epoch-parts", "201 parts", "epoch", encodeEpoch(EPOCH), '"parts":1', '"parts":201'),
+    broken("floor-order", "kept out of order", "floor", encodeFloor(FLOOR), "[3,7]", "[7,3]"),
+    broken("floor-above", "kept at the floor", "floor", encodeFloor(FLOOR), "[3,7]", "[3,12]"),
+    broken("floor-zero", "an entry 0", "floor", encodeFloor(FLOOR), "[3,7]", "[0,7]"),
     broken(
       "condemned-kind",
       "a name of no kind",

@@ -16,7 +16,8 @@ export function humanBytes(bytes: number): string {
 
 /** A whole number in groups of three digits: `1,234,567`. */
 export function humanCount(count: number): string {
-  return count.toLocaleString("en-US");
+  // toLocaleString would load the tables of a locale, which takes longer than many a command.
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** `part` of `whole` in percent: `12.3%`; nothing of nothing is `100%`. */

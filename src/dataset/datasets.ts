@@ -28,9 +28,32 @@ export async function ensureDataset(
   name: DatasetName,
   options: CallOptions = {},
 ): Promise<DatasetRecord> {
+  return (await makeDataset(engine, name, options)).record;
+}
+
+/** Options of makeDataset. */
+export interface MakeDatasetOptions extends CallOptions {
+  /** There was none a moment ago: it is made without a look, unless somebody else is faster. */
+  readonly wasAbsent?: boolean;
+}
+
+/** A dataset's record, and whether it was made just now: then nothing was in it. */
+export interface MadeDataset {
+  readonly record: DatasetRecord;
+  readonly isNew: boolean;
+}
+
+/** As ensureDataset. */
+export async function makeDataset(
+  engine: Engine,
+  name: DatasetName,
+  { wasAbsent = false, ...options }: MakeDatasetOptions,
+): Promise<MadeDataset> {
   const { datasets } = engine.store;
-  const present = await datasets.getDataset(name, options);
-  if (present !== undefined && !isRemoved(present.value)) return requirePresent(present.value);
+  const present = wasAbsent ? undefined : await datasets.getDataset(name, options);
+  if (present !== undefined && !isRemoved(present.value)) {
+    return { record: requirePresent(present.value), isNew: false };
+  }
   const record: DatasetRecord = {
     name,
     incarnation: engine.random.id(),
@@ -45,10 +68,11 @@ export async function ensureDataset(
     await datasets.putDataset(record, present?.revision, options);
   } catch (error) {
     if (!(error instanceof AetherError && error.code === "OBJECT_CONFLICT")) throw error;
-    return await requireDataset(engine, name, options);
+    if (wasAbsent) return await makeDataset(engine, name, options);
+    return { record: await requireDataset(engine, name, options), isNew: false };
   }
   await datasets.flush(options);
-  return record;
+  return { record, isNew: true };
 }
 
 /**

@@ -19,6 +19,7 @@ import { HeadMemory } from "./head-memory.ts";
 import { withLocalIngest } from "./ingest/local-ingest.ts";
 import { resolve } from "./resolve.ts";
 import { tagVersion } from "./tag-changes.ts";
+import { guessHead, type SeenTag } from "./tag-head.ts";
 import { commitTag } from "./tags.ts";
 import { WorkerPool } from "./workers/pool.ts";
 
@@ -38,11 +39,11 @@ async function openEngine(): Promise<Engine> {
   return { store, clock: systemClock, random: systemRandom, ...parts };
 }
 
-async function move(engine: Engine, label: string, name = NAME): Promise<void> {
+async function move(engine: Engine, label: string, name = NAME, seen?: SeenTag): Promise<void> {
   const digest = digestOf(Buffer.from(label));
   await engine.store.datasets.putManifest(digest, Buffer.from(label));
   const says = { ...BY, message: "", labels: {}, files: 1, bytes: 1, writeId: systemRandom.id() };
-  await commitTag(engine, name, TAG, { state: "announced", digest, ...says });
+  await commitTag(engine, name, TAG, { state: "announced", digest, ...says, seen });
 }
 
 async function fails(call: Promise<unknown>, code: ErrorCode, message: RegExp): Promise<void> {
@@ -181,6 +182,21 @@ describe("removeDeleted", () => {
     assert.equal(await removeDeleted(engine, NAME, before.incarnation, {}), true);
     assert.equal((await all(history(engine, NAME, TAG))).length, 1);
     assert.equal((await all(history(engine, OTHER, TAG))).length, 1);
+  });
+
+  it("of a dataset, whose tag somebody saw before and moves after, has that begin the history anew", async () => {
+    const engine = await openEngine();
+    const { datasets } = engine.store;
+    await move(engine, "one");
+    await move(engine, "two");
+    const { incarnation } = await requireDataset(engine, NAME);
+    const seen: SeenTag = { incarnation, head: await guessHead(datasets, NAME, TAG, {}) };
+    await deleteDataset(engine, NAME, BY);
+    await fails(move(engine, "three", NAME, seen), "DATASET_NOT_FOUND", /was deleted/);
+    await remove(engine);
+    await move(engine, "three", NAME, seen);
+    assert.deepEqual(await all(datasets.listHistory(NAME, TAG)), [1]);
+    assert.equal(await datasets.lastEvent(NAME), 1);
   });
 
   it("of a dataset that was brought back, removes nothing and says so", async () => {

@@ -37,6 +37,11 @@ export class RetentionRules {
     this.#windowStartMs = keepWithinSeconds === null ? undefined : nowMs - 1000 * keepWithinSeconds;
   }
 
+  /** Whether everything stays while the tag is there. */
+  get keepsAll(): boolean {
+    return this.#keepsAll;
+  }
+
   /** Whether no older entry stays, whatever it is, so that none need be read. */
   get isOver(): boolean {
     return this.#isDeleted === true;

@@ -26,7 +26,18 @@ export interface HeadOptions extends CallOptions {
   readonly onLikely?: ((version: Digest) => void) | undefined;
 }
 
+/** A tag as it was found a while ago: by now it may stand elsewhere, and its dataset be another one. */
+export interface SeenTag {
+  /** Of the dataset that it was in; undefined: there was none. */
+  readonly incarnation: string | undefined;
+  /** With any entry of its history in place of the newest one. */
+  readonly head: TagHead;
+}
+
 const NOTHING: Announced = { number: 0, event: 0 };
+
+/** Of a tag that never was. */
+export const NO_HEAD: TagHead = { record: undefined, announced: NOTHING };
 
 /** The version that a tag with this newest entry points at, or null when it points at none. */
 export function currentOf(record: HistoryRecord | undefined): Digest | null {
@@ -55,6 +66,23 @@ export async function readHead(
   const known = hinted === undefined ? await read(1) : later;
   const newest = known === undefined ? hinted : await lastEntryAfter(datasets, name, tag, known, options);
   return { record: newest, announced: { number: announced.number, event: announced.event } };
+}
+
+/**
+ * Where a tag stands, as its hint says: nearly always its newest entry, and one that is there anyhow. One read less than readHead,
+ * for who finds out by creating the next entry.
+ */
+export async function guessHead(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  options: CallOptions,
+): Promise<TagHead> {
+  const hint = await readHint(datasets, name, tag, options);
+  const record = await datasets.getHistory(name, tag, hint?.number ?? 1, options);
+  if (hint === undefined && record === undefined) return NO_HEAD;
+  if (hint === undefined || record === undefined) return await readHead(datasets, name, tag, options);
+  return { record, announced: { number: hint.number, event: hint.event } };
 }
 
 /** The end of the history that `known` is an entry of. */

@@ -12,6 +12,7 @@ import { ensureDataset, history, listDatasets, listTags } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
 import { removeTag, rollback, tagOf, tagVersion } from "./tag-changes.ts";
+import { guessHead, NO_HEAD, type SeenTag } from "./tag-head.ts";
 import { checkAnnotations, commitTag, type TagChange, type TagCommit } from "./tags.ts";
 import { WorkerPool } from "./workers/pool.ts";
 
@@ -110,6 +111,32 @@ describe("commitTag", () => {
     const change = { state: "deleted", expectedNumber: 1 } as const;
     await fails(commit(engine, "one", change), "TAG_CONFLICT", /was changed meanwhile/);
     assert.equal((await commit(engine, "one", { ...change, expectedNumber: 3 })).moved, true);
+  });
+
+  it("of a tag that was seen a while ago, is as one that looks, whatever happened since", async () => {
+    const engine = await openEngine();
+    const { datasets } = engine.store;
+    const absent: SeenTag = { incarnation: undefined, head: NO_HEAD };
+    assert.equal((await commit(engine, "one", { seen: absent })).record.number, 1);
+    assert.equal((await commit(engine, "two", { seen: absent })).record.number, 2);
+    const { incarnation } = (await datasets.getDataset(NAME))?.value ?? assert.fail("it is there");
+    const seen: SeenTag = { incarnation, head: await guessHead(datasets, NAME, TAG, {}) };
+    assert.equal((await commit(engine, "three", { seen })).record.number, 3);
+    assert.equal((await commit(engine, "four", { seen })).record.number, 4, "the tag was moved meanwhile");
+    assert.equal((await commit(engine, "two", { seen })).record.number, 5, "it was as wanted, and is not");
+    assert.equal((await commit(engine, "two", { seen })).moved, false);
+    const expected = versionOf("three");
+    await fails(commit(engine, "one", { seen, expected }), "TAG_CONFLICT", /points at/);
+    assert.equal((await commit(engine, "one", { seen, expected: versionOf("two") })).record.number, 6);
+    const other = { ...seen, incarnation: engine.random.id() };
+    assert.equal((await commit(engine, "two", { seen: other })).record.number, 7, "of another incarnation");
+    const events = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => datasets.getEvent(NAME, index + 1)),
+    );
+    assert.deepEqual(
+      events.map((event) => event?.number),
+      [1, 2, 3, 4, 5, 6, 7, undefined],
+    );
   });
 
   it("of the version the tag points at already, moves nothing", async () => {

@@ -6,11 +6,11 @@ import type { DatasetRecord, HistoryRecord, TagState } from "../format/record.ts
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
-import { ensureDataset } from "./datasets.ts";
+import { makeDataset } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { EXPIRES_LABEL, parseExpiry } from "./retention.ts";
 import { announce } from "./tag-events.ts";
-import { currentOf, readHead, type TagHead } from "./tag-head.ts";
+import { currentOf, NO_HEAD, readHead, type SeenTag, type TagHead } from "./tag-head.ts";
 import { matchesPattern } from "./tag-pattern.ts";
 
 /** Numbers that one commit may lose to others before it gives up. */
@@ -47,6 +47,8 @@ export interface TagChange extends Annotations {
   readonly expected?: Digest | null;
   /** The number that the tag's newest entry must have for the change to be made; undefined: any. */
   readonly expectedNumber?: number;
+  /** How the tag was found a while ago, which spares looking again as long as that is how it stands; undefined: nobody looked. */
+  readonly seen?: SeenTag | undefined;
 }
 
 /** What became of a change. */
@@ -94,23 +96,35 @@ export async function commitTag(
 ): Promise<TagCommit> {
   const { datasets } = engine.store;
   checkAnnotations(change);
-  const dataset = await ensureDataset(engine, name, options);
+  const { seen } = change;
+  const wasAbsent = seen !== undefined && seen.incarnation === undefined;
+  const { record: dataset, isNew } = await makeDataset(engine, name, { ...options, wasAbsent });
   let since = change.since ?? Infinity;
+  // Whether it is the newest entry shows when the next one is created.
+  let guess = isNew ? NO_HEAD : seen?.incarnation === dataset.incarnation ? seen.head : undefined;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const head = await readHead(datasets, name, tag, options);
+    const isGuess = guess !== undefined && attempt === 0;
+    const head = (isGuess ? guess : undefined) ?? (await headFrom(datasets, name, tag, guess, options));
     const present = head.record;
     const made = present && (await madeSince(datasets, name, tag, present, since, change.writeId, options));
-    if (present !== undefined && (made !== undefined || isAsWanted(present, change))) {
+    const isMade = present !== undefined && (made !== undefined || isAsWanted(present, change));
+    const refusal = isMade ? undefined : refusalOf(dataset, tag, head, change);
+    if (isGuess && (isMade || refusal !== undefined)) continue;
+    if (isMade) {
       await announce(datasets, name, tag, head.announced, present.number, options);
       return { record: made ?? present, moved: made !== undefined };
     }
     since = present?.number ?? 0;
-    checkMove(dataset, tag, head, change);
+    if (refusal !== undefined) throw refusal;
     // Nobody can have announced the next entry before it is there: its event comes after this one.
-    const lastEvent = await datasets.lastEvent(name, { ...options, known: head.announced.event });
+    const known = head.announced.event;
+    const lastEvent = isNew && isGuess ? 0 : await datasets.lastEvent(name, { ...options, known });
     const record = recordAfter(present, change, engine.clock.nowMs());
     const created = await datasets.createHistory(name, tag, record, options);
-    if (!created && !(await isOurs(engine, name, tag, record, options))) continue;
+    if (!created && !(await isOurs(engine, name, tag, record, options))) {
+      guess = undefined;
+      continue;
+    }
     const settled = created && head.announced.number === record.number - 1;
     const from = settled ? { number: record.number - 1, event: lastEvent, entry: record } : head.announced;
     await announce(datasets, name, tag, from, record.number, options);
@@ -119,6 +133,21 @@ export async function commitTag(
   throw new AetherError("TAG_CONFLICT", `${name}:${tag} is being moved by too many at once: try again`, {
     data: { dataset: name, tag },
   });
+}
+
+/** Where the tag stands: one look where it stands as it did. */
+async function headFrom(
+  datasets: DatasetStore,
+  name: DatasetName,
+  tag: Tag,
+  guess: TagHead | undefined,
+  options: CallOptions,
+): Promise<TagHead> {
+  if (guess?.record !== undefined) {
+    const { number } = guess.record;
+    if ((await datasets.getHistory(name, tag, number + 1, options)) === undefined) return guess;
+  }
+  return await readHead(datasets, name, tag, options);
 }
 
 /** The entry with the write id: the newest one, or one of those after `since`. */
@@ -161,29 +190,34 @@ function isAsWanted(present: HistoryRecord, change: TagChange): boolean {
   return present.digest === change.digest && present.labels[EXPIRES_LABEL] === change.labels[EXPIRES_LABEL];
 }
 
-function checkMove(dataset: DatasetRecord, tag: Tag, head: TagHead, change: TagChange): void {
+/** Why the tag may not be moved so, or undefined. */
+function refusalOf(
+  dataset: DatasetRecord,
+  tag: Tag,
+  head: TagHead,
+  change: TagChange,
+): AetherError | undefined {
   const where = `${dataset.name}:${tag}`;
   const current = currentOf(head.record);
   if (change.expected !== undefined && change.expected !== current) {
     const now = current === null ? "points at nothing" : `points at ${formatDigest(current)}`;
-    throw new AetherError("TAG_CONFLICT", `${where} ${now} now, not where you expected: look again`, {
+    return new AetherError("TAG_CONFLICT", `${where} ${now} now, not where you expected: look again`, {
       data: { dataset: dataset.name, tag },
     });
   }
   const present = head.record;
   if (change.expectedNumber !== undefined && change.expectedNumber !== present?.number) {
-    throw new AetherError("TAG_CONFLICT", `${where} was changed meanwhile: look again`, {
+    return new AetherError("TAG_CONFLICT", `${where} was changed meanwhile: look again`, {
       data: { dataset: dataset.name, tag },
     });
   }
-  if (present === undefined || present.digest === change.digest) return;
-  if (dataset.immutableTags.some((pattern) => matchesPattern(pattern, tag))) {
-    throw new AetherError(
-      "TAG_IMMUTABLE",
-      `${where} may not be moved, since tags like it are immutable: choose another tag`,
-      { data: { dataset: dataset.name, tag } },
-    );
-  }
+  if (present === undefined || present.digest === change.digest) return undefined;
+  if (!dataset.immutableTags.some((pattern) => matchesPattern(pattern, tag))) return undefined;
+  return new AetherError(
+    "TAG_IMMUTABLE",
+    `${where} may not be moved, since tags like it are immutable: choose another tag`,
+    { data: { dataset: dataset.name, tag } },
+  );
 }
 
 function recordAfter(present: HistoryRecord | undefined, change: TagChange, nowMs: number): HistoryRecord {

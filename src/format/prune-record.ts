@@ -2,6 +2,7 @@
 import { AetherError } from "../base/errors.ts";
 import { digestFromHex, type Digest } from "./digest.ts";
 import { encodeRecord, RecordMembers } from "./record-members.ts";
+import { readRetention, type Retention } from "./record.ts";
 import { parseDatasetName, type DatasetName } from "./reference.ts";
 
 /** Names of one part at most: with 82 bytes each they stay within RECORD_BYTES_MAX. */
@@ -48,6 +49,8 @@ export interface EpochRecord {
   readonly datasets: readonly DeletedName[];
   /** Names that somebody builds on since: they stay. */
   readonly rescued: readonly ObjectName[];
+  /** Whether floors say of every version that prunes took up to now that they did. */
+  readonly floors: boolean;
 }
 
 /** A part of what an epoch condemned: `condemned/<mark>/<part>`. It never changes. */
@@ -56,6 +59,21 @@ export interface CondemnedRecord {
   readonly mark: string;
   readonly part: number;
   readonly names: readonly ObjectName[];
+}
+
+/** Entries below a floor that one record names. */
+export const FLOOR_KEPT_MAX = 100_000;
+
+/** Which entries of a tag's history prunes took the versions of, or may have: `floors/<tag>.json`. docs/format.md §8.8 */
+export interface FloorRecord {
+  /** The dataset's: of another one that had its name the record says nothing. */
+  readonly incarnation: string;
+  /** All entries below this number may have been let go, but for those in `kept`. */
+  readonly floor: number;
+  /** Numbers below the floor, ascending. */
+  readonly kept: readonly number[];
+  /** What lets all go that was let go, so that under it none of these need be looked at; null: nobody can say. */
+  readonly retention: Retention | null;
 }
 
 /** The name of an object. */
@@ -72,8 +90,9 @@ export function parseObjectName(text: string): { kind: PrunedKind; digest: Diges
 }
 
 /** The bytes of an epoch's record. */
-export function encodeEpoch(record: EpochRecord): Uint8Array {
-  return encodeRecord("epoch", { ...record });
+export function encodeEpoch({ floors, ...record }: EpochRecord): Uint8Array {
+  // What was written before there were floors has no such member.
+  return encodeRecord("epoch", { ...record, ...(floors && { floors }) });
 }
 
 /** Reads an epoch's record. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
@@ -92,6 +111,7 @@ export function decodeEpoch(bytes: Uint8Array): EpochRecord {
       time: item.text("time", 64),
     })),
     rescued: members.texts("rescued", RESCUED_MAX).map(checkedName),
+    floors: members.isTrue("floors"),
   };
 }
 
@@ -108,6 +128,23 @@ export function decodeCondemned(bytes: Uint8Array): CondemnedRecord {
     part: members.count("part"),
     names: members.texts("names", CONDEMNED_PART_NAMES_MAX).map(checkedName),
   };
+}
+
+/** The bytes of a tag's floor. */
+export function encodeFloor(record: FloorRecord): Uint8Array {
+  return encodeRecord("floor", { ...record });
+}
+
+/** Reads a tag's floor. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
+export function decodeFloor(bytes: Uint8Array): FloorRecord {
+  const members = RecordMembers.decode("floor", bytes);
+  const floor = members.count("floor");
+  const kept = members.ascending("kept", FLOOR_KEPT_MAX);
+  const [lowest = 1, highest = 0] = [kept[0], kept.at(-1)];
+  if (floor < 1 || lowest < 1 || highest >= floor)
+    throw new AetherError("OBJECT_INVALID", "a floor record names an entry that does not lie below it");
+  const retention = members.itemOrNull("retention", readRetention);
+  return { incarnation: members.text("incarnation", 64), floor, kept, retention };
 }
 
 function checkedName(text: string): ObjectName {

@@ -13,7 +13,17 @@ const TAG_STATES: readonly string[] = ["announced", "staged", "pinned", "deleted
 
 /** What a record is. */
 export type RecordKind =
-  "store" | "dataset" | "history" | "hint" | "event" | "lease" | "epoch" | "condemned" | "signature" | "view";
+  | "store"
+  | "dataset"
+  | "history"
+  | "hint"
+  | "event"
+  | "lease"
+  | "epoch"
+  | "condemned"
+  | "floor"
+  | "signature"
+  | "view";
 type Json = Record<string, unknown>;
 
 /** The bytes of a record with these members, for readers that know the features in `requires`. */
@@ -98,6 +108,11 @@ export class RecordMembers {
     return this.#json[name] !== undefined;
   }
 
+  /** Whether a member is `true`: it is absent, or something else, in what knows nothing of it. */
+  isTrue(name: string): boolean {
+    return this.#json[name] === true;
+  }
+
   isNull(name: string): boolean {
     return this.#json[name] === null;
   }
@@ -129,6 +144,19 @@ export class RecordMembers {
 
   countOrNull(name: string): number | null {
     return this.#json[name] === null ? null : this.count(name);
+  }
+
+  /** A list of numbers, each greater than the one before. */
+  ascending(name: string, countMax: number): readonly number[] {
+    const value = this.#json[name];
+    if (!Array.isArray(value) || value.length > countMax) throw invalid(this.#kind, name);
+    let before = -1;
+    for (const item of value as unknown[]) {
+      if (typeof item !== "number" || !Number.isSafeInteger(item) || item <= before)
+        throw invalid(this.#kind, name);
+      before = item;
+    }
+    return value as number[];
   }
 
   digest(name: string): Digest {

@@ -172,7 +172,8 @@ export function decodeDataset(bytes: Uint8Array): DatasetRecord {
   };
 }
 
-function readRetention(members: RecordMembers): Retention {
+/** Reads a retention inside of a record. Errors: OBJECT_INVALID. */
+export function readRetention(members: RecordMembers): Retention {
   const keepLast = members.countOrNull("keepLast");
   if (keepLast !== null && (keepLast < 1 || keepLast > KEEP_LAST_MAX)) {
     throw new AetherError("OBJECT_INVALID", `a dataset record keeps the last ${keepLast} versions`);

@@ -14,7 +14,14 @@ import * as manifest from "./manifest.ts";
 import * as page from "./page.ts";
 import type { ChunkItem } from "./page.ts";
 import { decodePlan, encodePlan } from "./plan.ts";
-import { decodeCondemned, decodeEpoch, encodeCondemned, encodeEpoch } from "./prune-record.ts";
+import {
+  decodeCondemned,
+  decodeEpoch,
+  decodeFloor,
+  encodeCondemned,
+  encodeEpoch,
+  encodeFloor,
+} from "./prune-record.ts";
 import * as record from "./record.ts";
 import { readVectors, type Vector } from "./testing/vectors.ts";
 import { WireReader, WireWriter } from "./wire.ts";
@@ -206,6 +213,7 @@ const RECORDS: Readonly<Record<string, (bytes: Uint8Array) => { value: object; w
   hint: (bytes) => rewrite({ decode: record.decodeHint, encode: record.encodeHint }, bytes),
   event: (bytes) => rewrite({ decode: record.decodeEvent, encode: record.encodeEvent }, bytes),
   epoch: (bytes) => rewrite({ decode: decodeEpoch, encode: encodeEpoch }, bytes),
+  floor: (bytes) => rewrite({ decode: decodeFloor, encode: encodeFloor }, bytes),
   condemned: (bytes) => rewrite({ decode: decodeCondemned, encode: encodeCondemned }, bytes),
   lease: (bytes) => rewrite({ decode: record.decodeLease, encode: record.encodeLease }, bytes),
 };

@@ -1,6 +1,6 @@
 /** The seam below which manifests, plans and records are kept. docs/format.md §6–8; ARCHITECTURE.md "Seams". */
 import type { Digest } from "../format/digest.ts";
-import type { CondemnedRecord, EpochRecord } from "../format/prune-record.ts";
+import type { CondemnedRecord, EpochRecord, FloorRecord } from "../format/prune-record.ts";
 import type {
   DatasetRecord,
   EventRecord,
@@ -55,6 +55,12 @@ export interface NamesOptions<T> extends CallOptions {
   readonly after?: T | undefined;
 }
 
+/** An object of a list, and the state it is in; undefined where lists do not say it. */
+export interface ListedObject {
+  readonly digest: Digest;
+  readonly revision: Revision | undefined;
+}
+
 /** Options of removeRecords(). */
 export interface RemovalOptions extends CallOptions {
   /** Called before a few dozen records are removed, again and again: rejects when the caller may not remove any more. */
@@ -71,10 +77,14 @@ export interface DatasetStore extends ManifestReader {
   /** The store's own record. */
   readonly store: StoreRecord;
 
+  /** Stores a manifest object unless there is one: false then. */
+  addManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<boolean>;
   /** Stores a manifest object; replaces an equal-named one, which says the same. */
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void>;
   /** The digests of all objects of a kind, in order. One that is put or removed meanwhile may or may not appear. */
   listObjects(kind: ObjectKind, options?: CallOptions): AsyncIterable<Digest>;
+  /** The digests of all plans, as listObjects gives them, with what getPlan gives as revision; undefined where lists do not say it. */
+  listPlans(kind: "plans" | "domain-plans", options?: CallOptions): AsyncIterable<ListedObject>;
   /** Whether an object is there. */
   hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean>;
   /** Removes an object: for prune alone. One that is not there is no error. */
@@ -125,10 +135,21 @@ export interface DatasetStore extends ManifestReader {
   /** The numbers of a tag's entries that are there, ascending. */
   listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number>;
   /**
-   * Removes some of the entries, hints and events of a deleted dataset, the dataset's record never. Gives whether there may be
+   * Removes some of the entries, hints, floors and events of a deleted dataset, the dataset's record never. Gives whether there may be
    * more; false: there were none. Errors: those of `check`, which ends it.
    */
   removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean>;
+
+  /** What prunes took of a tag's history, or undefined: nothing was recorded. */
+  getFloor(name: DatasetName, tag: Tag, options?: CallOptions): Promise<Revised<FloorRecord> | undefined>;
+  /** Writes it in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
+  putFloor(
+    name: DatasetName,
+    tag: Tag,
+    record: FloorRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision>;
 
   /** The record of a signature, or the view of a version: opaque bytes, checked above. */
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined>;

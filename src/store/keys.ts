@@ -11,6 +11,7 @@
  *     ├── datasets/[@<scope>/]<name>/
  *     │   ├── dataset.json                  identity and settings
  *     │   ├── events/<n>                    what happened to the dataset, from 1
+ *     │   ├── floors/<tag>.json             which entries of the tag's history prunes took the versions of
  *     │   ├── history/<tag>/<n>             what happened to the tag, from 1: creating one moves the tag
  *     │   └── tags/<tag>.json               a hint where the history ends
  *     ├── leases/<id>                       a claim on blocks
@@ -22,6 +23,7 @@
  *     └── tmp/                              of a driver alone: never listed, never read
  */
 import { assert } from "../base/assert.ts";
+import { compareUtf8 } from "../base/bytes.ts";
 import { AetherError } from "../base/errors.ts";
 import { digestBytes, digestFromHex, digestOfParts, type Digest } from "../format/digest.ts";
 import { parseDatasetName, parseTag, type DatasetName, type Tag } from "../format/reference.ts";
@@ -163,6 +165,11 @@ export function hintKey(name: DatasetName, tag: Tag): Key {
   return `${datasetPrefix(name)}tags/${tag}.json` as Key;
 }
 
+/** Key of what says how far prunes took of a tag's history. */
+export function floorKey(name: DatasetName, tag: Tag): Key {
+  return `${datasetPrefix(name)}floors/${tag}.json` as Key;
+}
+
 /** Where the histories of a dataset's tags lie, a folder for each. */
 export function historiesPrefix(name: DatasetName): KeyPrefix {
   return `${datasetPrefix(name)}history/` as KeyPrefix;
@@ -239,10 +246,12 @@ export function markOfFolder(folder: string): string | undefined {
 
 /** What the keys of a dataset's records begin with, but for its own record's. */
 export function recordPrefixes(name: DatasetName): readonly KeyPrefix[] {
-  return ["events", "history", "tags"].map((folder) => `${datasetPrefix(name)}${folder}/` as KeyPrefix);
+  return ["events", "floors", "history", "tags"].map(
+    (folder) => `${datasetPrefix(name)}${folder}/` as KeyPrefix,
+  );
 }
 
-const RECORD_PLACE = /^(?:events\/\d{10}|history\/([^/]+)\/\d{10}|tags\/([^/]+)\.json)$/;
+const RECORD_PLACE = /^(?:events\/\d{10}|history\/([^/]+)\/\d{10}|(?:floors|tags)\/([^/]+)\.json)$/;
 
 /** A key under recordPrefixes as such; undefined when it is none of ours. */
 export function parseRecordKey(name: DatasetName, key: string): Key | undefined {
@@ -274,6 +283,11 @@ function checkedLeaseId(id: string): string {
 export function parseLeaseKey(key: string): string | undefined {
   const id = key.startsWith(LEASES) ? key.slice(LEASES.length) : "";
   return LEASE_ID.test(id) ? id : undefined;
+}
+
+/** Whether a dataset's name or a tag comes after another in the byte order of `name/`: the order of keys. */
+export function isNameAfter(name: string, after: string | undefined): boolean {
+  return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
 }
 
 /** The folder of a scope's datasets, or undefined when `folder` (a segment under DATASETS) is no scope. */

@@ -18,14 +18,18 @@ export async function findLastEvent(
   const has = async (sequence: number): Promise<boolean> =>
     sequence === 0 || (await objects.stat(eventKey(name, sequence), options)) !== undefined;
   const { known = 0 } = options;
-  const [isThere, isFollowed] = known === 0 ? [true, false] : await Promise.all([has(known), has(known + 1)]);
-  if (known > 0 && isThere && !isFollowed) return known;
-  let first = isThere ? known + Number(isFollowed) : 0;
+  let first: number;
   if (isFar(objects.features)) {
-    // One page of a list says what would take many questions. What is beyond it is asked for.
-    const { last, isEnd } = await listOnePage(objects, name, first, options);
-    if (isEnd) return last;
-    first = last;
+    // One page of a list says what would take many questions, that the known one is there too. What is beyond it is asked for.
+    let page = await listOnePage(objects, name, Math.max(known - 1, 0), options);
+    if (known > 0 && page.first !== known) page = await listOnePage(objects, name, 0, options);
+    if (page.isEnd) return page.last;
+    first = page.last;
+  } else {
+    const [isThere, isFollowed] =
+      known === 0 ? [true, false] : await Promise.all([has(known), has(known + 1)]);
+    if (known > 0 && isThere && !isFollowed) return known;
+    first = isThere ? known + Number(isFollowed) : 0;
   }
   let present = first;
   let absent = first + 1;
@@ -42,20 +46,22 @@ export async function findLastEvent(
   return present;
 }
 
-/** The last event of the first page after `first`, and whether there is no other page. */
+/** The first and last event of the first page after event `after`, and whether there is no other page. */
 async function listOnePage(
   objects: ObjectStore,
   name: DatasetName,
-  first: number,
+  after: number,
   options: CallOptions,
-): Promise<{ readonly last: number; readonly isEnd: boolean }> {
+): Promise<{ readonly first: number | undefined; readonly last: number; readonly isEnd: boolean }> {
   const prefix = eventsPrefix(name);
-  const after = first === 0 ? {} : { after: eventKey(name, first) };
-  let last = first;
+  const from = after === 0 ? {} : { after: eventKey(name, after) };
+  let first: number | undefined;
+  let last = after;
   let listed = 0;
-  for await (const { key } of objects.list(prefix, { ...options, ...after })) {
+  for await (const { key } of objects.list(prefix, { ...options, ...from })) {
     last = parseEventKey(prefix, key) ?? last;
-    if (++listed === LISTED_MAX) return { last, isEnd: false };
+    first ??= last;
+    if (++listed === LISTED_MAX) return { first, last, isEnd: false };
   }
-  return { last, isEnd: true };
+  return { first, last, isEnd: true };
 }

@@ -1,15 +1,17 @@
-import { compareUtf8 } from "../base/bytes.ts";
-import { AetherError } from "../base/errors.ts";
+import { codeOf } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "../format/block.ts";
 import type { Digest } from "../format/digest.ts";
 import {
   decodeCondemned,
   decodeEpoch,
+  decodeFloor,
   encodeCondemned,
   encodeEpoch,
+  encodeFloor,
   type CondemnedRecord,
   type EpochRecord,
+  type FloorRecord,
 } from "../format/prune-record.ts";
 import {
   decodeDataset,
@@ -35,6 +37,7 @@ import type { CallOptions } from "./block-store.ts";
 import type {
   DatasetStore,
   LastEventOptions,
+  ListedObject,
   NamesOptions,
   PlanOptions,
   RemovalOptions,
@@ -43,15 +46,11 @@ import type {
   ViewKey,
 } from "./dataset-store.ts";
 import * as keys from "./keys.ts";
+import { decodedRecord, type Decode, type Fits } from "./decoded-record.ts";
 import { findLastEvent } from "./last-event.ts";
 import type { DamagedObject, Key, ObjectKind } from "./keys.ts";
-import type { ObjectStore } from "./object-store.ts";
+import type { ListOptions, ObjectStore } from "./object-store.ts";
 import type { RecentManifests } from "./recent-manifests.ts";
-
-/** Whether a name comes after another in the byte order of `name/`: the order of keys. */
-function isAfter(name: string, after: string | undefined): boolean {
-  return after === undefined || compareUtf8(`${name}/`, `${after}/`) > 0;
-}
 
 function keyOfView({ kind, digest }: ViewKey): Key {
   return kind === "view" ? keys.viewKey(digest) : keys.signatureKey(digest);
@@ -90,16 +89,35 @@ export class ObjectDatasetStore implements DatasetStore {
     return bytes;
   }
 
+  async addManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<boolean> {
+    try {
+      await this.#objects.replace(keys.manifestKey(version), bytes, undefined, options);
+    } catch (error) {
+      if (codeOf(error) === "OBJECT_CONFLICT") return false;
+      throw error;
+    }
+    this.#recent?.forget();
+    return true;
+  }
+
   async putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
     await this.#objects.put(keys.manifestKey(version), bytes, options);
     this.#recent?.forget();
   }
 
   async *listObjects(kind: ObjectKind, options?: CallOptions): AsyncGenerator<Digest> {
+    for await (const { digest } of this.#list(kind, options)) yield digest;
+  }
+
+  listPlans(kind: ObjectKind, options?: CallOptions): AsyncGenerator<ListedObject> {
+    return this.#list(kind, { ...options, revisions: true });
+  }
+
+  async *#list(kind: ObjectKind, options?: ListOptions): AsyncGenerator<ListedObject> {
     const prefix = keys.objectsPrefix(kind);
-    for await (const { key } of this.#objects.list(prefix, options)) {
+    for await (const { key, revision } of this.#objects.list(prefix, options)) {
       const digest = keys.parseDigestKey(prefix, key);
-      if (digest !== undefined) yield digest;
+      if (digest !== undefined) yield { digest, revision };
     }
   }
 
@@ -128,12 +146,8 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.replace(keys.planKey(page, options?.domain), bytes, expected, options);
   }
 
-  async getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {
-    const key = keys.datasetKey(name);
-    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    const value = this.#decoded(key, found.value, decodeDataset, (record) => record.name === name);
-    return { value, revision: found.revision };
+  getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {
+    return this.#revised(keys.datasetKey(name), decodeDataset, (record) => record.name === name, options);
   }
 
   putDataset(
@@ -149,14 +163,14 @@ export class ObjectDatasetStore implements DatasetStore {
     for await (const folder of this.#objects.folders(keys.DATASETS, options)) {
       const scope = keys.scopePrefix(folder);
       if (scope === undefined) {
-        const name = isAfter(folder, after) ? keys.datasetOfFolder(folder) : undefined;
+        const name = keys.isNameAfter(folder, after) ? keys.datasetOfFolder(folder) : undefined;
         if (name !== undefined) yield name;
         continue;
       }
-      if (after?.startsWith(`${folder}/`) !== true && !isAfter(folder, after)) continue;
+      if (after?.startsWith(`${folder}/`) !== true && !keys.isNameAfter(folder, after)) continue;
       for await (const inner of this.#objects.folders(scope, options)) {
         const path = `${folder}/${inner}`;
-        const name = isAfter(path, after) ? keys.datasetOfFolder(path) : undefined;
+        const name = keys.isNameAfter(path, after) ? keys.datasetOfFolder(path) : undefined;
         if (name !== undefined) yield name;
       }
     }
@@ -165,7 +179,7 @@ export class ObjectDatasetStore implements DatasetStore {
   async *listTags(name: DatasetName, options: NamesOptions<Tag> = {}): AsyncGenerator<Tag> {
     for await (const folder of this.#objects.folders(keys.historiesPrefix(name), options)) {
       const tag = keys.tagOfFolder(folder);
-      if (tag !== undefined && isAfter(tag, options.after)) yield tag;
+      if (tag !== undefined && keys.isNameAfter(tag, options.after)) yield tag;
     }
   }
 
@@ -210,6 +224,20 @@ export class ObjectDatasetStore implements DatasetStore {
       const number = keys.parseHistoryKey(name, tag, key);
       if (number !== undefined) yield number;
     }
+  }
+
+  getFloor(name: DatasetName, tag: Tag, options?: CallOptions): Promise<Revised<FloorRecord> | undefined> {
+    return this.#revised(keys.floorKey(name, tag), decodeFloor, () => true, options);
+  }
+
+  putFloor(
+    name: DatasetName,
+    tag: Tag,
+    record: FloorRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#objects.replace(keys.floorKey(name, tag), encodeFloor(record), expected, options);
   }
 
   async removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean> {
@@ -271,13 +299,7 @@ export class ObjectDatasetStore implements DatasetStore {
   }
 
   async getLease(id: string, options?: CallOptions): Promise<Revised<LeaseRecord> | undefined> {
-    const key = keys.leaseKey(id);
-    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    return {
-      value: this.#decoded(key, found.value, decodeLease, (record) => record.id === id),
-      revision: found.revision,
-    };
+    return await this.#revised(keys.leaseKey(id), decodeLease, (record) => record.id === id, options);
   }
 
   async removeLease(id: string, options?: CallOptions): Promise<void> {
@@ -307,12 +329,8 @@ export class ObjectDatasetStore implements DatasetStore {
     }
   }
 
-  async getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined> {
-    const key = keys.epochKey(number);
-    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    const value = this.#decoded(key, found.value, decodeEpoch, (record) => record.number === number);
-    return { value, revision: found.revision };
+  getEpoch(number: number, options?: CallOptions): Promise<Revised<EpochRecord> | undefined> {
+    return this.#revised(keys.epochKey(number), decodeEpoch, (record) => record.number === number, options);
   }
 
   putEpoch(record: EpochRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision> {
@@ -356,33 +374,27 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.flush(options);
   }
 
+  async #revised<T>(
+    key: Key,
+    decode: Decode<T>,
+    fits: Fits<T>,
+    options?: CallOptions,
+  ): Promise<Revised<T> | undefined> {
+    const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
+    if (found === undefined) return undefined;
+    return {
+      value: decodedRecord(key, this.#objects.name, found.value, decode, fits),
+      revision: found.revision,
+    };
+  }
+
   async #record<T>(
     key: Key,
-    decode: (bytes: Uint8Array) => T,
-    fits: (record: T) => boolean,
+    decode: Decode<T>,
+    fits: Fits<T>,
     options?: CallOptions,
   ): Promise<T | undefined> {
     const bytes = await this.#objects.get(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    return bytes === undefined ? undefined : this.#decoded(key, bytes, decode, fits);
-  }
-
-  #decoded<T>(
-    key: Key,
-    bytes: Uint8Array,
-    decode: (bytes: Uint8Array) => T,
-    fits: (record: T) => boolean,
-  ): T {
-    const where = `${key} in ${this.#objects.name}`;
-    try {
-      const record = decode(bytes);
-      if (fits(record)) return record;
-    } catch (cause) {
-      if (!(cause instanceof AetherError)) throw cause;
-      throw new AetherError(cause.code, `${where}: ${cause.message}`, {
-        data: { ...cause.data, key },
-        cause,
-      });
-    }
-    throw new AetherError("OBJECT_INVALID", `${where} holds the record of another key`, { data: { key } });
+    return bytes === undefined ? undefined : decodedRecord(key, this.#objects.name, bytes, decode, fits);
   }
 }

@@ -14,6 +14,8 @@ export interface ObjectInfo {
   readonly bytes: number;
   /** When it was last written by the store's own clock, in milliseconds since 1970; undefined where nobody knows. */
   readonly modifiedMs?: number | undefined;
+  /** What getRevised gives with it, where it was asked for and a list says so. */
+  readonly revision?: Revision | undefined;
 }
 
 /** Options of a read of a whole object. */
@@ -26,6 +28,8 @@ export interface ReadOptions extends CallOptions {
 export interface ListOptions extends CallOptions {
   /** Only keys after this one. */
   readonly after?: string;
+  /** Whether revisions are wanted, where they cost no request. */
+  readonly revisions?: boolean;
 }
 
 /**

@@ -1,25 +1,47 @@
 import type { ReadEngine } from "../dataset/engine.ts";
 import { LoadingCache } from "../dataset/version/loading-cache.ts";
-import { openVersion, type Version } from "../dataset/version/version.ts";
+import { openPageCache } from "../dataset/version/page-source.ts";
+import { openPlanCache } from "../dataset/version/plan-source.ts";
+import { openVersion, type Version, type VersionCaches } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 
-/** Versions kept open: each caches pages and plans of some 10 MB. */
-const OPEN_MAX = 8;
+/** Shares of the engine's memory, in bytes as they are stored: as objects they take some five times as much. */
+const MANIFESTS_SHARE = 1 / 64;
+const PAGES_SHARE = 1 / 64;
+/** Bytes of memory for one item of the plans that are kept: a thirty-second of all. */
+const PLAN_ITEM_SHARE_BYTES = 32 * 100;
+/** What an open version takes besides its manifest's bytes. */
+const VERSION_BYTES = 2048;
 
-/** Versions that are open between requests. */
+/** Versions that are open between requests, and the pages and plans that they share. */
 export class OpenVersions {
   readonly #engine: Pick<ReadEngine, "store">;
   readonly #isFar: boolean;
-  readonly #open = new LoadingCache<Version>(OPEN_MAX, () => 1);
+  readonly #caches: VersionCaches;
+  readonly #open: LoadingCache<Version>;
 
   /** `isFar`: each read of the engine's store is a journey. */
-  constructor(engine: Pick<ReadEngine, "store">, isFar: boolean) {
+  constructor(engine: Pick<ReadEngine, "store" | "memoryBytes">, isFar: boolean) {
+    const { memoryBytes } = engine;
     this.#engine = engine;
     this.#isFar = isFar;
+    this.#caches = {
+      pages: openPageCache(memoryBytes * PAGES_SHARE),
+      plans: openPlanCache(memoryBytes / PLAN_ITEM_SHARE_BYTES),
+    };
+    this.#open = new LoadingCache(memoryBytes * MANIFESTS_SHARE, weightOf);
   }
 
   /** The version, for reading. Errors: those of openVersion. */
   open(digest: Digest): Promise<Version> {
-    return this.#open.get(digest, () => openVersion(this.#engine, digest, { isEager: this.#isFar }));
+    const options = { isEager: this.#isFar, caches: this.#caches };
+    return this.#open.get(digest, () => openVersion(this.#engine, digest, options));
   }
+}
+
+function weightOf({ bundle }: Version): number {
+  return bundle.pages.reduce(
+    (bytes, page) => bytes + page.byteLength,
+    VERSION_BYTES + bundle.root.byteLength,
+  );
 }

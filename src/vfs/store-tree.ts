@@ -15,6 +15,7 @@ import type { DatasetName, Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
 import type { VersionName } from "./tree-path.ts";
+import { SharedLook } from "./shared-look.ts";
 import { Tree } from "./tree.ts";
 
 /** What is kept of what was decoded. */
@@ -34,7 +35,7 @@ export function openStoreTree(
   { pieceBytes, diskBytes, log }: TreeCacheOptions = MEMORY_ALONE,
 ): Tree {
   const { cacheDir, clock, random } = engine;
-  const isLocal = engine.store.blocks.features.folder !== undefined;
+  const isLocal = isOnDisk(engine);
   const hasDisk = diskBytes > 0 && cacheDir !== undefined;
   const disk = hasDisk
     ? new DiskPieces({ folder: join(cacheDir, "pieces"), bytesMax: diskBytes, clock, random, log })
@@ -42,13 +43,21 @@ export function openStoreTree(
   return new Tree(engine, new StoreCatalog(engine), { isLocal, pieceBytes, disk });
 }
 
+/** Whether the store lies on a disk of this machine. */
+function isOnDisk({ store }: Engine): boolean {
+  return store.blocks.features.folder !== undefined;
+}
+
 /** What a store of this process has. */
 class StoreCatalog implements Catalog {
   readonly #engine: Engine;
   readonly #own: DatasetVersions;
+  readonly #looks = new SharedLook<Digest>();
+  readonly #isLocal: boolean;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#isLocal = isOnDisk(engine);
     this.#own = new DatasetVersions(engine.store.datasets);
   }
 
@@ -74,7 +83,14 @@ class StoreCatalog implements Catalog {
     return listTags(this.#engine, name, options);
   }
 
-  async find({ name, tag, digest }: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
+  find(version: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
+    const { name, tag, digest } = version;
+    const look = (): Promise<Digest> => this.#look(version, onLikely);
+    // Waiting for the look-up of others to end costs more than it saves where answers take long.
+    return this.#isLocal ? this.#looks.get(`${name}:${tag ?? ""}@${digest ?? ""}`, look) : look();
+  }
+
+  async #look({ name, tag, digest }: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
     if (digest === undefined) {
       const reference = { host: undefined, name, tag, digest };
       return (await resolve(this.#engine, reference, { onLikely })).version;

@@ -73,6 +73,29 @@ describe("/fs of a hub", () => {
     }
   });
 
+  it("read by curl over HTTP/2 as an archive, compressed, or under a condition, is what HTTP/1.1 gives", async (t) => {
+    if (!requirePeer(t, "curl")) return;
+    const h2 = "--http2-prior-knowledge";
+    for (const target of ["?archive=tar", "?archive=zip"]) {
+      assert.ok((await curl(target, h2)).equals(await curl(target, "--http1.1")), target);
+    }
+    const text = fs.readFileSync(path.join(source, "text.txt"));
+    assert.ok((await curl("text.txt", h2, "--compressed")).equals(text));
+    const head = (await curl("text.txt", h2, "-I", "-H", "accept-encoding: br")).toString();
+    assert.match(head, /^HTTP\/2 200 \r\n[^]*content-encoding: br\r\n/);
+    const etag = /^etag: (.*)\r$/m.exec(head)?.[1] ?? "";
+    const again = await curl(
+      "text.txt",
+      h2,
+      "-i",
+      "-H",
+      "accept-encoding: br",
+      "-H",
+      `if-none-match: ${etag}`,
+    );
+    assert.match(again.toString(), /^HTTP\/2 304 \r\n[^]*\r\n\r\n$/);
+  });
+
   it("copied by rclone, which reads the lists, is the tree that was pushed", async (t) => {
     if (!requirePeer(t, "rclone")) return;
     const copy = path.join(folder.path, "copy");
@@ -93,10 +116,12 @@ describe("/fs of a hub", () => {
 
   it("asked by clients that go in the middle, stops reading for them, and serves others", async (t) => {
     if (!requirePeer(t, "curl")) return;
+    const targets = ["big.bin", "?archive=tar", "?archive=zip", "?archive=tar.zst"];
     const sockets = Array.from({ length: 20 }, () => connectTcp(Number(new URL(hub.url).port), "127.0.0.1"));
-    for (const socket of sockets) {
+    for (const [index, socket] of sockets.entries()) {
       socket.on("error", () => undefined);
-      socket.write("GET /fs/set/one/big.bin HTTP/1.1\r\nhost: a\r\n\r\n");
+      const target = targets[index % targets.length] ?? "";
+      socket.write(`GET /fs/set/one/${target} HTTP/1.1\r\nhost: a\r\n\r\n`);
     }
     const begun = sockets.map(
       (socket) => new Promise<unknown>((resolve) => socket.once("data", () => resolve(socket.pause()))),

@@ -45,10 +45,10 @@ class CheckedIngest implements Ingest {
   async begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
     // Nothing is written then that could be wrong.
     if (session.dryRun === true) return this.#local.begin(session, options);
-    const { predecessors } = await this.prepare(session.tags, options);
+    const { predecessors, seen } = await this.prepare(session.tags, options);
     // The other half is for who reads what comes in.
     const engine = { ...this.#engine, memoryBytes: this.#engine.memoryBytes / 2 };
-    const local = await beginLocalSession(engine, session, options);
+    const local = await beginLocalSession(engine, { ...session, seen }, options);
     const parts = { engine, local, predecessors, onEnd: () => undefined };
     return new CheckedSession(new ProducerSession(parts));
   }

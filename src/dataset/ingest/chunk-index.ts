@@ -99,6 +99,11 @@ export class ChunkIndex {
     return this.#blockOf(block)?.bytes;
   }
 
+  /** How many blocks blocks() gives. */
+  get size(): number {
+    return this.#byDigest.size;
+  }
+
   /** Every block that stood in the index when it was opened, or was added since. */
   blocks(): Iterable<Digest> {
     return this.#byDigest.keys();

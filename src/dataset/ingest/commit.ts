@@ -3,7 +3,7 @@ import { codeOf } from "../../base/errors.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { decodeRoot } from "../../format/manifest.ts";
 import { objectName, type ObjectName } from "../../format/prune-record.ts";
-import type { CallOptions } from "../../store/block-store.ts";
+import { isFar, type BlockReader, type CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { commitTag, type TagCommit } from "../tags.ts";
 import { loadBundle } from "../version/manifest-source.ts";
@@ -12,12 +12,14 @@ import { watchedManifests, type ManifestStore } from "../version/watched-reads.t
 import { missing } from "./block-indexes.ts";
 import type { ChunkIndex } from "./chunk-index.ts";
 import { confirm } from "./confirm.ts";
-import type { Publication } from "./ingest.ts";
+import type { Publication, SeenTags } from "./ingest.ts";
 import type { Lease } from "./lease.ts";
 import { SweptNames } from "./swept-names.ts";
 
 /** Blocks that are looked for at the same time. */
 const PARALLEL_MAX = 16;
+/** Blocks that one request of a list gives. */
+const LIST_PAGE = 1000;
 
 /** What one session commits in the end. */
 export class Commit {
@@ -28,9 +30,13 @@ export class Commit {
   readonly #lease: Lease;
   readonly #swept: SweptNames;
   readonly #names = new Set<ObjectName>();
+  /** Blocks that the session itself has stored. */
+  readonly #own = new Set<Digest>();
+  readonly #seen: SeenTags["tags"];
 
-  /** `lease` claims every block and version that the session builds on. */
-  constructor(engine: Engine, index: ChunkIndex, lease: Lease) {
+  /** `lease` claims every block and version that the session builds on; `seen`: how tags stood when it began. */
+  constructor(engine: Engine, index: ChunkIndex, lease: Lease, seen: SeenTags["tags"] = []) {
+    this.#seen = seen;
     this.#engine = engine;
     this.#index = index;
     this.#lease = lease;
@@ -42,6 +48,13 @@ export class Commit {
   async begin(options: CallOptions): Promise<void> {
     await this.#lease.store(options);
     await this.#swept.begin(options);
+    // A prune that is under way waits for leases that do not name its epoch, and shall not wait for the session's end.
+    if (this.#swept.isNeeded) await this.#lease.store(options);
+  }
+
+  /** Says that the session has stored a block: under the claim, which keeps it. */
+  noteStored(block: Digest): void {
+    this.#own.add(block);
   }
 
   /** Whether run() looks at the names of all that the version needs: each must have been read or written through here. */
@@ -50,16 +63,19 @@ export class Commit {
   }
 
   /**
-   * The barrier, the last look for every block, then the tags: whether each was moved. Errors: OBJECT_MISSING when something
-   * was pruned meanwhile; SESSION_LOST when the claim was lost; those of SweptNames.settle and commitTag.
+   * The barrier, the last look for every block that the session did not store, then the tags: whether each was moved. Errors:
+   * OBJECT_MISSING when something was pruned meanwhile; SESSION_LOST when the claim was lost; those of SweptNames.settle and commitTag.
    */
   async run(publication: Publication, options: CallOptions): Promise<boolean[]> {
     const { store, random } = this.#engine;
-    await this.#lease.storeGrown(options);
     await Promise.all([store.blocks.flush(options), store.datasets.flush(options)]);
-    await this.#checkBlocks(options);
+    // What the session stored under its claim is condemned by no epoch that may be swept while the claim lives, but by the one that
+    // #settle looks at; whether the claim lives is seen below.
+    await this.#checkBlocks(
+      [...this.#lease.blocks].filter((block) => !this.#own.has(block)),
+      options,
+    );
     await this.#settle(options);
-    await this.#lease.store(options);
     const version = digestOf(publication.root);
     const { files, bytes } = decodeRoot(publication.root);
     const { publisher, message, labels, attempt } = publication;
@@ -77,7 +93,8 @@ export class Commit {
         labels,
       } as const;
       const once = { writeId: attempt?.writeId ?? random.id(), since: attempt?.heads[index] };
-      const goal = expected === undefined ? change : { ...change, expected };
+      const seen = this.#seen.find((each) => each.name === name && each.tag === tag)?.seen;
+      const goal = expected === undefined ? { ...change, seen } : { ...change, seen, expected };
       const result = await commitTag(this.#engine, name, tag, { ...goal, ...once }, options);
       moved.push(result.moved);
       commits.push(result);
@@ -103,15 +120,19 @@ export class Commit {
       await this.#swept.settle(this.#names, options);
     } catch (error) {
       // The index may know blocks that went: it is made anew from those that are there.
-      if (codeOf(error) === "OBJECT_MISSING") await this.#checkBlocks(options);
+      if (codeOf(error) === "OBJECT_MISSING") await this.#checkBlocks([...this.#lease.blocks], options);
       throw error;
     }
   }
 
-  async #checkBlocks(options: CallOptions): Promise<void> {
-    const used = [...this.#lease.blocks];
+  /** That blocks are there, asked for one by one or, where that takes fewer requests, from a list of all. */
+  async #checkBlocks(used: readonly Digest[], options: CallOptions): Promise<void> {
+    const { blocks } = this.#engine.store;
+    const pages = Math.ceil((this.#index.size + 1) / LIST_PAGE);
+    const listed =
+      used.length > pages && isFar(blocks.features) ? await listBlocks(blocks, options) : undefined;
     const check = async (block: Digest): Promise<void> => {
-      const bytes = await this.#engine.store.blocks.stat(block, options);
+      const bytes = listed === undefined ? await blocks.stat(block, options) : listed.get(block);
       if (bytes !== undefined && bytes === this.#index.bytesOf(block)) return;
       this.#index.remove([block]);
       throw missing(block);
@@ -120,4 +141,10 @@ export class Commit {
       await Promise.all(used.slice(next, next + PARALLEL_MAX).map(check));
     }
   }
+}
+
+async function listBlocks(blocks: BlockReader, options: CallOptions): Promise<ReadonlyMap<Digest, number>> {
+  const found = new Map<Digest, number>();
+  for await (const { digest, bytes } of blocks.list(options)) found.set(digest, bytes);
+  return found;
 }

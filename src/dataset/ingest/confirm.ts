@@ -6,6 +6,7 @@ import type { HistoryRecord } from "../../format/record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
+import { recordTaken } from "../prune/floors.ts";
 import { commitTag, type TagCommit } from "../tags.ts";
 import type { Lease } from "./lease.ts";
 import { SweptNames } from "./swept-names.ts";
@@ -58,6 +59,8 @@ async function takeBack(
   { digest, previous, publisher, number, ...moved }: HistoryRecord,
   options: CallOptions,
 ): Promise<void> {
+  // Its entry stays in the history, of a version that is not whole.
+  await recordTaken(engine.store.datasets, name, tag, number, options);
   const before =
     previous === null ? undefined : await engine.store.datasets.getHistory(name, tag, number - 1, options);
   const { files, bytes, labels } = before ?? moved;

@@ -95,11 +95,11 @@ class HubSessions implements IngestSessions {
   }
 
   async #begin(session: SessionOptions, memoryBytes: number, options: CallOptions): Promise<string> {
-    const { predecessors } = await this.prepare(session.tags, options);
+    const { predecessors, seen } = await this.prepare(session.tags, options);
     const { reference } = session;
     const known = reference !== undefined && predecessors.includes(reference) ? reference : undefined;
     const engine = { ...this.#engine, memoryBytes };
-    const local = await beginLocalSession(engine, { ...session, reference: known }, options);
+    const local = await beginLocalSession(engine, { ...session, reference: known, seen }, options);
     if (this.#closed.signal.aborted) {
       await local.abort();
       throw this.#closed.signal.reason;

@@ -6,6 +6,7 @@ import type { ManifestBase } from "../../format/manifest.ts";
 import type { ChunkItem, EncodedPage } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
+import type { SeenTag } from "../tag-head.ts";
 import type { Sketch } from "../workers/sketch.ts";
 
 /** A chunk, and what it is like where that is known: later ones find it by that. */
@@ -91,6 +92,14 @@ export interface Published {
   readonly totals: IngestTotals;
 }
 
+/** What a store showed of a push's tags. */
+export interface SeenTags {
+  /** In which all of them lie. */
+  readonly domain: string;
+  /** In the tags' order. */
+  readonly tags: readonly (TagReference & { readonly seen: SeenTag })[];
+}
+
 /** What a push starts from. */
 export interface IngestStart {
   /** The store's id: names what is remembered about it. */
@@ -99,8 +108,10 @@ export interface IngestStart {
   readonly chunking: ChunkingParameters | undefined;
   /** Versions to build on, the best first; any of them may be unreadable. */
   readonly predecessors: readonly Digest[];
-  /** The number of each tag's newest history entry, in the tags' order: 0 where there is none. Empty: nobody says. */
+  /** The number of an entry of each tag's history, nearly always the newest, in the tags' order: 0 where there is none. Empty: nobody says. */
   readonly heads: readonly number[];
+  /** For a session that this process begins next. */
+  readonly seen?: SeenTags | undefined;
 }
 
 /** What a session is for. */
@@ -114,6 +125,8 @@ export interface SessionOptions {
   readonly dryRun?: boolean | undefined;
   /** The version whose chunks the producer reuses without asking for each. */
   readonly reference?: Digest | undefined;
+  /** As prepare() gave it for the same tags: spares reading it again. */
+  readonly seen?: SeenTags | undefined;
 }
 
 /** The way into a store: this process's own, or a hub's. */

@@ -41,7 +41,10 @@ export class Lease {
     this.#created = new Date(clock.nowMs()).toISOString();
   }
 
-  /** Claims a block with the next store(). Errors: LIMIT_EXCEEDED. */
+  /**
+   * Claims a block with the next store(), which need not be soon: what keeps blocks that nothing refers to yet is that the lease
+   * lives (docs/format.md §9.1). Errors: LIMIT_EXCEEDED.
+   */
   addBlock(block: Digest): void {
     this.#blocks.add(block);
     if (this.#blocks.size > LEASE_BLOCKS_MAX) {

@@ -8,10 +8,10 @@ import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
 import { findDataset } from "../datasets.ts";
 import type { Engine, PushEngine } from "../engine.ts";
-import { currentOf, readHead } from "../tag-head.ts";
+import { currentOf, guessHead, NO_HEAD, type SeenTag } from "../tag-head.ts";
 import { ChunkIndex } from "./chunk-index.ts";
 import { indexFile } from "./index-database.ts";
-import type { Ingest, IngestSession, IngestStart, SessionOptions } from "./ingest.ts";
+import type { Ingest, IngestSession, IngestStart, SeenTags, SessionOptions } from "./ingest.ts";
 import { LocalSession } from "./local-session.ts";
 import { syncIndex } from "./sync-index.ts";
 
@@ -33,9 +33,12 @@ class LocalIngest implements Ingest {
   }
 
   async prepare(tags: readonly TagReference[], options: CallOptions = {}): Promise<IngestStart> {
-    const { chunking } = await sharedSettings(this.#engine, tags, options);
-    const { predecessors, heads } = await findPredecessors(this.#engine, tags, options);
-    return { storeId: this.#engine.store.datasets.store.id, chunking, predecessors, heads };
+    const { domain, chunking, incarnations } = await sharedSettings(this.#engine, tags, options);
+    const seen = await seeTags(this.#engine, tags, incarnations, options);
+    const predecessors = await findPredecessors(this.#engine, seen, options);
+    const heads = seen.map(({ seen: { head } }) => head.record?.number ?? 0);
+    const { id: storeId } = this.#engine.store.datasets.store;
+    return { storeId, chunking, predecessors, heads, seen: { domain, tags: seen } };
   }
 
   begin(session: SessionOptions, options: CallOptions = {}): Promise<IngestSession> {
@@ -52,11 +55,11 @@ export async function beginLocalSession(
   session: SessionOptions,
   options: CallOptions,
 ): Promise<LocalSession> {
-  const { publisher, dryRun, reference, tags } = session;
-  const domain = await domainOf(engine, tags, options);
+  const { publisher, dryRun, reference, tags, seen } = session;
+  const domain = seen?.domain ?? (await domainOf(engine, tags, options));
   const index = new ChunkIndex(indexFile(engine, digestOf(Buffer.from(domain)).slice(0, 32)));
   const blockBytes = blockBytesFor(engine, session.blockBytes);
-  const parts = { domain, publisher, blockBytes, dryRun, reference };
+  const parts = { domain, publisher, blockBytes, dryRun, reference, seen };
   const local = new LocalSession(engine, index, parts);
   try {
     await syncIndex(index, engine.store.blocks, domain, options);
@@ -87,17 +90,26 @@ function blockBytesFor(engine: Engine, wanted = BLOCK_BYTES_DEFAULT): number {
   return Math.max(BLOCK_BYTES_MIN, Math.min(wanted, affordable));
 }
 
+interface SharedSettings {
+  readonly domain: string;
+  readonly chunking: ChunkingParameters | undefined;
+  /** Of each dataset that is there. */
+  readonly incarnations: ReadonlyMap<DatasetName, string>;
+}
+
 /** All tags of a push lie in one domain, and have one wish for chunking at most. */
 async function sharedSettings(
   engine: Engine,
   tags: readonly TagReference[],
   options: CallOptions,
-): Promise<{ domain: string; chunking: ChunkingParameters | undefined }> {
+): Promise<SharedSettings> {
   const names = [...new Set(tags.map((reference) => reference.name))];
+  const incarnations = new Map<DatasetName, string>();
   const settings = await Promise.all(
     names.map(async (name: DatasetName) => {
-      const record = await findDataset(engine.store.datasets, name, options);
-      return { domain: record?.value.domain ?? scopeOf(name), chunking: record?.value.chunking ?? undefined };
+      const record = (await findDataset(engine.store.datasets, name, options))?.value;
+      if (record !== undefined) incarnations.set(name, record.incarnation);
+      return { domain: record?.domain ?? scopeOf(name), chunking: record?.chunking ?? undefined };
     }),
   );
   const domain = settings[0]?.domain ?? "";
@@ -107,28 +119,39 @@ async function sharedSettings(
       "the tags of one push must lie in one scope: push once for each scope",
     );
   }
-  return { domain, chunking: settings[0]?.chunking };
+  return { domain, chunking: settings[0]?.chunking, incarnations };
 }
 
-/** What the tags point at, in their order, then the newest version that was announced in the first tag's dataset. */
-async function findPredecessors(
+/** How the tags stand. In a dataset that is not there is none. */
+async function seeTags(
   engine: Engine,
   tags: readonly TagReference[],
+  incarnations: ReadonlyMap<DatasetName, string>,
   options: CallOptions,
-): Promise<Pick<IngestStart, "predecessors" | "heads">> {
-  const { datasets } = engine.store;
-  const found = new Set<Digest>();
-  const heads: number[] = [];
+): Promise<SeenTags["tags"]> {
+  const seen: (TagReference & { seen: SeenTag })[] = [];
   for (const { name, tag } of tags) {
-    const { record } = await readHead(datasets, name, tag, options);
-    heads.push(record?.number ?? 0);
-    const version = currentOf(record);
-    if (version !== null) found.add(version);
+    const incarnation = incarnations.get(name);
+    const head =
+      incarnation === undefined ? NO_HEAD : await guessHead(engine.store.datasets, name, tag, options);
+    seen.push({ name, tag, seen: { incarnation, head } });
   }
-  const name = tags[0]?.name;
-  const newest = name === undefined || found.size > 0 ? undefined : await newestOf(engine, name, options);
-  if (newest !== undefined) found.add(newest);
-  return { predecessors: [...found], heads };
+  return seen;
+}
+
+/** What the tags point at, in their order, else the newest version that was announced in the first tag's dataset. */
+async function findPredecessors(
+  engine: Engine,
+  tags: SeenTags["tags"],
+  options: CallOptions,
+): Promise<readonly Digest[]> {
+  const found = new Set(tags.map(({ seen: { head } }) => currentOf(head.record)));
+  found.delete(null);
+  const [first] = tags;
+  if (found.size === 0 && first?.seen.incarnation !== undefined) {
+    found.add((await newestOf(engine, first.name, options)) ?? null);
+  }
+  return [...found].filter((version) => version !== null);
 }
 
 async function newestOf(

@@ -16,7 +16,15 @@ import { BlockPacker, joinDigests, splitDigests, type LastKind, type SealedBlock
 import type { ChunkIndex, ChunkLocation } from "./chunk-index.ts";
 import { Commit } from "./commit.ts";
 import { StoredBases } from "./delta-bases.ts";
-import type { IngestFrame, IngestSession, IngestTotals, PageForm, Publication, Published } from "./ingest.ts";
+import type {
+  IngestFrame,
+  IngestSession,
+  IngestTotals,
+  PageForm,
+  Publication,
+  Published,
+  SeenTags,
+} from "./ingest.ts";
 import { Lease } from "./lease.ts";
 import { PlanMaker } from "./plan-maker.ts";
 import { ReBase } from "./re-base.ts";
@@ -34,6 +42,8 @@ export interface LocalSessionOptions {
   readonly dryRun?: boolean | undefined;
   /** The version whose chunks the producer reuses without asking for each. */
   readonly reference?: Digest | undefined;
+  /** How the tags stood. */
+  readonly seen?: SeenTags | undefined;
 }
 
 /** A session on a store: packs frames into blocks, claims what it builds on, writes plans and manifest, moves the tags. */
@@ -52,6 +62,7 @@ export class LocalSession implements IngestSession {
   readonly #lease: Lease;
   readonly #commit: Commit;
   readonly #dryRun: boolean;
+  readonly #reference: Digest | undefined;
   /** Chunks that were declared missing or put, until their block is stored. */
   readonly #promised = new Set<Digest>();
   /** Of those, the ones that were put. */
@@ -73,8 +84,9 @@ export class LocalSession implements IngestSession {
     this.bases = new StoredBases(engine, index, this.#plans);
     this.#packer = new BlockPacker(options.domain, options.blockBytes ?? BLOCK_BYTES_DEFAULT);
     this.#lease = new Lease(store.datasets, clock, random.id(), options.publisher);
-    this.#commit = new Commit(engine, index, this.#lease);
+    this.#commit = new Commit(engine, index, this.#lease, options.seen?.tags);
     this.#dryRun = options.dryRun === true;
+    this.#reference = options.reference;
     const { domain } = options;
     const domains = new BlockDomains(store.blocks);
     const parts = {
@@ -172,12 +184,12 @@ export class LocalSession implements IngestSession {
     const items = itemsOf(page);
     const bases = frame?.base && splitDigests(frame.base.digests);
     if (items.length > 0 && !this.#dryRun)
-      this.#planWriter.add({ key: page.digest, covers: "items", items, bases });
+      this.#planWriter.add({ key: page.digest, covers: "items", items, bases, isNew: isMissing });
   }
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     const version = digestOf(publication.root);
-    this.#planWriter.add(rootPlan(version, publication));
+    this.#planWriter.add({ ...rootPlan(version, publication), isNew: version !== this.#reference });
     await this.keep(options);
     await this.#writePlans(options);
     if (!this.#dryRun) this.#planWriter.checkDone(this.#promised);
@@ -277,7 +289,6 @@ export class LocalSession implements IngestSession {
       return;
     }
     this.#lease.addBlock(sealed.digest);
-    await this.#lease.storeGrown(options);
     while (this.#puts.size >= PUTS_MAX) await Promise.race(this.#puts);
     this.#throwFailure();
     const put = this.#store(sealed, options)
@@ -290,6 +301,7 @@ export class LocalSession implements IngestSession {
 
   async #store(sealed: SealedBlock, options: CallOptions): Promise<void> {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
+    this.#commit.noteStored(sealed.digest);
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
     this.#plans.settle(sealed, this.#domain);
@@ -319,21 +331,31 @@ export class LocalSession implements IngestSession {
   }
 
   async #putManifest(version: Digest, publication: Publication, options: CallOptions): Promise<void> {
-    if (await this.#hasManifest(version, publication.inlinePages, options)) return;
     const { root, inlinePages: pages, base } = publication;
+    // Another version than the reference is rarely there: it is looked for when it cannot be added.
+    const isNew = version !== this.#reference && !this.#dryRun;
+    if (!isNew && (await this.#hasManifest(version, pages, options))) return;
     if (base?.depth === DEPTH_MAX)
       await this.#writeManifest(base.version, encodeManifest(base.bundle), options);
     const shallow = base && { ...base, depth: base.depth % DEPTH_MAX };
-    await this.#writeManifest(version, encodeManifest({ root, pages }, shallow), options);
+    const bytes = encodeManifest({ root, pages }, shallow);
+    const isAdded = isNew && (await this.#commit.manifests.addManifest(version, bytes, options));
+    if (isAdded) this.#countManifest(bytes);
+    else if (isNew && (await this.#hasManifest(version, pages, options))) return;
+    else await this.#writeManifest(version, bytes, options);
     // Reads the bases' objects too, whose names count.
     if (this.#commit.isWatching)
       await loadBundle(this.#commit.manifests, version, { ...options, traffic: new Traffic() });
   }
 
   async #writeManifest(version: Digest, bytes: Uint8Array, options: CallOptions): Promise<void> {
-    this.#storedBytes += bytes.byteLength;
-    this.#manifestBytes += bytes.byteLength;
+    this.#countManifest(bytes);
     if (!this.#dryRun) await this.#commit.manifests.putManifest(version, bytes, options);
+  }
+
+  #countManifest({ byteLength }: Uint8Array): void {
+    this.#storedBytes += byteLength;
+    this.#manifestBytes += byteLength;
   }
 
   /** Whether the version's manifest object is there and can be read, with all that it needs. */

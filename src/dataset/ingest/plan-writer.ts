@@ -23,6 +23,8 @@ const PARALLEL_MAX = 16;
 const HEIGHTS_MAX = { version: PLAN_HEIGHT_MAX, page: 3 } as const;
 /** Times that a plan is written anew because somebody else wrote it meanwhile. */
 const TRIES_MAX = 8;
+/** Chunks of a plan that are looked up to tell whose its blocks are. */
+const LOOKED_UP_MAX = 256;
 
 /** A plan that waits for its chunks to be in sealed blocks. */
 export interface PendingPlan {
@@ -32,6 +34,8 @@ export interface PendingPlan {
   readonly items: readonly Digest[];
   /** The version, or of a page's plan the pages, whose plan may say where some of them lie. */
   readonly bases?: readonly Digest[] | undefined;
+  /** What it is about is new to the store, as far as the session knows: it is written without looking for one first. */
+  readonly isNew?: boolean;
 }
 
 /** What a plan writer works with. */
@@ -80,7 +84,7 @@ export class PlanWriter {
   /** Others may write the same plan meanwhile, or this session itself, for a page that stands twice in the version. */
   async #write(plan: PendingPlan, options: CallOptions): Promise<number> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const bytes = await this.#tryWrite(plan, options);
+      const bytes = await this.#tryWrite(plan, tries > 0 || plan.isNew !== true, options);
       if (bytes !== undefined) return bytes;
     }
     throw new AetherError("OBJECT_CONFLICT", "a plan is being written by too many at once: try again");
@@ -95,14 +99,14 @@ export class PlanWriter {
     });
   }
 
-  /** Bytes written, or undefined when somebody else wrote the plan first. */
-  async #tryWrite(pending: PendingPlan, options: CallOptions): Promise<number | undefined> {
+  /** Bytes written, or undefined when somebody else wrote the plan first, or it was not looked for and is there. */
+  async #tryWrite(pending: PendingPlan, looks: boolean, options: CallOptions): Promise<number | undefined> {
     const { key, covers, items } = pending;
     const { datasets, plans, domain } = this.#parts;
     let where: PlanOptions = options;
-    let present = await datasets.getPlan(key, where);
+    let present = looks ? await datasets.getPlan(key, where) : undefined;
     let held = present && (await this.#blocksOf(present.value, pending, options));
-    if (held !== undefined && !(await this.#isOwn(held, options))) {
+    if (held !== undefined && !(await this.#isOwn(held, items, options))) {
       where = { ...options, domain };
       present = await datasets.getPlan(key, where);
       held = present && (await this.#blocksOf(present.value, pending, options));
@@ -116,7 +120,7 @@ export class PlanWriter {
     const bases = where.domain === undefined ? pending.bases : undefined;
     const basePlanBytes =
       plans.hasMoved && covers === "version" ? await this.#layAnew(bases?.[0], options) : 0;
-    const bytes = await this.#encode(plan, bases, options);
+    const bytes = await this.#encode(plan, { bases, items }, options);
     const isWritten = await this.#put(key, bytes, present?.revision, where);
     return isWritten ? bytes.byteLength + basePlanBytes : undefined;
   }
@@ -151,18 +155,22 @@ export class PlanWriter {
       const items = chunks.map(({ digest }) => digest);
       const { plan } = await plans.make("version", items, options);
       const base = planBaseOf(present.value)?.key;
-      const bytes = await this.#encode(plan, base === undefined ? [] : [base], options);
+      const bytes = await this.#encode(plan, { bases: base === undefined ? [] : [base], items }, options);
       return (await this.#put(version, bytes, present.revision, options)) ? bytes.byteLength : 0;
     } catch (error) {
       return isUnreadable(error) ? 0 : raise(error);
     }
   }
 
-  /** The shortest form of a plan. */
-  async #encode(plan: Plan, bases: readonly Digest[] = [], options: CallOptions): Promise<Uint8Array> {
+  /** The shortest form of the plan of `items`. */
+  async #encode(
+    plan: Plan,
+    { bases = [], items }: Pick<PendingPlan, "bases" | "items">,
+    options: CallOptions,
+  ): Promise<Uint8Array> {
     let bytes = encodePlan(plan);
     for (const base of bases) {
-      const short = await this.#shorten(plan, base, options);
+      const short = await this.#shorten(plan, base, items, options);
       const shortBytes = short && encodePlan(short);
       if (shortBytes !== undefined && shortBytes.byteLength < bytes.byteLength) bytes = shortBytes;
     }
@@ -170,13 +178,22 @@ export class PlanWriter {
   }
 
   /**
-   * Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. Errors:
-   * OBJECT_MISSING when the head or the index of one is damaged.
+   * Whether the blocks, which are of one domain, are of the session's: readers of it are shown no others. The index has chunks
+   * of no other domain's blocks, so that a block in which it knows one of `chunks` (or pages) need not be asked. Errors: OBJECT_MISSING when
+   * the head or the index of one is damaged.
    */
-  async #isOwn(blocks: ReadonlySet<Digest>, options: CallOptions): Promise<boolean> {
+  async #isOwn(
+    blocks: ReadonlySet<Digest>,
+    chunks: readonly Digest[],
+    options: CallOptions,
+  ): Promise<boolean> {
     const [first] = blocks;
     if (first === undefined) return true;
     const { domain, domains, index } = this.#parts;
+    for (const chunk of chunks.slice(0, LOOKED_UP_MAX)) {
+      const block = index.find(chunk)?.block;
+      if (block !== undefined && blocks.has(block)) return true;
+    }
     try {
       return (await domains.get(first, options)) === domain;
     } catch (error) {
@@ -192,15 +209,23 @@ export class PlanWriter {
   }
 
   /** The plan in terms of a base's; undefined when that cannot be read, or is another domain's. */
-  async #shorten(plan: Plan, base: Digest, options: CallOptions): Promise<Plan | undefined> {
+  async #shorten(
+    plan: Plan,
+    base: Digest,
+    items: readonly Digest[],
+    options: CallOptions,
+  ): Promise<Plan | undefined> {
     const kind = plan.covers === "version" ? "version" : "page";
     try {
-      const place = kind === "version" ? placedVersion : placedPage;
-      const placed = await place(this.#parts.datasets, base, { ...options, traffic: new Traffic() });
+      const loading = { ...options, traffic: new Traffic() };
+      const { datasets } = this.#parts;
+      const version = kind === "version" ? await placedVersion(datasets, base, loading) : undefined;
+      const placed = version ?? (await placedPage(datasets, base, loading));
+      const known = version?.chunks.map(({ digest }) => digest) ?? items;
       const blocks = new Set(placed.plan.frames.map((frame) => frame.block));
       const height = placed.height + 1;
-      if (height > HEIGHTS_MAX[kind] || !this.#areThere(blocks) || !(await this.#isOwn(blocks, options)))
-        return undefined;
+      if (height > HEIGHTS_MAX[kind] || !this.#areThere(blocks)) return undefined;
+      if (!(await this.#isOwn(blocks, known, options))) return undefined;
       return shortenPlan(plan, { kind, key: base, height }, placed.plan);
     } catch (error) {
       return isUnreadable(error) ? undefined : raise(error);

@@ -40,8 +40,10 @@ export async function revive(
   await lease.store(options);
   try {
     await swept.begin(options);
+    // A prune that is under way waits for leases that do not name its epoch.
+    if (swept.isNeeded) await lease.store(options);
     if (!(await options.isCurrent())) await requireWhole(engine, swept, options);
-    await lease.store(options);
+    if (!lease.isFresh) await lease.store(options);
     const made = await commit();
     const names = (): Promise<ReadonlySet<ObjectName>> => namesOf(engine, options);
     await confirm(engine, { lease, tags: [options.target], commits: [made], names }, options);

@@ -3,9 +3,7 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import {
   CONDEMNED_PART_NAMES_MAX,
   CONDEMNED_PARTS_MAX,
-  type DeletedName,
   type EpochRecord,
-  type EpochState,
   type ObjectName,
 } from "../../format/prune-record.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -50,7 +48,7 @@ export async function setEpochState(
   datasets: DatasetStore,
   number: number,
   from: (epoch: EpochRecord) => boolean,
-  to: { readonly state: EpochState; readonly sweeper: string | null },
+  to: Pick<EpochRecord, "state" | "sweeper"> & Partial<Pick<EpochRecord, "floors">>,
   options: CallOptions,
 ): Promise<EpochRecord | undefined> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
@@ -91,10 +89,13 @@ export class EpochWriter {
   }
 
   /**
-   * Makes it epoch `number`, the one after the newest, which must be done: false when there was nothing to condemn, or somebody
+   * Makes it epoch `number`, the one after the newest, which must be done, and said `floors`: false when there was nothing to condemn, or somebody
    * else made this epoch meanwhile.
    */
-  async finish(number: number, markedMs: number, datasets: readonly DeletedName[]): Promise<boolean> {
+  async finish(
+    number: number,
+    { markedMs, datasets, floors }: Pick<EpochRecord, "markedMs" | "datasets" | "floors">,
+  ): Promise<boolean> {
     if (this.#names.length > 0) await this.#write();
     if (this.#parts === 0 && datasets.length === 0) return false;
     const record = {
@@ -106,6 +107,7 @@ export class EpochWriter {
       sweeper: null,
       datasets,
       rescued: [],
+      floors,
     } as const;
     await this.#datasets.flush(this.#options);
     try {

@@ -59,7 +59,15 @@ export class LiveSet {
 
   /** Forgets a block whose frames lie elsewhere now. */
   dropBlock(block: Digest): void {
+    this.#frames.get(block)?.clear();
     this.#frames.delete(block);
+  }
+
+  /** Gives the memory of frames back at once: the next set may be begun before this one is collected. */
+  clear(): void {
+    for (const frames of this.#frames.values()) frames.clear();
+    this.#frames.clear();
+    this.#names.clear();
   }
 
   /** The plans that lead to one of these blocks. */
@@ -113,9 +121,11 @@ class PlanUses {
   *of(blocks: ReadonlySet<Digest>): Generator<LivePlan> {
     const wanted = new Set([...blocks].flatMap((block) => this.#numbers.get(block) ?? []));
     for (let plan = 0; plan < this.#plans; plan++) {
-      const start = this.#heads[plan * 2 + 1];
-      const end = plan + 1 < this.#plans ? this.#heads[plan * 2 + 3] : this.#count;
-      if (!this.#blocks.subarray(start, end).some((number) => wanted.has(number))) continue;
+      const start = this.#heads[plan * 2 + 1] ?? 0;
+      const end = plan + 1 < this.#plans ? (this.#heads[plan * 2 + 3] ?? 0) : this.#count;
+      let at = start;
+      while (at < end && !wanted.has(this.#blocks[at] ?? -1)) at++;
+      if (at === end) continue;
       yield {
         key: digestFromBytes(this.#keys, plan * DIGEST_BYTES),
         domain: this.#domains[must(this.#heads[plan * 2], "each plan has a head")],

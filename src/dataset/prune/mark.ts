@@ -30,11 +30,17 @@ export class Marker {
   #hasDomainPlans: boolean | undefined;
   #mayMiss = false;
 
-  constructor(engine: Engine, live: LiveSet, options: CallOptions) {
+  /** `datasets`: what manifests and plans are read from. */
+  constructor(
+    engine: Engine,
+    live: LiveSet,
+    options: CallOptions,
+    datasets: ManifestReader = engine.store.datasets,
+  ) {
     this.live = live;
     this.#engine = engine;
     this.#options = options;
-    this.#reads = watchedReads(engine.store.datasets, (name) => {
+    this.#reads = watchedReads(datasets, (name) => {
       live.addName(name);
     });
   }

@@ -4,10 +4,13 @@ import type { Digest } from "../../format/digest.ts";
 import { encodePlan, type Plan, type PlanFrame } from "../../format/plan.ts";
 import type { CallOptions } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
+import { TaskGroup } from "../task-group.ts";
 import { readPlan, wholePlan } from "../version/load-plan.ts";
 import { Traffic } from "../version/traffic.ts";
 import type { LivePlan, LiveSet } from "./live-set.ts";
 
+/** Plans that are rewritten at the same time. */
+const PARALLEL_MAX = 8;
 /** Times that a plan is written anew because somebody else changed it meanwhile. */
 const TRIES_MAX = 8;
 
@@ -19,16 +22,17 @@ export interface FramePlace {
 
 /** Where frames of old blocks lie now. */
 export class MovedFrames {
-  readonly #places = new Map<string, FramePlace>();
+  readonly #blocks = new Map<Digest, Map<number, FramePlace>>();
 
   /** Tells of a frame that began at `offset` of `block`. */
   add(block: Digest, offset: number, to: FramePlace): void {
-    this.#places.set(`${block}:${offset}`, to);
+    const places = this.#blocks.get(block) ?? new Map<number, FramePlace>();
+    this.#blocks.set(block, places.set(offset, to));
   }
 
   /** The frame, where it lies now; undefined when it was not moved. */
   find(frame: PlanFrame): PlanFrame | undefined {
-    const place = this.#places.get(`${frame.block}:${frame.offset}`);
+    const place = this.#blocks.get(frame.block)?.get(frame.offset);
     return place && { ...frame, ...place };
   }
 }
@@ -51,15 +55,21 @@ export class PlanMover {
   }
 
   /**
-   * Rewrites them all, one after another, `before` each. Gives the blocks that a plan still leads to: it was changed meanwhile,
+   * Rewrites them all, a few at a time, `before` each. Gives the blocks that a plan still leads to: it was changed meanwhile,
    * to frames that nobody needed before. Errors: those of the store, and of reading plans.
    */
   async run(options: CallOptions, before: () => Promise<void>): Promise<ReadonlySet<Digest>> {
     const plans = [...this.#live.plansOf(this.#victims)];
     for (const plan of plans) this.#rewritten.add(idOf(plan));
-    for (const plan of plans) {
-      await before();
-      await this.#rewrite(plan, options);
+    const tasks = new TaskGroup(PARALLEL_MAX);
+    try {
+      for (const plan of plans) {
+        await before();
+        await tasks.add(() => this.#rewrite(plan, options));
+      }
+      await tasks.finish();
+    } finally {
+      await tasks.settle();
     }
     return this.#stuck;
   }

@@ -3,6 +3,7 @@
  * every moment all that a tag's history names must be there.
  */
 import assert from "node:assert/strict";
+import path from "node:path";
 import { after, describe, it } from "node:test";
 import { codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
@@ -10,29 +11,35 @@ import { parseObjectName } from "../../format/prune-record.ts";
 import { digestOf, type Digest } from "../../format/digest.ts";
 import { CODECS, encodeDelta, encodePlain } from "../../format/frame.ts";
 import { decodeManifestObject, type ManifestBase } from "../../format/manifest.ts";
-import { parseDatasetName, parseTag } from "../../format/reference.ts";
+import { parseDatasetName, parseTag, type DatasetName } from "../../format/reference.ts";
 import type { Store } from "../../store/dataset-store.ts";
 import { openStore } from "../../store/drivers/all.ts";
 import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { joinDigests } from "../ingest/block-packer.ts";
 import type { IngestFrame } from "../ingest/ingest.ts";
-import { beginLocalSession } from "../ingest/local-ingest.ts";
+import { beginLocalSession, withLocalIngest } from "../ingest/local-ingest.ts";
 import type { LocalSession } from "../ingest/local-session.ts";
 import { updateDataset } from "../dataset-settings.ts";
 import { deleteDataset, undeleteDataset } from "../deletion.ts";
+import { RetentionRules } from "../retention.ts";
+import { verifyStore } from "../scrub/verify-store.ts";
 import { removeTag, rollback, tagVersion } from "../tag-changes.ts";
-import { currentOf, readHead } from "../tag-head.ts";
+import { readHead } from "../tag-head.ts";
 import { fileVersion } from "../testing/hub-frames.ts";
+import { temporaryFolder } from "../testing/folder.ts";
+import { withoutFloors } from "../testing/prune-bed.ts";
 import { Actor, Death, VirtualWorld, type ActorOptions } from "../testing/virtual-world.ts";
 import { loadBundle } from "../version/manifest-source.ts";
 import { Traffic } from "../version/traffic.ts";
 import { WorkerPool } from "../workers/pool.ts";
+import { readEpoch } from "./epochs.ts";
+import { isBelow, takenEntries } from "./floors.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { LiveSet } from "./live-set.ts";
 import { Marker } from "./mark.ts";
 import { prune } from "./prune.ts";
-import { entriesBackwards, liveVersions } from "./roots.ts";
+import { entriesBackwards } from "./roots.ts";
 
 const SEEDS = Number(process.env["AETHERFS_SIM_SEEDS"] ?? 12);
 const SEED_FIRST = Number(process.env["AETHERFS_SIM_SEED"] ?? 1);
@@ -43,7 +50,13 @@ const PRUNES = 20;
 const TAGS: readonly TagReference[] = ["a", "b"].flatMap((name) =>
   ["latest", "stable", "old"].map((tag) => ({ name: parseDatasetName(name), tag: parseTag(tag) })),
 );
-const KEEP = { keepLast: 3, keepTags: ["st*"] };
+/** Retentions, one of which a dataset has at a time: most often the first, and more is kept again now and then. */
+const KEEP = [
+  ...[1, 2, 3].map(() => ({ keepLast: 3, keepTags: ["st*"] })),
+  { keepLast: 1, keepTags: [] },
+  { keepLast: 6, keepTags: ["l*"] },
+  { keepLast: null, keepTags: [] },
+];
 const SAYS = { publisher: "sim", message: "", labels: {} };
 /** What who pushes or prunes beside others may meet; the command says it, and may be given again. */
 const EXPECTED: ReadonlySet<string> = new Set([
@@ -52,7 +65,11 @@ const EXPECTED: ReadonlySet<string> = new Set([
 ]);
 
 const pool = new WorkerPool(1);
-after(() => pool.close());
+const folder = temporaryFolder();
+after(async () => {
+  await pool.close();
+  folder.remove();
+});
 
 /** Every odd chunk is much like the even one before it, and lies on it as a delta. */
 function chunk(number: number): Uint8Array {
@@ -65,15 +82,25 @@ function chunk(number: number): Uint8Array {
   return number % 2 === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`changed ${number}`)]);
 }
 
+/** What a history names that must be there. */
+interface Needed {
+  readonly name: DatasetName;
+  readonly domain: string;
+  readonly version: Digest;
+}
+
 class Simulation {
   readonly world: VirtualWorld;
   readonly raw: Store;
   /** Versions that somebody is about to commit: their tag may move, and be taken back. */
   readonly #committing = new Map<Digest, number>();
+  /** Where pruners keep copies of plans; undefined: nowhere. */
+  readonly #cacheDir: string | undefined;
   #publishersLeft = 0;
-  readonly counts = { published: 0, pruned: 0, removed: 0, repacked: 0, read: 0, deaths: 0 };
+  readonly counts = { published: 0, pruned: 0, removed: 0, repacked: 0, read: 0, deaths: 0, taken: 0 };
 
-  constructor(world: VirtualWorld, raw: Store) {
+  constructor(world: VirtualWorld, raw: Store, cacheDir: string | undefined) {
+    this.#cacheDir = cacheDir;
     this.world = world;
     this.raw = raw;
   }
@@ -83,8 +110,8 @@ class Simulation {
     return { store, clock, random, pool, memoryBytes: 64 * MiB, cacheDir: undefined };
   }
 
-  #spawn(options: ActorOptions): { actor: Actor; engine: Engine } {
-    const actor = new Actor(this.world, this.raw, options);
+  #spawn(options: ActorOptions, store: Store): { actor: Actor; engine: Engine } {
+    const actor = new Actor(this.world, store, options);
     return { actor, engine: this.engineOf(actor.store, actor.clock) };
   }
 
@@ -93,15 +120,16 @@ class Simulation {
     steps: number,
     options: () => ActorOptions,
     step: (engine: Engine) => Promise<void>,
+    store = this.raw,
   ): Promise<void> {
-    let { engine } = this.#spawn(options());
+    let { engine } = this.#spawn(options(), store);
     for (let count = 0; count < steps; count++) {
       try {
         await step(engine);
       } catch (error) {
         if (error instanceof Death) {
           this.counts.deaths++;
-          ({ engine } = this.#spawn(options()));
+          ({ engine } = this.#spawn(options(), store));
         } else if (!EXPECTED.has(codeOf(error))) throw error;
       }
       await this.world.sleep(this.world.fraction() * 5 * MINUTE_MS);
@@ -155,7 +183,8 @@ class Simulation {
   }
 
   async #publish(engine: Engine, target: TagReference): Promise<void> {
-    if (this.world.chance(0.2)) await updateDataset(engine, target.name, KEEP);
+    if (this.world.chance(0.2))
+      await updateDataset(engine, target.name, KEEP[this.world.below(KEEP.length)] ?? assert.fail());
     const numbers = new Set<number>();
     for (let count = 3 + this.world.below(8); count > 0; count--) {
       const number = this.world.below(CHUNKS);
@@ -163,10 +192,10 @@ class Simulation {
     }
     const chunks = [...numbers].sort((a, b) => a - b).map(chunk);
     const { version, root, inlinePages } = fileVersion(chunks);
-    const head = await readHead(engine.store.datasets, target.name, target.tag, {});
-    const previous = currentOf(head.record);
-    const reference = previous !== null && this.world.chance(0.6) ? previous : undefined;
-    const session = await beginLocalSession(engine, { tags: [target], publisher: "sim", reference }, {});
+    const { predecessors, seen } = await withLocalIngest(engine).ingest.prepare([target]);
+    const reference = this.world.chance(0.6) ? predecessors[0] : undefined;
+    const wanted = { tags: [target], publisher: "sim", reference, seen };
+    const session = await beginLocalSession(engine, wanted, {});
     try {
       await this.#put(session, chunks);
       const base = reference === undefined ? undefined : await baseOf(engine, reference);
@@ -193,7 +222,8 @@ class Simulation {
     }
   }
 
-  async pruner(): Promise<void> {
+  /** Prunes; `store`: as an AetherFS has it that knows no floors. */
+  async pruner(store?: Store): Promise<void> {
     const { world } = this;
     const watches = new WeakMap<Store, LeaseWatch>();
     const options = (): ActorOptions => ({
@@ -201,20 +231,24 @@ class Simulation {
       pauses: 0.002,
       pauseMsMax: 40 * MINUTE_MS,
     });
-    await this.actor(PRUNES, options, async (engine) => {
+    const run = async (engine: Engine): Promise<void> => {
       const watch = watches.get(engine.store) ?? new LeaseWatch(engine.clock);
       watches.set(engine.store, watch);
       const graceMs = world.chance(0.7) ? 0 : world.below(10 * MINUTE_MS);
-      const result = await prune(engine, {
-        graceMs,
-        repackBelow: 0.6,
-        waitMs: world.below(10 * MINUTE_MS),
-        watch,
-      });
+      const result = await prune(
+        { ...engine, cacheDir: this.#cacheDir },
+        {
+          graceMs,
+          repackBelow: 0.6,
+          waitMs: world.below(10 * MINUTE_MS),
+          watch,
+        },
+      );
       this.counts.pruned++;
       this.counts.removed += result.removed.blocks;
       this.counts.repacked += result.repacked.blocks;
-    });
+    };
+    await this.actor(PRUNES, options, run, store);
   }
 
   /** Looks at the whole store at random moments, as nobody in the simulation can. */
@@ -225,26 +259,60 @@ class Simulation {
     }
   }
 
-  /** Versions that a tag points at, or pointed at since it was last removed: what was before, a prune may have taken. */
-  async #neverGivenUp(): Promise<ReadonlySet<Digest>> {
+  /**
+   * Entries that retention keeps, since their tag was last removed, and that no prune let go: what was before, or was let go,
+   * may have been taken; of all that was not removed only what tags point at is certain while an AetherFS prunes that knows no floors.
+   */
+  async #needed(): Promise<readonly Needed[]> {
     const { datasets } = this.raw;
-    const sure = new Set<Digest>();
+    const needed: Needed[] = [];
+    const isSure = (await readEpoch(datasets, {}))?.value.floors !== false;
     for await (const name of datasets.listDatasets()) {
+      const { value: dataset } = (await datasets.getDataset(name)) ?? assert.fail();
+      if (dataset.deleted !== null) continue;
       for await (const tag of datasets.listTags(name)) {
-        for await (const { state, digest } of entriesBackwards(datasets, name, tag, {})) {
+        const rules = new RetentionRules(dataset.retention, tag, this.world.nowMs);
+        const taken = await takenEntries(datasets, dataset, tag, {});
+        let isFirst = true;
+        for await (const { state, ...record } of entriesBackwards(datasets, name, tag, {})) {
           if (state === "deleted") break;
-          sure.add(digest);
+          const [isKept, isTaken] = [rules.keeps({ state, ...record }), isBelow(taken, record.number)];
+          if (isKept && !isTaken && (isSure || isFirst))
+            needed.push({ name, domain: dataset.domain, version: record.digest });
+          if (isKept && isTaken) this.counts.taken++;
+          const isSettled: boolean = isFirst && !this.#isUnsettled(record.digest);
+          assert.ok(!isSettled || !isTaken, "no prune lets go what a tag points at");
+          isFirst = false;
         }
       }
     }
-    return sure;
+    return needed;
+  }
+
+  #isUnsettled(version: Digest): boolean {
+    return (this.#committing.get(version) ?? 0) > 0;
+  }
+
+  /** What a check of the store finds. */
+  async lost(): Promise<Digest[]> {
+    const { lost } = await verifyStore(this.engineOf(this.raw), { structureOnly: true });
+    return lost.map(({ version }) => version).filter((version) => !this.#isUnsettled(version));
+  }
+
+  /** Removes the manifest of something that is needed: a check of the store must say so. */
+  async lose(): Promise<void> {
+    const needed = await this.#needed();
+    if (needed.length === 0) return;
+    const { version } = needed[this.world.below(needed.length)] ?? assert.fail();
+    await this.raw.datasets.removeObject("manifests", version);
+    assert.ok((await this.lost()).includes(version), "what is missing is told");
   }
 
   async check(): Promise<void> {
     const engine = this.engineOf(this.raw);
-    const sure = await this.#neverGivenUp();
-    for await (const { version, domain, name } of liveVersions(engine, {})) {
-      if (!sure.has(version) || (this.#committing.get(version) ?? 0) > 0) continue;
+    assert.deepEqual(await this.lost(), [], `at ${this.world.nowMs}`);
+    for (const { version, domain, name } of await this.#needed()) {
+      if (this.#isUnsettled(version)) continue;
       const live = new LiveSet();
       try {
         await new Marker(engine, live, {}).mark(version, domain);
@@ -295,10 +363,16 @@ describe("of publishers, pruners, deaths and wrong clocks", () => {
       const world = new VirtualWorld(seed);
       const random = { fraction: world.fraction, id: world.id };
       const raw = await openStore("memory:", { create: true, clock: world.clock, random });
-      const simulation = new Simulation(world, raw);
+      const simulation = new Simulation(
+        world,
+        raw,
+        seed % 3 === 0 ? undefined : path.join(folder.path, `${seed}`),
+      );
       const publishers = [1, 2, 3].map(() => simulation.publisher());
-      await world.run([...publishers, simulation.pruner(), simulation.pruner(), simulation.checker()]);
+      const second = simulation.pruner(seed % 4 === 0 ? withoutFloors(raw) : undefined);
+      await world.run([...publishers, simulation.pruner(), second, simulation.checker()]);
       await simulation.check();
+      await simulation.lose();
       const { counts } = simulation;
       test.diagnostic(JSON.stringify(counts));
       assert.ok(counts.published > 0 && counts.read > 0);

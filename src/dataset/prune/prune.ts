@@ -26,6 +26,7 @@ import {
   type Inventory,
   type PartlyLive,
   type Survey,
+  type SurveyOptions,
 } from "./survey.ts";
 import { sweepEpoch } from "./sweep.ts";
 
@@ -77,6 +78,8 @@ class PruneRound {
   readonly #pace: Pace;
   /** The epoch that is swept was swept in part by somebody who died. */
   #isResumed = false;
+  /** What is needed, as it was found last. */
+  #live: LiveSet | undefined;
 
   constructor(engine: Engine, options: PruneOptions) {
     const { store, clock, random } = engine;
@@ -103,13 +106,14 @@ class PruneRound {
       await this.#lease.store(this.#call);
       return await this.#round();
     } finally {
+      this.#live?.clear();
       await this.#lease.release();
     }
   }
 
   async #round(): Promise<Outcome> {
     const { datasets } = this.#engine.store;
-    const { sweeping, next, ripeInMs, holders } = await this.#nextEpoch();
+    const { sweeping, next, floors, ripeInMs, holders } = await this.#nextEpoch();
     const swept = sweeping === undefined ? undefined : await this.#sweep(sweeping);
     if (next === undefined) {
       const { survey, leases } = await this.#survey([]);
@@ -123,7 +127,8 @@ class PruneRound {
     const repacked = await this.#repack(survey.live, next);
     const writer = new EpochWriter(datasets, this.#lease.id, this.#call);
     const inventory = await this.#inventory(survey.live, leases, (name) => writer.add(name));
-    const isMarked = await writer.finish(next, await this.#storeTimeMs(), deleted);
+    const markedMs = await this.#storeTimeMs();
+    const isMarked = await writer.finish(next, { markedMs, datasets: deleted, floors });
     if (isMarked) await dropOldEpochs(datasets, this.#call);
     return {
       ...outcomeOf(inventory, survey),
@@ -146,6 +151,8 @@ class PruneRound {
         removedDatasets++;
     }
     const { survey, leases } = await this.#surveyFor(epoch);
+    // What is let go is told for good before it is taken.
+    await datasets.flush(this.#call);
     const removed = await sweepEpoch(this.#engine, epoch, survey.live, this.#lease, this.#options);
     await datasets.flush(this.#call);
     await this.#lease.store(this.#call);
@@ -158,16 +165,20 @@ class PruneRound {
   }
 
   /** Leases, then what is needed; `deleted` datasets need nothing. */
-  async #survey(deleted: readonly DeletedName[]): Promise<Surveyed> {
+  async #survey(deleted: readonly DeletedName[], floors?: SurveyOptions["floors"]): Promise<Surveyed> {
     const gone = new Set(deleted.map(({ incarnation }) => incarnation));
     const leases = await this.#others();
-    return { leases, survey: await surveyLive(this.#engine, leases, { ...this.#options, gone }) };
+    // Of millions of frames there is room for one set.
+    this.#live?.clear();
+    const survey = await surveyLive(this.#engine, leases, { ...this.#options, gone, floors });
+    this.#live = survey.live;
+    return { leases, survey };
   }
 
   /** What is needed while an epoch is swept. When that cannot be told, it may wait again: nothing of it is removed yet. */
   async #surveyFor(epoch: EpochRecord): Promise<Surveyed> {
     try {
-      return await this.#survey([]);
+      return await this.#survey([], epoch.floors ? "released" : "all");
     } catch (error) {
       const { datasets } = this.#engine.store;
       if (!this.#isResumed)
@@ -183,13 +194,13 @@ class PruneRound {
   async #nextEpoch(): Promise<NextEpoch> {
     const { datasets } = this.#engine.store;
     const found = (await readEpoch(datasets, this.#call))?.value;
-    if (found === undefined) return { next: 1, holders: [] };
+    if (found === undefined) return { next: 1, floors: true, holders: [] };
     const next = found.number + 1;
-    if (found.state === "done") return { next, holders: [] };
+    if (found.state === "done") return { next, floors: found.floors, holders: [] };
     const ripeInMs = Math.max(0, found.markedMs + this.#options.graceMs - (await this.#storeTimeMs()));
-    if (found.state === "marked" && ripeInMs > 0) return { ripeInMs, holders: [] };
+    if (found.state === "marked" && ripeInMs > 0) return { ripeInMs, floors: false, holders: [] };
     const holders = await this.#waitFor(found);
-    if (holders.length > 0) return { ripeInMs, holders };
+    if (holders.length > 0) return { ripeInMs, floors: false, holders };
     this.#isResumed = found.state === "sweeping";
     const isFree = (epoch: EpochRecord): boolean =>
       epoch.state === found.state && epoch.sweeper === found.sweeper;
@@ -201,7 +212,9 @@ class PruneRound {
       this.#call,
     );
     // Somebody else was quicker: theirs to do.
-    return sweeping === undefined ? { ripeInMs, holders: [] } : { sweeping, next, holders: [] };
+    return sweeping === undefined
+      ? { ripeInMs, floors: false, holders: [] }
+      : { sweeping, next, floors: true, holders: [] };
   }
 
   /** Waits for whoever may build on what the epoch condemned without knowing of it; gives those that remain. */
@@ -274,12 +287,14 @@ interface NextEpoch {
   readonly sweeping?: EpochRecord;
   /** undefined: the newest epoch is not done, so none may be marked. */
   readonly next?: number;
+  /** Whether floors will say of all that was removed before the next one is marked. */
+  readonly floors: boolean;
   readonly ripeInMs?: number;
   readonly holders: readonly PruneHolder[];
 }
 
 const MARKED = { state: "marked", sweeper: null } as const;
-const DONE = { state: "done", sweeper: null } as const;
+const DONE = { state: "done", sweeper: null, floors: true } as const;
 
 function isSweptBy(lease: string): (epoch: EpochRecord) => boolean {
   return ({ state, sweeper }) => state === "sweeping" && sweeper === lease;

@@ -74,7 +74,8 @@ export class Repacker {
       if (domain !== undefined) domains.set(domain, [...(domains.get(domain) ?? []), block]);
     }
     for (const [domain, all] of domains) {
-      for (const group of groupsOf(all)) await this.#repack(domain, group);
+      const packer = new BlockPacker(domain, BLOCK_BYTES_DEFAULT);
+      for (const group of groupsOf(all)) await this.#repack(packer, group);
     }
     return this.#count;
   }
@@ -88,9 +89,9 @@ export class Repacker {
     }
   }
 
-  async #repack(domain: string, group: readonly PartlyLive[]): Promise<void> {
+  /** The packer is empty before and after: its memory serves all groups. */
+  async #repack(packer: BlockPacker, group: readonly PartlyLive[]): Promise<void> {
     const { engine, live, lease, epoch, onProgress } = this.#parts;
-    const packer = new BlockPacker(domain, BLOCK_BYTES_DEFAULT);
     const moved = new MovedFrames();
     let waiting: { readonly from: Digest; readonly offset: number }[] = [];
     const seal = async (): Promise<void> => {

@@ -9,6 +9,7 @@ import type { Engine } from "../engine.ts";
 import { EXPIRES_LABEL, isExpired, RetentionRules } from "../retention.ts";
 import { readHead } from "../tag-head.ts";
 import { commitTag } from "../tags.ts";
+import { FloorTally, isBelow, type EntriesBelow } from "./floors.ts";
 
 /** History entries that are read at once. */
 const BATCH_MAX = 32;
@@ -20,10 +21,14 @@ export interface LiveVersion {
   readonly domain: string;
   /** A tag points at it now: so all of it is there, or the store is damaged. */
   readonly isCurrent: boolean;
+  /** Notes that something of it is missing since a prune took it before there were floors. */
+  readonly lacks: () => void;
 }
 
 /** Options of liveVersions. */
 export interface LiveOptions extends CallOptions {
+  /** Whether floors are to say what is not given: what only that needs is about to be removed. */
+  readonly recordsFloors?: boolean | undefined;
   /** Incarnations of deleted datasets that name none any more; undefined: all deleted ones. */
   readonly gone?: ReadonlySet<string> | undefined;
 }
@@ -31,22 +36,32 @@ export interface LiveOptions extends CallOptions {
 /**
  * Every version that a dataset's history within its retention names, by the engine's clock; one may come several times. A
  * deleted dataset, and a deleted tag, name none. Holds one batch of entries at a time. The store may no longer have a
- * version that comes: retention may have been shorter before.
+ * version that comes: retention may have been shorter before. What floors say to be let go under the present retention is not read again.
  * Errors: OBJECT_MISSING when a history has a gap or no dataset's record above it; OBJECT_INVALID, FORMAT_UNSUPPORTED when
  * a record cannot be read; those of the store. Whatever fails, nothing may be taken for unneeded.
  */
 export async function* liveVersions(engine: Engine, options: LiveOptions): AsyncGenerator<LiveVersion> {
   const { datasets } = engine.store;
   const nowMs = engine.clock.nowMs();
-  for await (const { name, domain, retention } of presentDatasets(datasets, options, options.gone)) {
+  for await (const dataset of presentDatasets(datasets, options, options.gone)) {
+    const { name, domain, retention } = dataset;
     for await (const tag of datasets.listTags(name, options)) {
       const rules = new RetentionRules(retention, tag, nowMs);
+      const tally = await FloorTally.open(datasets, dataset, tag, rules.keepsAll, options);
       let isCurrent = true;
-      for await (const record of entriesBackwards(datasets, name, tag, options)) {
-        if (rules.keeps(record)) yield { version: record.digest, name, domain, isCurrent };
-        isCurrent = false;
+      for await (const record of entriesBackwards(datasets, name, tag, options, tally.passed)) {
+        const { digest: version, number, state } = record;
+        const stays = rules.keeps(record);
         if (rules.isOver) break;
+        if (state === "deleted" || isBelow(tally.passed, number)) continue;
+        tally.note(number, stays);
+        const lacks = (): void => {
+          tally.lacks(number);
+        };
+        if (stays) yield { version, name, domain, isCurrent, lacks };
+        isCurrent = false;
       }
+      if (options.recordsFloors === true && !rules.isOver) await tally.store(options);
     }
   }
 }
@@ -140,25 +155,39 @@ async function* presentDatasets(
 }
 
 /**
- * All entries of a tag's history, newest first. Where it ends is seen from a list: looking for entries one by one would end at
- * a gap. Errors: OBJECT_MISSING at a gap; those of the store.
+ * All entries of a tag's history, newest first, but for those that are `passed` over; the one after each that is not comes with it, since it says until when.
+ * Where the history ends is seen from a list: looking for entries one by one would end at a gap. Errors: OBJECT_MISSING at a gap; those of the store.
  */
 export async function* entriesBackwards(
   datasets: DatasetStore,
   name: DatasetName,
   tag: Tag,
   options: CallOptions,
+  passed?: EntriesBelow,
 ): AsyncGenerator<HistoryRecord> {
   let last = 0;
   for await (const number of datasets.listHistory(name, tag, options)) last = Math.max(last, number);
-  for (let end = last, size = 1; end > 0; end -= size, size = Math.min(2 * size, BATCH_MAX)) {
-    const numbers = Array.from({ length: Math.min(size, end) }, (_, index) => end - index);
+  const wanted = numbersBackwards(last, passed);
+  for (let size = 1; ; size = Math.min(2 * size, BATCH_MAX)) {
+    const numbers = Array.from({ length: size }, () => wanted.next().value).filter(
+      (number) => number !== undefined,
+    );
+    if (numbers.length === 0) return;
     const batch = await Promise.all(numbers.map((number) => datasets.getHistory(name, tag, number, options)));
     for (const [index, record] of batch.entries()) {
       if (record !== undefined) yield record;
-      else throw missing(name, tag, end - index);
+      else throw missing(name, tag, numbers[index] ?? 0);
     }
   }
+}
+
+function* numbersBackwards(last: number, passed: EntriesBelow | undefined): Generator<number, undefined> {
+  const floor = passed?.floor ?? 1;
+  for (let number = last; number >= floor; number--) yield number;
+  const below = new Set([...(passed?.kept ?? [])].flatMap((number) => [number, number + 1]));
+  for (const number of [...below].sort((one, other) => other - one))
+    if (number < floor && number <= last) yield number;
+  return undefined;
 }
 
 function missing(name: DatasetName, tag: Tag, number: number): AetherError {

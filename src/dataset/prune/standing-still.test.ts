@@ -18,6 +18,7 @@ import { noise } from "../testing/engine.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
 import type { PruneOptions, PruneResult } from "./contract.ts";
+import { isBelow, takenEntries } from "./floors.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { prune } from "./prune.ts";
 
@@ -278,6 +279,12 @@ describe("a tag that was pointed at a version by who stood still and was taken f
       assert.deepEqual(
         [record?.digest, record?.labels, record?.files, record?.bytes],
         [before?.digest, before?.labels, before?.files, before?.bytes],
+      );
+      const { value } = (await bed.store.datasets.getDataset(BED_TAG.name)) ?? assert.fail();
+      const taken = await takenEntries(bed.store.datasets, value, BED_TAG.tag, {});
+      assert.deepEqual(
+        [1, 2, 3, 4].map((number) => isBelow(taken, number)),
+        [false, true, false, false],
       );
     }),
   );

@@ -14,6 +14,7 @@ import type { PruneCount, PruneProgress } from "./contract.ts";
 import { countedBytes, type LiveFrames } from "./live-frames.ts";
 import { LiveSet } from "./live-set.ts";
 import { Marker } from "./mark.ts";
+import { PlanCopies } from "./plan-copies.ts";
 import { liveVersions } from "./roots.ts";
 
 /** Objects between two reports. */
@@ -23,6 +24,11 @@ const REPORT_EVERY = 100;
 export interface SurveyOptions extends CallOptions {
   /** Incarnations of deleted datasets that need nothing any more. */
   readonly gone?: ReadonlySet<string> | undefined;
+  /**
+   * What is needed decides what is removed now, so that floors say before what is let go; "all": and also what is missing, since
+   * prunes that wrote no floors may have taken it.
+   */
+  readonly floors?: "released" | "all" | undefined;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
 }
 
@@ -41,14 +47,37 @@ export async function surveyLive(
   leases: readonly LeaseRecord[],
   options: SurveyOptions,
 ): Promise<Survey> {
+  // Not before the leases: whoever builds on what changed since then knows what is swept.
+  const copies = await PlanCopies.open(engine, options);
+  let isWhole = false;
+  try {
+    const survey = await markAll(engine, leases, options, copies);
+    isWhole = true;
+    return survey;
+  } finally {
+    copies?.close(isWhole);
+  }
+}
+
+async function markAll(
+  engine: Engine,
+  leases: readonly LeaseRecord[],
+  options: SurveyOptions,
+  copies: PlanCopies | undefined,
+): Promise<Survey> {
   const live = new LiveSet();
-  const marker = new Marker(engine, live, options);
+  const marker = new Marker(engine, live, options, copies?.reads(engine.store.datasets));
   const versions = new Set<Digest>();
   const incomplete = new Set<Digest>();
   const domains = new Set([""]);
-  for await (const { version, domain, isCurrent } of liveVersions(engine, options)) {
+  const { floors } = options;
+  const walk = { ...options, recordsFloors: floors !== undefined };
+  for await (const { version, domain, isCurrent, lacks } of liveVersions(engine, walk)) {
     // An earlier version may have gone already: the retention was shorter once.
-    if (!(await marker.mark(version, domain, !isCurrent))) incomplete.add(version);
+    if (!(await marker.mark(version, domain, !isCurrent))) {
+      incomplete.add(version);
+      if (floors === "all") lacks();
+    }
     domains.add(domain);
     if (versions.has(version)) continue;
     versions.add(version);

@@ -86,26 +86,29 @@ describe("push that fails", () => {
     await failsWith("SPACE_EXHAUSTED", bed.push({ blockBytes: MiB }, { ...engine, memoryBytes: 32 * MiB }));
   });
 
-  for (const call of [
-    "putPlan",
-    "putManifest",
-    "getPlan",
-    "replaceLease",
-    "createHistory",
-    "flush",
-  ] as const) {
+  for (const call of ["putPlan", "addManifest", "replaceLease", "createHistory", "flush"] as const) {
     it(`because ${call} does rejects with that`, async () => {
       makeLarge(2);
       await failsWith("SPACE_EXHAUSTED", bed.push({}, storeWith({ datasets: { [call]: fail } })));
     });
   }
 
+  it("because getPlan does rejects with that, and leaves the tag where it was", async () => {
+    makeLarge(2);
+    const { digest } = await bed.push();
+    const pushed = bed.push({}, storeWith({ datasets: { getPlan: fail } }));
+    await assert.rejects(pushed, { code: "SPACE_EXHAUSTED" });
+    const { name, tag } = BED_TAG;
+    assert.equal((await bed.store.datasets.getHistory(name, tag, 1))?.digest, digest);
+    assert.equal(await bed.store.datasets.getHistory(name, tag, 2), undefined);
+  });
+
   it("also when its lease cannot be removed tells what it failed with", async () => {
     makeLarge(2);
     const unavailable = new AetherError("STORE_UNAVAILABLE", "gone");
     let id = "";
     const datasets: Partial<DatasetStore> = {
-      putManifest: fail,
+      addManifest: fail,
       removeLease: (lease) => {
         id = lease;
         return Promise.reject(unavailable);
@@ -116,9 +119,15 @@ describe("push that fails", () => {
   });
 
   it("because a thread dies rejects", async () => {
-    makeLarge(4);
+    makeLarge(64);
     const own = new WorkerPool(2);
-    const pushed = bed.push({}, { pool: own, ...storeWith({ blocks: { put: async () => own.close() } }) });
+    const put: BlockStore["put"] = async (...block) => {
+      await bed.store.blocks.put(...block);
+      await own.close();
+    };
+    // Not all of it is in memory when the first block is on its way.
+    const few = { memoryBytes: 32 * MiB, pool: own };
+    const pushed = bed.push({ blockBytes: MiB }, { ...few, ...storeWith({ blocks: { put } }) });
     await assert.rejects(pushed);
     await own.close();
   });

@@ -108,7 +108,7 @@ async function pushOnce(
 ): Promise<Omit<PushResult, "seconds">> {
   const { signal, tags, publisher, dryRun, blockBytes } = options;
   const call = signal === undefined ? {} : { signal };
-  const { storeId, chunking: preset, predecessors, heads } = await engine.ingest.prepare(tags, call);
+  const { storeId, chunking: preset, predecessors, heads, seen } = await engine.ingest.prepare(tags, call);
   attempt.heads ??= heads;
   const predecessor = await openFirst(engine, predecessors, call);
   const chunking = options.chunking ?? preset ?? predecessor?.root.chunking ?? DEFAULT_CHUNKING;
@@ -116,7 +116,7 @@ async function pushOnce(
   const reference = useReference
     ? await chooseReference(engine, statCache, predecessor, chunking, options)
     : undefined;
-  const wanted = { tags, publisher, blockBytes, dryRun, reference: reference?.version.digest };
+  const wanted = { tags, publisher, blockBytes, dryRun, reference: reference?.version.digest, seen };
   const session = await engine.ingest.begin(wanted, call);
   const once = { writeId: attempt.writeId, heads: attempt.heads };
   const parts = { chunking, reference, statCache, archive, attempt: once };

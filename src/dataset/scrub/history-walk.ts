@@ -21,6 +21,8 @@ export type HistoryStep =
       readonly tag: Tag;
       readonly record: HistoryRecord;
       readonly isCurrent: boolean;
+      /** The number of the tag's newest entry. */
+      readonly newest: number;
     }
   /** A record that cannot be read. */
   | { readonly kind: "fault"; readonly where: string; readonly error: AetherError };
@@ -71,7 +73,7 @@ async function* walkHistory(
   }
   const newest = head.value.record;
   if (newest === undefined) return;
-  yield { kind: "entry", name, tag, record: newest, isCurrent: true };
+  yield { kind: "entry", name, tag, record: newest, isCurrent: true, newest: newest.number };
   for (let end = newest.number; end > 1; end -= BATCH_MAX) {
     const numbers = Array.from({ length: Math.min(BATCH_MAX, end - 1) }, (_, index) => end - 1 - index);
     const read = (number: number): ReturnType<typeof guarded<HistoryRecord | undefined>> =>
@@ -80,7 +82,7 @@ async function* walkHistory(
     for (const entry of await Promise.all(numbers.map(read))) {
       if ("kind" in entry) yield entry;
       else if (entry.value === undefined) isAtEnd = true;
-      else yield { kind: "entry", name, tag, record: entry.value, isCurrent: false };
+      else yield { kind: "entry", name, tag, record: entry.value, isCurrent: false, newest: newest.number };
     }
     if (isAtEnd) return;
   }

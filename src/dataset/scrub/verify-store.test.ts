@@ -139,7 +139,10 @@ describe("a check of a store", () => {
       const places = lost.filter(({ version }) => version === first).flatMap((each) => each.places);
       assert.deepEqual(
         places.map(({ tag, isCurrent }) => [tag, isCurrent]),
-        [["zz", true]],
+        [
+          ["latest", false],
+          ["zz", true],
+        ],
       );
     }));
 

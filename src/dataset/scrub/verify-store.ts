@@ -17,6 +17,8 @@ import type {
   VerifyStoreResult,
 } from "./contract.ts";
 import { walkHistories, type HistoryStep } from "./history-walk.ts";
+import { isFault } from "./is-fault.ts";
+import { isLetGo } from "./let-go.ts";
 import { Pace } from "../pace.ts";
 import { PlanCheck } from "./plan-check.ts";
 import { VersionCheck, type VersionDamage } from "./version-check.ts";
@@ -147,13 +149,14 @@ class StoreRun {
     }
   }
 
-  /** False: the entry is not there any more, or was let go by an earlier retention, and so its version need not be. */
+  /** False: the entry was let go by an earlier retention or since the walk came by it, and so its version need not be there. */
   async #checkEntry(
     check: VersionCheck,
-    { name, tag, record, isCurrent }: Extract<HistoryStep, { kind: "entry" }>,
+    entry: Extract<HistoryStep, { kind: "entry" }>,
     domain: string,
     checked: Set<string>,
   ): Promise<boolean> {
+    const { name, tag, record, isCurrent } = entry;
     this.#counts.entries++;
     const { digest, number } = record;
     const place = { dataset: name, tag, number, isCurrent };
@@ -171,15 +174,23 @@ class StoreRun {
       if (error !== undefined) await this.#recordFault(`${name}:${tag} ${number}`, error);
       return true;
     }
-    const { datasets } = this.#engine.store;
-    const isLetGo = !isCurrent && damage.isGone;
-    if (isLetGo || (await datasets.getHistory(name, tag, number, this.#call)) === undefined) {
+    if (await this.#isLetGo(entry, damage)) {
       // Elsewhere a tag may point at it now.
       checked.delete(key);
       return false;
     }
     if (known === undefined) await this.#lose(damage, place);
     return true;
+  }
+
+  async #isLetGo(entry: Extract<HistoryStep, { kind: "entry" }>, damage: VersionDamage): Promise<boolean> {
+    try {
+      return await isLetGo(this.#engine.store.datasets, entry, damage, this.#call);
+    } catch (error) {
+      // What would say so is damaged too.
+      if (isFault(error)) return false;
+      throw error;
+    }
   }
 
   /** An entry says how much its version holds. */

@@ -1,6 +1,6 @@
 /** One version: its manifest, every page, and every plan against the blocks that it leads to. docs/format.md §6, §7 */
 import { must } from "../../base/assert.ts";
-import { AetherError } from "../../base/errors.ts";
+import { AetherError, codeOf } from "../../base/errors.ts";
 import { digestFromHex, formatDigest, type Digest } from "../../format/digest.ts";
 import type { Page, TreeKind } from "../../format/page.ts";
 import type { CallOptions } from "../../store/block-store.ts";
@@ -39,6 +39,8 @@ export interface VersionDamage {
   readonly losesEntries: boolean;
   /** Whether its manifest or its own plan is not there, as after a prune of what nothing kept. */
   readonly isGone: boolean;
+  /** Whether all that is wrong is that something is not there. */
+  readonly isMissing: boolean;
 }
 
 /** A check of one version under way. */
@@ -49,6 +51,7 @@ interface Draft {
   readonly spans: { start: number; end: number }[];
   losesEntries: boolean;
   isGone: boolean;
+  isMissing: boolean;
 }
 
 /** Checks versions one after another: what they share is looked at once, while it is sound. */
@@ -74,10 +77,11 @@ export class VersionCheck {
     try {
       version = await openVersion(this.#engine, digest, options);
     } catch (error) {
-      const found = faultOf(error);
+      const isGone = codeOf(error) === "VERSION_NOT_FOUND";
+      const found = isGone ? manifestMissing(digest) : faultOf(error);
       this.#onFault({ object: { kind: "manifests", digest: namedIn(found) ?? digest }, error: found });
-      const isGone = found.code === "VERSION_NOT_FOUND";
-      return { version: digest, error: found, spans: [], losesEntries: true, isGone };
+      const isMissing = found.code === "OBJECT_MISSING";
+      return { version: digest, error: found, spans: [], losesEntries: true, isGone, isMissing };
     }
     const draft: Draft = {
       version,
@@ -86,12 +90,13 @@ export class VersionCheck {
       spans: [],
       losesEntries: false,
       isGone: false,
+      isMissing: true,
     };
     if (version.bundle.pages.length > 0) await this.#inline(draft, object, options);
     else await this.#paged(draft, options);
     this.readBytes += version.traffic.fetchedBytes;
-    const { error, spans, losesEntries, isGone } = draft;
-    return error && { version: digest, error, spans: merged(spans), losesEntries, isGone };
+    const { error, spans, losesEntries, isGone, isMissing } = draft;
+    return error && { version: digest, error, spans: merged(spans), losesEntries, isGone, isMissing };
   }
 
   /** A version whose pages lie with its root. */
@@ -259,6 +264,11 @@ function below(ref: PageRef, page: Page): PageRef[] {
   return "children" in page ? page.children.map((child, index) => childRef(ref, child, index)) : [];
 }
 
+function manifestMissing(digest: Digest): AetherError {
+  const text = formatDigest(digest);
+  return new AetherError("OBJECT_MISSING", `the manifest of ${text} is missing`, { data: { digest: text } });
+}
+
 function faultOf(error: unknown): AetherError {
   if (isFault(error)) return error;
   throw error;
@@ -272,6 +282,7 @@ function namedIn({ data }: AetherError): Digest | undefined {
 
 function lose(draft: Draft, error: AetherError, span: { start: number; end: number } | undefined): void {
   draft.error ??= error;
+  draft.isMissing &&= error.code === "OBJECT_MISSING";
   if (span !== undefined && draft.spans.length < SPANS_MAX) draft.spans.push(span);
 }
 

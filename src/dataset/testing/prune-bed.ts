@@ -7,6 +7,7 @@ import type { TagReference } from "../contract.ts";
 import type { PruneOptions, PruneResult } from "../prune/contract.ts";
 import { LeaseWatch } from "../prune/lease-watch.ts";
 import { prune } from "../prune/prune.ts";
+import type { DatasetStore, Revision, Store } from "../../store/dataset-store.ts";
 import { BED_TAG, type PushBed } from "./push-bed.ts";
 
 /** What is said of changes. */
@@ -40,4 +41,30 @@ export async function release(bed: PushBed, tag: string): Promise<Digest> {
 /** The files of blocks, manifests and plans. */
 export function contentFiles(bed: PushBed): string[] {
   return [...bed.files("blocks", "manifests", "plans").keys()];
+}
+
+/** The store, with other methods in place of some of those for datasets. */
+export function withMembers(store: Store, others: Partial<DatasetStore>): Store {
+  const datasets = new Proxy(store.datasets, {
+    get: (target, key) => {
+      if (Object.hasOwn(others, key)) return Reflect.get(others, key) as unknown;
+      const member: unknown = Reflect.get(target, key);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
+  return { blocks: store.blocks, datasets, close: () => store.close() };
+}
+
+/** The store as an AetherFS has it that knows no floors. */
+export function withoutFloors(store: Store): Store {
+  const { datasets } = store;
+  return withMembers(store, {
+    getEpoch: async (...parameters) => {
+      const found = await datasets.getEpoch(...parameters);
+      return found && { ...found, value: { ...found.value, floors: false } };
+    },
+    putEpoch: (record, ...rest) => datasets.putEpoch({ ...record, floors: false }, ...rest),
+    getFloor: () => Promise.resolve(undefined),
+    putFloor: () => Promise.resolve("none" as Revision),
+  });
 }

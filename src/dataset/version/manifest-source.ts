@@ -63,7 +63,11 @@ async function loadAtDepth(
 function missing(version: Digest, isBase: boolean): AetherError {
   const digest = formatDigest(version);
   if (!isBase)
-    return new AetherError("VERSION_NOT_FOUND", `the store has no version ${digest}`, { data: { digest } });
+    return new AetherError(
+      "VERSION_NOT_FOUND",
+      `the store has no version ${digest}: it never had it, or nothing kept it and it was pruned`,
+      { data: { digest } },
+    );
   return new AetherError("OBJECT_MISSING", `the manifest ${digest}, which another needs, is missing`, {
     data: { digest },
   });

@@ -13,7 +13,7 @@ import type { Traffic } from "./traffic.ts";
 import { UnitBuilder, type PlacedChunk } from "./unit.ts";
 import { decodeUnit, verifyBytes } from "./unit-decode.ts";
 
-/** Encoded bytes of the pages kept, which are kept decoded too; as objects they take some five times as much. */
+/** Encoded bytes of the pages that a version keeps by itself, decoded too; as objects they take some five times as much. */
 const CACHED_BYTES_MAX = 2 * MiB;
 
 /** A page as its parent names it, and where to look for its place. */
@@ -45,12 +45,18 @@ export interface PageKeeper {
   readonly keep: (digest: Digest, bytes: Uint8Array, frame: PageFrame) => void;
 }
 
-interface Loaded {
+/** A page as a cache keeps it. */
+export interface LoadedPage {
   readonly page: Page;
   readonly encoded: Uint8Array;
   readonly items: number;
   readonly streamBytes: number;
   readonly firstPath: string | undefined;
+}
+
+/** Pages of versions of one store, by digest, of which `bytesMax` encoded are kept. */
+export function openPageCache(bytesMax = CACHED_BYTES_MAX): LoadingCache<LoadedPage> {
+  return new LoadingCache<LoadedPage>(bytesMax, (loaded) => loaded.encoded.byteLength);
 }
 
 /** Where pages come from. */
@@ -61,6 +67,8 @@ export interface PageSourceOptions extends CallOptions {
   /** Pages that lie in the version's manifest object. */
   readonly inline: readonly Uint8Array[];
   readonly keeper: PageKeeper | undefined;
+  /** Shared with other versions of the store; undefined: its own. */
+  readonly cache: LoadingCache<LoadedPage> | undefined;
   /** Read the plan of what a page leads to together with the page. */
   readonly isEager: boolean;
 }
@@ -69,10 +77,11 @@ export interface PageSourceOptions extends CallOptions {
 export class PageSource {
   readonly #options: PageSourceOptions;
   readonly #inline: ReadonlyMap<Digest, Uint8Array>;
-  readonly #cache = new LoadingCache<Loaded>(CACHED_BYTES_MAX, (loaded) => loaded.encoded.byteLength);
+  readonly #cache: LoadingCache<LoadedPage>;
 
   constructor(options: PageSourceOptions) {
     this.#options = options;
+    this.#cache = options.cache ?? openPageCache();
     this.#inline = new Map(options.inline.map((bytes) => [digestOf(bytes), bytes]));
   }
 
@@ -99,7 +108,7 @@ export class PageSource {
     return (await this.#load(refs)).map(({ encoded }) => encoded);
   }
 
-  async #load(refs: readonly PageRef[]): Promise<Loaded[]> {
+  async #load(refs: readonly PageRef[]): Promise<LoadedPage[]> {
     const absent = refs.filter(
       (ref) => !this.#cache.has(ref.digest) && this.#atHand(ref.digest) === undefined,
     );
@@ -176,7 +185,7 @@ function placedPage({ digest, planIndex }: PageRef, plan: Plan): PlacedChunk {
   throw new AetherError("OBJECT_INVALID", `no plan says where page ${formatDigest(digest)} lies`);
 }
 
-function decode(bytes: Uint8Array, ref: PageRef): Loaded {
+function decode(bytes: Uint8Array, ref: PageRef): LoadedPage {
   const page = decodePage(bytes, ref.kind, ref.level);
   // Of its own memory: what was decoded with it need not be kept.
   const loaded = { page, encoded: new Uint8Array(bytes), streamBytes: 0, firstPath: undefined };
@@ -194,7 +203,7 @@ function decode(bytes: Uint8Array, ref: PageRef): Loaded {
 }
 
 /** The page, held to what its parent says of it: every parent anew, since a page may have several. */
-function checked(loaded: Loaded, ref: PageRef): Loaded {
+function checked(loaded: LoadedPage, ref: PageRef): LoadedPage {
   const { page, items, streamBytes, firstPath } = loaded;
   const agrees =
     page.kind === ref.kind &&

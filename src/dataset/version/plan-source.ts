@@ -8,12 +8,19 @@ import { LoadingCache } from "./loading-cache.ts";
 import type { KnownBundles } from "./manifest-source.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** Frames and places of all cached plans together: some 100 bytes each. */
+/** Frames and places of the plans that a version keeps by itself: some 100 bytes each. */
 const CACHED_ITEMS_MAX = 20_000;
+
+/** Plans of one store, by what they are of, of which so many items are kept. */
+export function openPlanCache(itemsMax = CACHED_ITEMS_MAX): LoadingCache<Plan> {
+  return new LoadingCache<Plan>(itemsMax, (plan) => 1 + plan.frames.length + plan.places.length);
+}
 
 /** Options of a plan source. */
 export interface PlanSourceOptions extends CallOptions {
   readonly known?: KnownBundles | undefined;
+  /** Shared with other versions of the store; undefined: its own. */
+  readonly cache?: LoadingCache<Plan> | undefined;
 }
 
 /** The plans of one version, cached. */
@@ -21,15 +28,13 @@ export class PlanSource {
   readonly #datasets: ManifestReader;
   readonly #traffic: Traffic;
   readonly #options: PlanSourceOptions;
-  readonly #cache = new LoadingCache<Plan>(
-    CACHED_ITEMS_MAX,
-    (plan) => 1 + plan.frames.length + plan.places.length,
-  );
+  readonly #cache: LoadingCache<Plan>;
 
   constructor(datasets: ManifestReader, traffic: Traffic, options: PlanSourceOptions) {
     this.#datasets = datasets;
     this.#traffic = traffic;
     this.#options = options;
+    this.#cache = options.cache ?? openPlanCache();
   }
 
   /**

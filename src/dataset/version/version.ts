@@ -7,14 +7,22 @@ import {
   type ManifestRoot,
 } from "../../format/manifest.ts";
 import type { TreeKind } from "../../format/page.ts";
+import type { Plan } from "../../format/plan.ts";
 import type { ReadEngine } from "../engine.ts";
 import { loadBundle, type KnownBundles } from "./manifest-source.ts";
-import { PageSource, type PageKeeper, type PageRef } from "./page-source.ts";
+import type { LoadingCache } from "./loading-cache.ts";
+import { PageSource, type LoadedPage, type PageKeeper, type PageRef } from "./page-source.ts";
 import { PlanSource } from "./plan-source.ts";
 import { Traffic } from "./traffic.ts";
 
 /** A version's trees of pages, in the order in which a plan places their tops. */
 const TREES = ["entries", "times", "chunks"] as const;
+
+/** What versions of one store share that are open at the same time. */
+export interface VersionCaches {
+  readonly pages: LoadingCache<LoadedPage>;
+  readonly plans: LoadingCache<Plan>;
+}
 
 /** Options of openVersion. */
 export interface OpenVersionOptions {
@@ -24,6 +32,8 @@ export interface OpenVersionOptions {
   readonly known?: KnownBundles | undefined;
   /** Pages that are at hand, and where to keep more. */
   readonly keeper?: PageKeeper | undefined;
+  /** Pages and plans that are kept together with those of other versions; undefined: it has its own caches. */
+  readonly caches?: VersionCaches | undefined;
   /** Ask for what reading will probably need next before it is needed: for who reads content of a store that is far. */
   readonly isEager?: boolean | undefined;
 }
@@ -49,14 +59,16 @@ export async function openVersion(
   digest: Digest,
   options: OpenVersionOptions = {},
 ): Promise<Version> {
-  const { signal, known, keeper, isEager = false } = options;
+  const { signal, known, keeper, caches, isEager = false } = options;
   const { blocks, datasets } = engine.store;
   const traffic = new Traffic();
   const call = signal === undefined ? {} : { signal };
-  const plans = new PlanSource(datasets, traffic, { ...call, known });
+  const plans = new PlanSource(datasets, traffic, { ...call, known, cache: caches?.plans });
   if (isEager) plans.expect(digest);
   const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
-  const pages = new PageSource({ ...call, blocks, plans, traffic, inline: bundle.pages, keeper, isEager });
+  const inline = bundle.pages;
+  const cache = caches?.pages;
+  const pages = new PageSource({ ...call, blocks, plans, traffic, inline, keeper, cache, isEager });
   const version = { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
   if (isEager) {
     const tops = TREES.map((kind) => topRef(version, kind)).filter((ref) => ref !== undefined);

@@ -4,7 +4,10 @@ import type { DatasetStore, ManifestReader, PlanOptions } from "../../store/data
 import { domainPlanDigest } from "../../store/keys.ts";
 
 /** Manifests and plans of a store, to be read and written. */
-export type ManifestStore = Pick<DatasetStore, "getManifest" | "putManifest" | "getPlan" | "putPlan">;
+export type ManifestStore = Pick<
+  DatasetStore,
+  "getManifest" | "addManifest" | "putManifest" | "getPlan" | "putPlan"
+>;
 
 /** Manifests and plans as they are read, each name told of: what a reader reads is what it needs. */
 export function watchedReads(datasets: ManifestReader, onName: (name: ObjectName) => void): ManifestReader {
@@ -24,6 +27,10 @@ export function watchedReads(datasets: ManifestReader, onName: (name: ObjectName
 export function watchedManifests(datasets: ManifestStore, onName: (name: ObjectName) => void): ManifestStore {
   return {
     ...watchedReads(datasets, onName),
+    addManifest: (version, bytes, options) => {
+      onName(objectName("manifests", version));
+      return datasets.addManifest(version, bytes, options);
+    },
     putManifest: (version, bytes, options) => {
       onName(objectName("manifests", version));
       return datasets.putManifest(version, bytes, options);

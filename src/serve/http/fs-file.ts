@@ -2,6 +2,7 @@
 import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError } from "../../base/errors.ts";
+import { KiB } from "../../base/limits.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import { Body } from "../body.ts";
 import { parseRanges } from "../byte-ranges.ts";
@@ -29,6 +30,9 @@ export interface FileAnswer {
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
+
+/** So much is read whole and sent at once: a client that does not read it holds no buffer of the reader's. */
+const SMALL_BYTES_MAX = 64 * KiB;
 
 type Fields = Readonly<Record<string, string | number>>;
 
@@ -152,11 +156,21 @@ async function sendBytes(
   { read }: FileAnswer,
   range: ByteRange,
 ): Promise<void> {
-  if (method === "HEAD" || range.start === range.end) {
-    response.end();
-    return;
+  const bytes = range.end - range.start;
+  if (method === "HEAD" || bytes === 0) response.end();
+  else if (bytes <= SMALL_BYTES_MAX) response.end(await gather(read(range), bytes));
+  else await new Body(response).send(read(range));
+}
+
+/** The pieces as one, of which nothing is anybody else's. */
+async function gather(pieces: AsyncIterable<Uint8Array>, bytes: number): Promise<Buffer> {
+  const whole = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for await (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.byteLength;
   }
-  await new Body(response).send(read(range));
+  return whole.subarray(0, at);
 }
 
 /** Several ranges as one body. RFC 9110 §15.3.7.2 */

@@ -4,6 +4,7 @@ import { AetherError } from "../../base/errors.ts";
 import { formatDigest } from "../../format/digest.ts";
 import type { Caller, DirectoryNode, FileNode } from "../../vfs/tree.ts";
 import type { TreePath, VersionPath } from "../../vfs/tree-path.ts";
+import { likelyRange } from "../byte-ranges.ts";
 import { callerOf } from "../caller.ts";
 import {
   sendMethodNotAllowed,
@@ -12,7 +13,6 @@ import {
   type HttpResponse,
 } from "../http-handler.ts";
 import type { Services } from "../services.ts";
-import { likelyRange } from "../byte-ranges.ts";
 import { Coders } from "./codings.ts";
 import { sendArchive } from "./fs-archive.ts";
 import { sendFile } from "./fs-file.ts";

@@ -95,7 +95,9 @@ function objectTests(factory: StoreFactory): void {
   test("a manifest, put, put again and read, is what was put last", () =>
     onStore(factory, async ({ store: { datasets } }) => {
       assert.equal(await datasets.getManifest(named("m")), undefined);
-      await datasets.putManifest(named("m"), Buffer.from("one"));
+      assert.equal(await datasets.addManifest(named("m"), Buffer.from("one")), true);
+      assert.equal(await datasets.addManifest(named("m"), Buffer.from("other")), false);
+      assert.equal(Buffer.from((await datasets.getManifest(named("m"))) ?? []).toString(), "one");
       await datasets.putManifest(named("m"), Buffer.from("two"));
       assert.equal(Buffer.from((await datasets.getManifest(named("m"))) ?? []).toString(), "two");
       await datasets.flush();

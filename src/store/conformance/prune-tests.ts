@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { objectName, type CondemnedRecord, type EpochRecord } from "../../format/prune-record.ts";
+import {
+  objectName,
+  type CondemnedRecord,
+  type EpochRecord,
+  type FloorRecord,
+} from "../../format/prune-record.ts";
+import type { Digest } from "../../format/digest.ts";
+import { parseTag } from "../../format/reference.ts";
+import type { Revision } from "../dataset-store.ts";
 import { OBJECT_KINDS } from "../keys.ts";
 import { failsWith } from "./block-store-suite.ts";
-import { all, leaseOf, named, NAME } from "./dataset-store-suite.ts";
+import { all, leaseOf, named, NAME, TAG } from "./dataset-store-suite.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
 /** Registers what a DatasetStore must hold to for prune: leases, epochs, condemned names, and removing objects. */
@@ -36,6 +44,7 @@ export function pruneTests(factory: StoreFactory): void {
     ...{ number, state, mark: "a".repeat(32), parts: 2, markedMs: 7, sweeper: null },
     datasets: [{ name: NAME, incarnation: "0".repeat(32), time: "2026-11-28T10:00:00.000Z" }],
     rescued: [objectName("plans", named("p"))],
+    floors: number > 1,
   });
 
   test("epochs, made and changed by compare-and-set, are listed in order and removed", () =>
@@ -55,6 +64,22 @@ export function pruneTests(factory: StoreFactory): void {
       assert.deepEqual(await all(datasets.listEpochs()), [1, 12]);
     }));
 
+  test("a tag's floor, made and changed by compare-and-set, is that tag's alone, and goes with the dataset's records", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const first: FloorRecord = { incarnation: "0".repeat(32), floor: 4, kept: [1, 3], retention: null };
+      const keepLast = { keepLast: 2, keepWithinSeconds: null, keepTags: [] };
+      const second: FloorRecord = { ...first, floor: 9, kept: [3], retention: keepLast };
+      assert.equal(await datasets.getFloor(NAME, TAG), undefined);
+      const revision = await datasets.putFloor(NAME, TAG, first, undefined);
+      await failsWith(datasets.putFloor(NAME, TAG, second, undefined), "OBJECT_CONFLICT");
+      const next = await datasets.putFloor(NAME, TAG, second, revision);
+      await failsWith(datasets.putFloor(NAME, TAG, first, revision), "OBJECT_CONFLICT");
+      assert.deepEqual(await datasets.getFloor(NAME, TAG), { value: second, revision: next });
+      assert.equal(await datasets.getFloor(NAME, parseTag("other")), undefined);
+      assert.equal(await datasets.removeRecords(NAME), true);
+      assert.equal(await datasets.getFloor(NAME, TAG), undefined);
+    }));
+
   test("condemned names, written in parts, are read by who knows under which lease, and removed together", () =>
     onStore(factory, async ({ store: { datasets } }) => {
       const [a, b] = ["a".repeat(32), "b".repeat(32)];
@@ -71,6 +96,32 @@ export function pruneTests(factory: StoreFactory): void {
       assert.deepEqual(await all(datasets.listMarks()), [b]);
       assert.equal(await datasets.getCondemned(a, 1), undefined);
       await failsWith(datasets.getCondemned("../leases", 1), "ARGUMENT_INVALID");
+    }));
+
+  test("plans, listed, are all there are, with the revisions that reading them gives, or with none of them", () =>
+    onStore(factory, async ({ store: { datasets } }) => {
+      const [one, other] = [named("1"), named("2")];
+      const first = await datasets.putPlan(one, Buffer.from("p"), undefined);
+      await datasets.putPlan(one, Buffer.from("q"), first);
+      await datasets.putPlan(other, Buffer.from("p"), undefined);
+      await datasets.putPlan(other, Buffer.from("d"), undefined, { domain: "@x" });
+      const listed = await all(datasets.listPlans("plans"));
+      const read = async (digest: Digest): Promise<Revision | undefined> =>
+        (await datasets.getPlan(digest))?.revision;
+      const expected = [one, other].sort();
+      assert.deepEqual(
+        listed.map(({ digest }) => digest),
+        expected,
+      );
+      const revisions = await Promise.all(expected.map(read));
+      if (listed.some(({ revision }) => revision !== undefined))
+        assert.deepEqual(
+          listed.map(({ revision }) => revision),
+          revisions,
+        );
+      const [apart] = await all(datasets.listPlans("domain-plans"));
+      const own = await datasets.getPlan(other, { domain: "@x" });
+      assert.ok(apart !== undefined && (apart.revision ?? own?.revision) === own?.revision);
     }));
 
   test("objects of each kind are found, listed by their digests and removed, and no others with them", () =>

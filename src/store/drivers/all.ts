@@ -38,7 +38,15 @@ export async function openStore(address: string, options: OpenStoreOptions): Pro
   if (scheme === "s3") {
     // Loaded only for who needs it: the SDK is large.
     const { openS3 } = await import("./s3/s3-object-store.ts");
-    return openObjects(await openS3(address, { ...options, settings: options.s3 ?? {} }), options);
+    const objects = await openS3(address, { ...options, settings: options.s3 ?? {} });
+    const store = await openObjects(objects, options);
+    try {
+      if (options.create) await objects.ready(options.signal);
+      return store;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   }
   if (scheme === undefined || scheme === "file") {
     const path = pathOf(address, scheme);

@@ -1,7 +1,13 @@
 import { equalBytes } from "../../base/bytes.ts";
 import { codeOf } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
-import { encodeEpoch, type CondemnedRecord, type EpochRecord } from "../../format/prune-record.ts";
+import {
+  encodeEpoch,
+  encodeFloor,
+  type CondemnedRecord,
+  type EpochRecord,
+  type FloorRecord,
+} from "../../format/prune-record.ts";
 import {
   encodeDataset,
   encodeEvent,
@@ -18,6 +24,7 @@ import type { CallOptions } from "../block-store.ts";
 import type {
   DatasetStore,
   LastEventOptions,
+  ListedObject,
   NamesOptions,
   PlanOptions,
   RemovalOptions,
@@ -49,12 +56,26 @@ export class RetriedDatasetStore implements DatasetStore {
     return this.#retry.run(() => this.#inner.getManifest(version, options), options?.signal);
   }
 
+  addManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(async (retries) => {
+      if (await this.#inner.addManifest(version, bytes, options)) return true;
+      if (retries === 0) return false;
+      const found = await this.#inner.getManifest(version, options);
+      return found !== undefined && equalBytes(found, bytes);
+    }, options?.signal);
+  }
+
   putManifest(version: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
     return this.#retry.run(() => this.#inner.putManifest(version, bytes, options), options?.signal);
   }
 
   listObjects(kind: ObjectKind, options?: CallOptions): AsyncIterable<Digest> {
     return this.#retry.iterate(() => this.#inner.listObjects(kind, options), String, options?.signal);
+  }
+
+  listPlans(kind: "plans" | "domain-plans", options?: CallOptions): AsyncIterable<ListedObject> {
+    const list = (): AsyncIterable<ListedObject> => this.#inner.listPlans(kind, options);
+    return this.#retry.iterate(list, ({ digest }) => digest, options?.signal);
   }
 
   hasObject(kind: ObjectKind, digest: Digest, options?: CallOptions): Promise<boolean> {
@@ -196,6 +217,25 @@ export class RetriedDatasetStore implements DatasetStore {
 
   putLease(record: LeaseRecord, options?: CallOptions): Promise<void> {
     return this.#retry.run(() => this.#inner.putLease(record, options), options?.signal);
+  }
+
+  getFloor(name: DatasetName, tag: Tag, options?: CallOptions): Promise<Revised<FloorRecord> | undefined> {
+    return this.#retry.run(() => this.#inner.getFloor(name, tag, options), options?.signal);
+  }
+
+  putFloor(
+    name: DatasetName,
+    tag: Tag,
+    record: FloorRecord,
+    expected: Revision | undefined,
+    options?: CallOptions,
+  ): Promise<Revision> {
+    return this.#replaced(
+      () => this.#inner.putFloor(name, tag, record, expected, options),
+      () => this.#inner.getFloor(name, tag, options),
+      (found) => equalBytes(encodeFloor(found), encodeFloor(record)),
+      options,
+    );
   }
 
   replaceLease(

@@ -94,12 +94,13 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async *list(prefix: KeyPrefix, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
-    const { after, signal } = options;
+    const { after, revisions, signal } = options;
     for (const key of this.#keys(prefix)) {
       signal?.throwIfAborted();
       const bytes = this.#objects.get(key);
       if (bytes === undefined || (after !== undefined && compareUtf8(key, after) <= 0)) continue;
-      yield { key, bytes: bytes.byteLength, modifiedMs: this.#modifiedMs.get(key) ?? 0 };
+      const revision = revisions === true ? { revision: revisionOf(bytes) } : {};
+      yield { key, bytes: bytes.byteLength, modifiedMs: this.#modifiedMs.get(key) ?? 0, ...revision };
     }
   }
 

@@ -3,39 +3,83 @@ import { AetherError } from "../../../base/errors.ts";
 import type { Condition, S3Calls } from "./s3-calls.ts";
 import { isConflict, isRefusedCondition, isUnsupported, s3Error } from "./s3-errors.ts";
 
-const CONTENT = Buffer.from("aetherfs");
 const NO_ETAG = "0".repeat(32);
 
+/** An object that is there and is never changed or removed: writing it again as it is does no harm. */
+export interface Witness {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+}
+
 /**
- * Tries conditional writes on `key`, which nobody else uses. The object stays: it is the caller's to remove. Errors:
- * FEATURE_UNSUPPORTED when the server does not do what they ask for.
+ * Finds out, once for each kind, whether the server refuses a write whose condition does not hold. It is tried on an object that
+ * is known to be there, with the bytes that it has: a server that takes no notice writes what is there already. So it takes one
+ * request for each kind, and nothing is left behind. Errors: FEATURE_UNSUPPORTED when the server does not do what conditions ask
+ * for; those of s3Error.
  */
-export async function probeConditions(
-  calls: S3Calls,
-  key: string,
-  store: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  const isWritten = async (condition: Condition): Promise<boolean> => {
-    try {
-      await calls.put(key, [CONTENT], { condition, signal });
-      return true;
-    } catch (error) {
-      if (isRefusedCondition(error)) return false;
-      if (isUnsupported(error)) throw unfit(store, "has no conditional writes", error);
-      throw s3Error(error, store, "write", signal);
-    }
-  };
-  if (!(await isWritten({ ifNoneMatch: "*" }))) throw unfit(store, "says of a new object that it is there");
-  // None of the two changes what is there, so that they may go side by side.
-  const results = await Promise.allSettled([
-    isWritten({ ifNoneMatch: "*" }),
-    isWritten({ ifMatch: `"${NO_ETAG}"` }),
-  ]);
-  for (const result of results) {
-    if (result.status === "rejected") throw result.reason;
-    if (result.value) throw unfit(store, "takes no notice of the conditions of writes");
+export class ConditionTrial {
+  readonly #calls: S3Calls;
+  readonly #store: string;
+  readonly #makeWitness: (signal?: AbortSignal) => Promise<Witness>;
+  #witness: Witness | undefined;
+  #ifNoneMatch: Promise<void> | undefined;
+  #ifMatch: Promise<void> | undefined;
+
+  /** `makeWitness` is asked when nobody has shown one. */
+  constructor(calls: S3Calls, store: string, makeWitness: (signal?: AbortSignal) => Promise<Witness>) {
+    this.#calls = calls;
+    this.#store = store;
+    this.#makeWitness = makeWitness;
   }
+
+  /** Shows an object to try it on. Its bytes are copied. */
+  show(witness: Witness): void {
+    this.#witness ??= { ...witness, bytes: new Uint8Array(witness.bytes) };
+  }
+
+  /** The server has refused to write over an object that is there: what else is to be found out. */
+  noteRefusal(): void {
+    this.#ifNoneMatch ??= Promise.resolve();
+  }
+
+  /** That `If-None-Match: *` is heeded: tags rest on it. */
+  async requireIfNoneMatch(signal?: AbortSignal): Promise<void> {
+    this.#ifNoneMatch ??= this.#try({ ifNoneMatch: "*" }, signal);
+    try {
+      await this.#ifNoneMatch;
+    } catch (error) {
+      this.#ifNoneMatch = undefined;
+      throw error;
+    }
+  }
+
+  /** That `If-Match` is heeded. */
+  async requireIfMatch(signal?: AbortSignal): Promise<void> {
+    this.#ifMatch ??= this.#try({ ifMatch: `"${NO_ETAG}"` }, signal);
+    try {
+      await this.#ifMatch;
+    } catch (error) {
+      this.#ifMatch = undefined;
+      throw error;
+    }
+  }
+
+  async #try(condition: Condition, signal?: AbortSignal): Promise<void> {
+    const { key, bytes } = (this.#witness ??= await this.#makeWitness(signal));
+    try {
+      await this.#calls.put(key, [bytes], { condition, signal });
+    } catch (error) {
+      if (isRefusedCondition(error)) return;
+      throw conditionError(error, this.#store, signal);
+    }
+    throw unfit(this.#store, "takes no notice of the conditions of writes");
+  }
+}
+
+/** What the failure of a conditional write means: FEATURE_UNSUPPORTED when the server has none, else as s3Error. */
+export function conditionError(error: unknown, store: string, signal?: AbortSignal): unknown {
+  if (isUnsupported(error)) return unfit(store, "has no conditional writes", error);
+  return s3Error(error, store, "write", signal);
 }
 
 /**

@@ -260,6 +260,6 @@ export interface ListPage {
 }
 
 /** The ETag's bare text: servers differ in whether it is quoted. RFC 9110 §8.8.3 */
-function etagOf(header: string | undefined): string {
+export function etagOf(header: string | undefined): string {
   return /^(?:W\/)?"?([^"]*)"?$/.exec(header ?? "")?.[1] ?? "";
 }

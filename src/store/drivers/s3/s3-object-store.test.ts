@@ -10,10 +10,13 @@ import { systemClock } from "../../../base/clock.ts";
 import { MiB } from "../../../base/limits.ts";
 import { systemRandom } from "../../../base/random.ts";
 import { digestOf } from "../../../format/digest.ts";
+import { encodeStore } from "../../../format/record.ts";
 import { failsWith } from "../../conformance/block-store-suite.ts";
-import { blockKey, EVERYTHING, leaseKey } from "../../keys.ts";
+import type { Store } from "../../dataset-store.ts";
+import { blockKey, EVERYTHING, leaseKey, STORE_KEY } from "../../keys.ts";
 import type { ObjectInfo, ObjectStore } from "../../object-store.ts";
-import { openS3 } from "./s3-object-store.ts";
+import { openStore } from "../all.ts";
+import { openS3, type S3Objects } from "./s3-object-store.ts";
 import type { S3Settings } from "./s3-settings.ts";
 import { sendError, TinyS3, type SeenRequest, type TinyS3Options } from "./testing/tiny-s3.ts";
 
@@ -36,14 +39,20 @@ async function onServer(
   });
 }
 
-function openOn(server: TinyS3, settings: S3Settings, create = false): Promise<ObjectStore> {
+function openOn(server: TinyS3, settings: S3Settings): Promise<S3Objects> {
   const { endpoint } = server;
   return openS3("s3://bucket/some/prefix", {
-    create,
     settings: { endpoint, region: "r", credentials: SECRETS, ...settings },
     clock: systemClock,
     random: systemRandom,
   });
+}
+
+/** As commands open it that are going to write. */
+function openStoreOn({ endpoint }: TinyS3, settings: S3Settings = {}): Promise<Store> {
+  const s3 = { endpoint, region: "r", credentials: SECRETS, ...settings };
+  const options = { create: true, clock: systemClock, random: systemRandom, s3 };
+  return openStore("s3://bucket/some/prefix", options);
 }
 
 const read = { bytesMax: 1000 };
@@ -56,37 +65,61 @@ describe("a store in S3", () => {
       assert.deepEqual(new Set(server.requests.map(({ method }) => method)), new Set(["GET"]));
     }));
 
-  it("opened for writing, tries conditions on an object that it removes", () =>
+  it("opened for writing, tries conditions with one request, on the store's record, which stays as it is", () =>
     TinyS3.run({}, async (server) => {
-      await (await openOn(server, {}, true)).close();
+      const key = `some/prefix/${STORE_KEY}`;
+      await (await openStoreOn(server)).close();
+      const made = server.objects.get(key);
+      assert.equal(server.count("PUT"), 2, "one to make the store, one to try");
+      await (await openStoreOn(server)).close();
       assert.equal(server.count("PUT"), 3);
-      assert.equal(server.objects.size, 0);
+      assert.deepEqual([...server.objects], [[key, made]]);
     }));
 
-  for (const [what, misbehave] of [
-    ["has no conditions", ({ headers }: SeenRequest) => headers["if-none-match"] !== undefined && 501],
-    ["ignores If-None-Match", ({ headers }: SeenRequest) => headers["if-none-match"] !== undefined && 200],
-    ["ignores If-Match", ({ headers }: SeenRequest) => headers["if-match"] !== undefined && 200],
+  it("without a record, tries conditions on an object that it removes, each kind once", () =>
+    TinyS3.run({}, async (server) => {
+      const store = await openOn(server, {});
+      const first = await store.replace(KEY, Buffer.from("a"), undefined);
+      const second = await store.replace(KEY, Buffer.from("b"), first);
+      await store.replace(KEY, Buffer.from("c"), second);
+      await store.close();
+      assert.equal(server.count("PUT"), 6);
+      assert.deepEqual([...server.objects.keys()], [`some/prefix/${KEY}`]);
+    }));
+
+  const given = (name: string, status: number): TinyS3Options => ({
+    misbehave: (request, response) => {
+      if (!isPut(request) || request.headers[name] === undefined) return false;
+      if (status === 501) sendError(response, 501, "NotImplemented");
+      else response.writeHead(200, { etag: '"0"' }).end();
+      return true;
+    },
+  });
+  const refusal = { code: "FEATURE_UNSUPPORTED", message: /--storage_s3_single_writer/ };
+
+  for (const [what, options] of [
+    ["has no conditions", given("if-none-match", 501)],
+    ["ignores If-None-Match", given("if-none-match", 200)],
   ] as const) {
-    it(`on a server that ${what}, refuses to write, and names the way out`, () => {
-      const options: TinyS3Options = {
-        misbehave: (request, response) => {
-          const status = isPut(request) && misbehave(request);
-          if (status === 501) sendError(response, 501, "NotImplemented");
-          else if (status === 200) response.writeHead(200, { etag: '"0"' }).end();
-          return status !== false;
-        },
-      };
-      return onServer(options, async (store, server) => {
-        const refusal = { code: "FEATURE_UNSUPPORTED", message: /--storage_s3_single_writer/ };
+    it(`on a server that ${what}, refuses to be opened for writing and to create, and names the way out`, () =>
+      onServer(options, async (store, server) => {
         await assert.rejects(store.create(KEY, Buffer.from("x")), refusal);
-        await assert.rejects(openOn(server, {}, true), refusal);
-        const single = await openOn(server, { singleWriter: true }, true);
-        assert.equal(single.features.shared, false);
+        await assert.rejects(openStoreOn(server), refusal);
+        const record = Buffer.from(encodeStore({ id: "0".repeat(32) }));
+        server.objects.set(`some/prefix/${STORE_KEY}`, record);
+        await assert.rejects(openStoreOn(server), refusal);
+        const single = await openStoreOn(server, { singleWriter: true });
+        assert.equal(single.blocks.features.shared, false);
         await single.close();
-      });
-    });
+      }));
   }
+
+  it("on a server that ignores If-Match, refuses to replace", () =>
+    onServer(given("if-match", 200), async (store, server) => {
+      const first = await store.replace(KEY, Buffer.from("a"), undefined);
+      await assert.rejects(store.replace(KEY, Buffer.from("b"), first), refusal);
+      assert.deepEqual(server.objects.get(`some/prefix/${KEY}`), Buffer.from("a"));
+    }));
 
   it("as the single writer, sends no conditions, and still tells what is there", () =>
     onServer(

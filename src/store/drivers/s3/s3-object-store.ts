@@ -1,5 +1,5 @@
 import type { ListObjectsV2CommandOutput, S3Client } from "@aws-sdk/client-s3";
-import { compareUtf8, totalBytes } from "../../../base/bytes.ts";
+import { compareUtf8, concatBytes, totalBytes } from "../../../base/bytes.ts";
 import { checkRange, type ByteRange } from "../../../base/byte-range.ts";
 import type { Clock } from "../../../base/clock.ts";
 import { AetherError } from "../../../base/errors.ts";
@@ -7,13 +7,21 @@ import { MiB } from "../../../base/limits.ts";
 import type { Random } from "../../../base/random.ts";
 import type { CallOptions, ReadRangeOptions, StoreFeatures } from "../../block-store.ts";
 import type { Revised, Revision } from "../../dataset-store.ts";
-import { BLOCKS, parseDigestKey, TEMPORARY, temporaryKey, type Key, type KeyPrefix } from "../../keys.ts";
+import {
+  BLOCKS,
+  parseDigestKey,
+  STORE_KEY,
+  TEMPORARY,
+  temporaryKey,
+  type Key,
+  type KeyPrefix,
+} from "../../keys.ts";
 import type { ListOptions, ObjectInfo, ObjectStore, ReadOptions } from "../../object-store.ts";
-import { MatchWriter, probeConditions } from "./conditions.ts";
+import { conditionError, ConditionTrial, MatchWriter, type Witness } from "./conditions.ts";
 import { KeyLocks } from "./key-locks.ts";
 import { uploadParts } from "./multipart.ts";
 import { parseS3Address, type S3Address } from "./s3-address.ts";
-import { S3Calls, type ListPage } from "./s3-calls.ts";
+import { etagOf, S3Calls, type ListPage } from "./s3-calls.ts";
 import { s3ClientOf, timeoutsOf } from "./s3-client.ts";
 import { isRefusedCondition, s3Error } from "./s3-errors.ts";
 import type { S3Settings } from "./s3-settings.ts";
@@ -25,9 +33,7 @@ const PIECE_BYTES = 8 * MiB;
 const PIECES_AT_ONCE = 4;
 
 /** How to open a bucket. */
-export interface OpenS3Options extends CallOptions {
-  /** Whoever opens is going to write: what the server must be able to do is tried at once. */
-  readonly create: boolean;
+export interface OpenS3Options {
   readonly settings: S3Settings;
   readonly clock: Clock;
   readonly random: Random;
@@ -43,8 +49,9 @@ class S3ObjectStore implements ObjectStore {
   readonly #matches: MatchWriter;
   readonly #random: Random;
   readonly #locks = new KeyLocks();
-  #probe: Promise<void> | undefined;
-  #cleaning: Promise<void> = Promise.resolve();
+  readonly #trial: ConditionTrial;
+  /** An object that was made for trying conditions. */
+  #temporary: Key | undefined;
 
   /** openS3 makes it. */
   constructor(name: string, address: S3Address, client: S3Client, options: OpenS3Options) {
@@ -57,10 +64,13 @@ class S3ObjectStore implements ObjectStore {
     const { requestMs } = timeoutsOf(settings);
     this.#calls = new S3Calls({ client, address, store: name, clock, requestMs });
     this.#matches = new MatchWriter(this.#calls, name);
+    this.#trial = new ConditionTrial(this.#calls, name, (signal) => this.#makeWitness(signal));
   }
 
   async get(key: Key, options: ReadOptions): Promise<Uint8Array | undefined> {
-    return (await this.#calls.get(key, options))?.value;
+    const value = (await this.#calls.get(key, options))?.value;
+    if (key === STORE_KEY && value !== undefined) this.#trial.show({ key, bytes: value });
+    return value;
   }
 
   async getRevised(key: Key, options: ReadOptions): Promise<Revised<Uint8Array> | undefined> {
@@ -154,15 +164,20 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async *list(prefix: KeyPrefix, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
-    const { after, signal } = options;
+    const { after, revisions, signal } = options;
     const isHidden = (key: string): boolean => key.startsWith(TEMPORARY) && !prefix.startsWith(TEMPORARY);
     let last = after;
     for await (const { Contents = [] } of this.#pages({ prefix, after }, signal)) {
-      for (const { Key: found = "", Size: bytes = 0, LastModified: modified } of Contents) {
+      for (const { Key: found = "", Size: bytes = 0, LastModified: modified, ETag } of Contents) {
         const key = this.#keyIn(found, prefix, last);
         last = key;
         if (isHidden(key)) continue;
-        yield { key, bytes, ...(modified === undefined ? {} : { modifiedMs: modified.getTime() }) };
+        const etag = revisions === true ? etagOf(ETag) : "";
+        yield {
+          ...{ key, bytes },
+          ...(modified === undefined ? {} : { modifiedMs: modified.getTime() }),
+          ...(etag === "" ? {} : { revision: etag as Revision }),
+        };
       }
     }
   }
@@ -183,29 +198,24 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async close(): Promise<void> {
-    await this.#cleaning;
+    if (this.#temporary !== undefined) await this.#calls.remove(this.#temporary).catch(() => undefined);
     this.#client.destroy();
   }
 
-  /** Tries, once, what writers rely on. Errors: FEATURE_UNSUPPORTED, and those of every call. */
+  /**
+   * Tries, once, what tags rest on: to be called by who is going to write, when the store's record has been read or made, since
+   * it costs one request then. Without that, the first write does it. Errors: FEATURE_UNSUPPORTED, and those of every call.
+   */
   async ready(signal?: AbortSignal): Promise<void> {
-    if (!this.features.shared) return;
-    this.#probe ??= this.#tryConditions(signal);
-    try {
-      await this.#probe;
-    } catch (error) {
-      this.#probe = undefined;
-      throw error;
-    }
+    if (this.features.shared) await this.#trial.requireIfNoneMatch(signal);
   }
 
-  async #tryConditions(signal?: AbortSignal): Promise<void> {
+  async #makeWitness(signal?: AbortSignal): Promise<Witness> {
     const key = temporaryKey(this.#random.id());
-    try {
-      await probeConditions(this.#calls, key, this.name, signal);
-    } finally {
-      this.#cleaning = this.#calls.remove(key).catch(() => undefined);
-    }
+    const bytes = Buffer.from("aetherfs");
+    this.#temporary = key;
+    await this.#put(key, [bytes], signal === undefined ? {} : { signal });
+    return { key, bytes };
   }
 
   async #readPieces(
@@ -258,14 +268,18 @@ class S3ObjectStore implements ObjectStore {
     parts: readonly Uint8Array[],
     options: CallOptions | undefined,
   ): Promise<string | undefined> {
-    await this.ready(options?.signal);
+    // The store's record is what conditions are tried on: it comes first.
+    if (key !== STORE_KEY) await this.#trial.requireIfNoneMatch(options?.signal);
     const digest = parseDigestKey(BLOCKS, key);
     const condition = { ifNoneMatch: "*" } as const;
     try {
-      return await this.#calls.put(key, parts, { condition, digest, signal: options?.signal });
+      const etag = await this.#calls.put(key, parts, { condition, digest, signal: options?.signal });
+      if (key === STORE_KEY) this.#trial.show({ key, bytes: concatBytes(parts) });
+      return etag;
     } catch (error) {
-      if (isRefusedCondition(error)) return undefined;
-      throw s3Error(error, this.name, "write", options?.signal);
+      if (!isRefusedCondition(error)) throw conditionError(error, this.name, options?.signal);
+      this.#trial.noteRefusal();
+      return undefined;
     }
   }
 
@@ -276,7 +290,7 @@ class S3ObjectStore implements ObjectStore {
     options: CallOptions | undefined,
   ): Promise<string | undefined> {
     if (expected === undefined) return await this.#putIfNone(key, [bytes], options);
-    await this.ready(options?.signal);
+    await this.#trial.requireIfMatch(options?.signal);
     return await this.#matches.replace(key, bytes, expected, options?.signal);
   }
 
@@ -305,20 +319,12 @@ class S3ObjectStore implements ObjectStore {
   }
 }
 
-/**
- * The objects of `s3://bucket[/prefix]`. Nothing is read or written but, with `create`, an object for trying what the server
- * does, which is removed. Errors: ARGUMENT_INVALID, CONFIG_INVALID; FEATURE_UNSUPPORTED when several writers would not be
- * safe there; those of every call.
- */
-export async function openS3(address: string, options: OpenS3Options): Promise<ObjectStore> {
+/** A bucket's objects, and the trial of what the server does. */
+export type S3Objects = ObjectStore & Pick<S3ObjectStore, "ready">;
+
+/** The objects of `s3://bucket[/prefix]`. Nothing is read or written. Errors: ARGUMENT_INVALID, CONFIG_INVALID. */
+export async function openS3(address: string, options: OpenS3Options): Promise<S3Objects> {
   const place = parseS3Address(address);
   const client = await s3ClientOf(options.settings, options.clock);
-  const store = new S3ObjectStore(address, place, client, options);
-  try {
-    if (options.create) await store.ready(options.signal);
-    return store;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  return new S3ObjectStore(address, place, client, options);
 }
