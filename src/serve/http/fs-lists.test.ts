@@ -85,6 +85,21 @@ describe("a list under /fs", () => {
     assert.match(top, /href="\.\/%40team\/set\/"/);
   });
 
+  it("with a link to a folder, leads there as to a folder, and from there through no other link", async () => {
+    const linksOf = async (path: string): Promise<string[]> => {
+      const html = await (await ask(path, { accept: "text/html" })).text();
+      return Array.from(html.matchAll(/href="([^"]*)"/g), ([, link = ""]) => link);
+    };
+    const first = await linksOf("/fs/set/v1/notes/");
+    assert.ok(first.includes("./loop/") && first.includes("./near"));
+    const behind = await linksOf("/fs/set/v1/notes/loop/");
+    assert.ok(behind.includes("./loop") && !behind.includes("./loop/"));
+    assert.ok(
+      behind.some((link) => link.endsWith("%3A%C3%A9/")),
+      "folders are gone through",
+    );
+  });
+
   it("asked for without its slash, is found with it; asked for again by its ETag, is not sent", async () => {
     for (const [path, location] of [
       ["/fs", "/fs/"],

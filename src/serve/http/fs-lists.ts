@@ -122,12 +122,15 @@ export function folderListing(
   const { name, tag, version } = directory;
   const digest = formatDigest(version.digest);
   const prefix = directory.path === "" ? "" : `${directory.path}/`;
+  // Behind a link no other is gone through by who mirrors lists: links may lead in circles, more than can be counted.
+  const isDirect = directory.path === path;
   async function* items(): AsyncGenerator<ListingItem[]> {
     const options = after === undefined ? {} : { after: `${prefix}${after}` };
     for await (const batch of tree.list(directory, options)) {
       const shown: ListingItem[] = [];
       for (const node of batch) {
-        const isFolder = node.kind === "directory" || (await leadsToFolder(tree, directory, node));
+        const isFolder =
+          node.kind === "directory" || (isDirect && (await leadsToFolder(tree, directory, node)));
         shown.push(itemOf(node, prefix.length, isFolder));
       }
       yield shown;
