@@ -41,7 +41,7 @@ export async function openS3Api(
   const keys = keysFile === undefined ? undefined : await FileKeys.open(keysFile, services.log);
   void keys?.watch(services.engine.clock, services.stopping);
   const at = (base: string, names: readonly string[]): HttpHandler =>
-    meter(createS3({ services, keys, place: { base, domains: names } }));
+    meter(createS3({ services, keys, place: { base, domains: names, domainsElsewhere: LOCAL_DOMAINS } }));
   const atRoot = at("", domains);
   return {
     http: at("/s3", []),

@@ -22,7 +22,8 @@ export class Body {
       this.#response.write(bytes, (error) => {
         // What a connection that is gone does not take comes back before its end is told.
         if (error !== null && error !== undefined) this.#isGone = true;
-        resolve();
+        // What a connection takes at once comes back within the same turn of the event loop: others get theirs.
+        setImmediate(resolve);
       });
     });
     return !this.#isGone;

@@ -10,6 +10,8 @@ export interface Validators {
   readonly modifiedSeconds: number | undefined;
   /** Whether that second belongs to no other content: only then a date may say what ranges are of. RFC 9110 §8.8.2.2 */
   readonly isModifiedStrong?: boolean;
+  /** Whether what is there may be older than what was there before (a tag moves back): only the very same date says that nothing changed. */
+  readonly mayGoBack?: boolean;
 }
 
 const ETAG = /(?:W\/)?"[^"]*"/g;
@@ -27,7 +29,9 @@ export function checkConditions(headers: IncomingHttpHeaders, validators: Valida
   const ifNoneMatch = headers["if-none-match"];
   if (ifNoneMatch !== undefined) return names(ifNoneMatch, etag, false) ? 304 : 200;
   const ifModified = dateOf(headers["if-modified-since"]);
-  const isOld = ifModified !== undefined && modifiedSeconds !== undefined && modifiedSeconds <= ifModified;
+  if (ifModified === undefined || modifiedSeconds === undefined) return 200;
+  const { mayGoBack = false } = validators;
+  const isOld = mayGoBack ? modifiedSeconds === ifModified : modifiedSeconds <= ifModified;
   return isOld ? 304 : 200;
 }
 

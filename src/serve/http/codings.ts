@@ -24,7 +24,7 @@ export function isWorthCoding(contentType: string, sizeBytes: number): boolean {
 }
 
 /** Whether the coding of such content depends on what the client wants. */
-export function isText(contentType: string): boolean {
+function isText(contentType: string): boolean {
   return TEXT.test(contentType);
 }
 

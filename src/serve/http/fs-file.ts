@@ -10,7 +10,7 @@ import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts
 import { contentTypeOf, guardsOf } from "../content-type.ts";
 import { httpDate, modifiedSecondsOf } from "../http-time.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
-import { codingOf, isText, isWorthCoding, type Coders, type Coding } from "./codings.ts";
+import { codingOf, isWorthCoding, type Coders, type Coding } from "./codings.ts";
 import { attachment } from "./disposition.ts";
 import { multipartOf } from "./multipart.ts";
 
@@ -58,7 +58,8 @@ export async function sendFile(
   const about = {
     etag,
     "cache-control": cacheControl,
-    ...(isText(contentType) ? { vary: "accept-encoding" } : {}),
+    // Also of what is coded for nobody but who takes nothing else (identity;q=0).
+    vary: "accept-encoding",
     ...(modifiedSeconds === undefined ? {} : { "last-modified": httpDate(modifiedSeconds) }),
   };
   const status = checkConditions(headers, validators);
@@ -105,7 +106,7 @@ function validatorsOf({ entry, isFixed, nowMs }: FileAnswer, coding: Coding): Va
   const modifiedSeconds = modifiedSecondsOf(entry.mtime, nowMs);
   const isPlain = coding === "identity";
   const etag = isPlain ? `"${entry.digest}"` : `W/"${entry.digest}.${coding}"`;
-  return { etag, modifiedSeconds, isModifiedStrong: isFixed && isPlain };
+  return { etag, modifiedSeconds, isModifiedStrong: isFixed && isPlain, mayGoBack: !isFixed };
 }
 
 function dispositionOf({ download, entry: { path } }: FileAnswer): Fields {

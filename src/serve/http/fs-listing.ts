@@ -1,9 +1,10 @@
 /** A list under /fs as a response. */
+import { AetherError } from "../../base/errors.ts";
 import { Body } from "../body.ts";
 import { checkConditions } from "../conditions.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
 import { begun } from "./begun.ts";
-import { codingOf, type Coders } from "./codings.ts";
+import { codingOf, type Coders, type Coding } from "./codings.ts";
 import { renderHtml } from "./listing-html.ts";
 import { listingTypeOf, Page, renderJson, type Listing } from "./listing.ts";
 
@@ -34,17 +35,20 @@ export async function sendListing(
   const { headers, method } = request;
   const type = listingTypeOf(headers);
   const accepted = headers["accept-encoding"];
-  const coding = codingOf(typeof accepted === "string" ? accepted : undefined, coders.isFree);
-  if (coding === undefined) {
+  const choose = (): Coding | undefined =>
+    codingOf(typeof accepted === "string" ? accepted : undefined, coders.isFree);
+  const shapeOf = (coding: Coding): Readonly<Record<string, string>> => ({
+    "cache-control": cacheControl,
+    vary: "accept, accept-encoding",
+    ...(of === undefined ? {} : { etag: `W/"${of}.${type}.${coding}"` }),
+  });
+  const likely = choose();
+  if (likely === undefined) {
     sendNotAcceptable(response, "content-encoding zstd, br, gzip or identity");
     return;
   }
-  const etag = `W/"${of ?? ""}.${type}.${coding}"`;
-  const about = {
-    "cache-control": cacheControl,
-    vary: "accept, accept-encoding",
-    ...(of === undefined ? {} : { etag }),
-  };
+  const about = shapeOf(likely);
+  const { etag = "" } = about;
   const status = of === undefined ? 200 : checkConditions(headers, { etag, modifiedSeconds: undefined });
   if (status !== 200) {
     response.writeHead(status, status === 304 ? about : { ...about, "content-length": 0 });
@@ -52,8 +56,13 @@ export async function sendListing(
     return;
   }
   const items = await begun(listing.items);
+  // Others may have taken the last coders meanwhile. From here on nothing waits until the coder is taken.
+  const coding = choose() ?? likely;
+  if (coding !== "identity" && !coders.isFree) {
+    throw new AetherError("HUB_UNAVAILABLE", "too many answers are being compressed: try again");
+  }
   response.writeHead(200, {
-    ...about,
+    ...shapeOf(coding),
     "content-type": type === "text/html" ? "text/html; charset=utf-8" : type,
     ...(coding === "identity" ? {} : { "content-encoding": coding }),
     ...GUARDS,

@@ -15,9 +15,11 @@ export interface FsTarget {
 export function parseFsTarget(target: string): FsTarget {
   const [path = ""] = target.split("?", 1);
   const segments = path.split("/").slice(2).map(decodeSegment);
-  const isFolder = segments.at(-1) === "";
+  const last = segments.at(-1);
+  const isFolder = last === "" || last === ".";
   if (isFolder) segments.pop();
-  return { place: parseTreePath(segments), isFolder };
+  // Some clients leave "." to the server, before names with a colon (rclone). RFC 3986 §6.2.2.3
+  return { place: parseTreePath(segments.filter((each) => each !== ".")), isFolder };
 }
 
 /** RFC 3986 §2.1, in UTF-8. A slash that is written %2F would be one more segment. */

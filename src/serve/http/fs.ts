@@ -169,7 +169,8 @@ function nameOf(place: Exclude<TreePath, VersionPath>): string {
 function redirectToFolder({ url = "" }: HttpRequest, response: HttpResponse, path: string): void {
   const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";
   const location = `${encodePath(path.slice(path.lastIndexOf("/") + 1))}/${query}`;
-  response.writeHead(308, { location, "content-length": 0 });
+  // What is a folder may be a file once the tag has moved: browsers keep a 308 for ever that says nothing else.
+  response.writeHead(308, { location, "content-length": 0, "cache-control": ASK_AGAIN });
   response.end();
 }
 

@@ -17,6 +17,8 @@ export interface Bucket {
 const SEPARATOR = "--";
 /** `scope--name--tag` at the longest. */
 const TEXT_LENGTH_MAX = 3 * NAME_LENGTH_MAX + 2 * SEPARATOR.length;
+/** What names and tags are made of, and so the texts of them: a letter or digit comes first. */
+const CHARACTERS = /^[a-z0-9][a-z0-9._-]*$/;
 /** Ways to read one text that are tried. */
 const READINGS_MAX = 16;
 
@@ -32,19 +34,36 @@ export function bucketNameOf(name: DatasetName): string {
  * so that no name outside of it takes its place.
  */
 export function readingsOf(text: string): readonly Bucket[] {
-  if (text.length > TEXT_LENGTH_MAX) return [];
-  const readings: Bucket[] = datasetsOf(text).map((name) => ({ text, name, tag: undefined }));
-  for (const [left, right] of splits(text).reverse()) {
-    const tag = attempt(() => parseTag(right));
-    if (tag === undefined) continue;
-    readings.push(...datasetsOf(left).map((name) => ({ text, name, tag })));
+  if (text.length > TEXT_LENGTH_MAX || !CHARACTERS.test(text)) return [];
+  const readings: Bucket[] = [];
+  for (const reading of allReadings(text)) {
+    readings.push(reading);
+    if (readings.length === READINGS_MAX) break;
   }
-  return readings.slice(0, READINGS_MAX);
+  return readings;
 }
 
-function datasetsOf(text: string): DatasetName[] {
-  const scoped = splits(text).map(([scope, name]) => `@${scope}/${name}`);
-  return [...scoped, text].flatMap((each) => attempt(() => parseDatasetName(each)) ?? []);
+function* allReadings(text: string): Generator<Bucket> {
+  for (const name of datasetsOf(text)) yield { text, name, tag: undefined };
+  for (const [left, right] of splits(text).reverse()) {
+    // A tag that is too long stays so at every split before.
+    if (right.length > NAME_LENGTH_MAX) return;
+    const tag = attempt(() => parseTag(right));
+    if (tag === undefined) continue;
+    for (const name of datasetsOf(left)) yield { text, name, tag };
+  }
+}
+
+/** One after another: a name of many dashes has thousands of readings. What is too long for a word is not parsed. */
+function* datasetsOf(text: string): Generator<DatasetName> {
+  for (const [scope, name] of splits(text)) {
+    if (scope.length > NAME_LENGTH_MAX) break;
+    if (name.length > NAME_LENGTH_MAX) continue;
+    const scoped = attempt(() => parseDatasetName(`@${scope}/${name}`));
+    if (scoped !== undefined) yield scoped;
+  }
+  const plain = text.length > NAME_LENGTH_MAX ? undefined : attempt(() => parseDatasetName(text));
+  if (plain !== undefined) yield plain;
 }
 
 /** Before and after each `--`, of three dashes the last two; the first split first. */

@@ -162,6 +162,8 @@ async function* versionKeys(
       else items.push(...(await fileItem(tree, top, base, node)));
     }
     if (items.length > 0) yield items;
+    // Nothing of it may be an object, and no page wait for its bytes: others get their turn.
+    else await new Promise(setImmediate);
   }
   const rest = folders.passing(undefined).map(({ entry }) => markerIn(base, entry));
   if (rest.length > 0) yield rest;

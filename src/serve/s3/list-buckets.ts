@@ -22,7 +22,7 @@ export async function listBuckets(
   const token = query.get("continuation-token") ?? "";
   const prefix = query.get("prefix") ?? "";
   const bucketsMax = Math.max(countOf(query, "max-buckets", BUCKETS_MAX), 1);
-  const after = token === "" ? undefined : parseDatasetName(readToken(token));
+  const after = token === "" ? undefined : readToken(token, parseDatasetName);
   const buckets: string[] = [];
   let last: DatasetName | undefined;
   let next: string | undefined;

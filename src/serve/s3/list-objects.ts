@@ -1,4 +1,5 @@
 /** ListObjects, ListObjectsV2 and ListObjectVersions. "Amazon S3 API reference" */
+import { AetherError } from "../../base/errors.ts";
 import { formatTime, lastModifiedOf } from "./object-headers.ts";
 import { readKeyPage, type KeyPage, type PageRequest } from "./key-page.ts";
 import type { BucketView, KeyItem } from "./keys.ts";
@@ -146,10 +147,18 @@ export function writeToken(after: string): string {
   return `${TOKEN_FORM}${Buffer.from(after).toString("base64url")}`;
 }
 
-/** What writeToken wrote. Errors: S3Error InvalidArgument. */
-export function readToken(token: string): string {
+/** What writeToken wrote, as `parse` reads it. Errors: S3Error InvalidArgument. */
+export function readToken(token: string): string;
+export function readToken<T>(token: string, parse: (text: string) => T): T;
+export function readToken<T>(token: string, parse?: (text: string) => T): T | string {
   const after = Buffer.from(token.slice(TOKEN_FORM.length), "base64url").toString();
-  if (after !== "" && writeToken(after) === token) return after;
+  if (after !== "" && writeToken(after) === token) {
+    try {
+      return parse === undefined ? after : parse(after);
+    } catch (error) {
+      if (!(error instanceof AetherError)) throw error;
+    }
+  }
   throw invalid("continuation-token", token, "The continuation token provided is incorrect");
 }
 

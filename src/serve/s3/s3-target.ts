@@ -25,6 +25,8 @@ export interface S3Place {
   readonly base: string;
   /** Domains below which a host's name begins with a bucket. */
   readonly domains: readonly string[];
+  /** Domains below which it does so elsewhere: what is signed for such a host means another object there. */
+  readonly domainsElsewhere?: readonly string[];
 }
 
 /** Reads it. Errors: S3Error InvalidURI. */
@@ -41,7 +43,8 @@ export function parseS3Target(target: string, host: string | undefined, place: S
   const bucket = hosted ?? (slash === -1 ? below : below.slice(0, slash));
   const key = hosted === undefined ? (slash === -1 ? "" : below.slice(slash + 1)) : below;
   // What is signed for /s3/BUCKET must not count as signed for an object of a bucket with the name "s3".
-  const isPlain = place.base === "" || `/${bucket}` === place.base;
+  const isHosted = bucketOfHost(host, place.domainsElsewhere ?? []) !== undefined;
+  const isPlain = place.base === "" || isHosted || `/${bucket}` === place.base;
   const signedPaths = isPlain ? [path] : [path, `/${below}`];
   return { signedPaths, pairs, query, bucket, key };
 }
