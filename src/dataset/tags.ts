@@ -106,7 +106,7 @@ export async function commitTag(
     const isGuess = guess !== undefined && attempt === 0;
     const head = (isGuess ? guess : undefined) ?? (await headFrom(datasets, name, tag, guess, options));
     const present = head.record;
-    const made = present && (await madeSince(datasets, name, tag, present, since, change.writeId, options));
+    const made = present && (await madeSince(datasets, name, tag, present, since, change, options));
     const isMade = present !== undefined && (made !== undefined || isAsWanted(present, change));
     const refusal = isMade ? undefined : refusalOf(dataset, tag, head, change);
     if (isGuess && (isMade || refusal !== undefined)) continue;
@@ -150,25 +150,30 @@ async function headFrom(
   return await readHead(datasets, name, tag, options);
 }
 
-/** The entry with the write id: the newest one, or one of those after `since`. */
+/** The entry that the change made already: the newest one, or one of those after `since`. */
 async function madeSince(
   datasets: DatasetStore,
   name: DatasetName,
   tag: Tag,
   newest: HistoryRecord,
   since: number,
-  writeId: string,
+  change: TagChange,
   options: CallOptions,
 ): Promise<HistoryRecord | undefined> {
-  if (newest.writeId === writeId) return newest;
+  if (isOf(newest, change)) return newest;
   const oldest = Math.max(since + 1, newest.number - SINCE_MAX);
   for (let end = newest.number; end > oldest; end -= BATCH_MAX) {
     const numbers = Array.from({ length: Math.min(BATCH_MAX, end - oldest) }, (_, index) => end - 1 - index);
     const batch = await Promise.all(numbers.map((number) => datasets.getHistory(name, tag, number, options)));
-    const made = batch.find((record) => record?.writeId === writeId);
+    const made = batch.find((record) => record !== undefined && isOf(record, change));
     if (made !== undefined) return made;
   }
   return undefined;
+}
+
+/** Whether the entry is what the change makes: a push that began anew may have found something else in its folder. */
+function isOf(record: HistoryRecord, { writeId, digest }: Pick<TagChange, "writeId" | "digest">): boolean {
+  return record.writeId === writeId && record.digest === digest;
 }
 
 /** Whether the entry that is there is our own, whose creation was answered too late or not at all. */
@@ -180,7 +185,7 @@ async function isOurs(
   options: CallOptions,
 ): Promise<boolean> {
   const winner = await engine.store.datasets.getHistory(name, tag, record.number, options);
-  return winner?.writeId === record.writeId;
+  return winner !== undefined && isOf(winner, record);
 }
 
 function isAsWanted(present: HistoryRecord, change: TagChange): boolean {

@@ -94,6 +94,9 @@ export class ChunkIndex {
     }
   }
 
+  /** Blocks that were there when the index was synced, and could not be read: somebody may move them away at any time. */
+  readonly unreadable = new Set<Digest>();
+
   /** The size of a block whose chunks stand in the index; undefined of one that does not. */
   bytesOf(block: Digest): number | undefined {
     return this.#blockOf(block)?.bytes;

@@ -76,6 +76,8 @@ export class Commit {
       options,
     );
     await this.#settle(options);
+    // A machine that was paused, its clocks with it, does not know for how long: it learns here whether its claim still stands.
+    await this.#lease.store(options);
     const version = digestOf(publication.root);
     const { files, bytes } = decodeRoot(publication.root);
     const { publisher, message, labels, attempt } = publication;
@@ -130,7 +132,9 @@ export class Commit {
     const { blocks } = this.#engine.store;
     const pages = Math.ceil((this.#index.size + 1) / LIST_PAGE);
     const listed =
-      used.length > pages && isFar(blocks.features) ? await listBlocks(blocks, options) : undefined;
+      used.length > pages && isFar(blocks.features)
+        ? await listBlocks(blocks, new Set(used), options)
+        : undefined;
     const check = async (block: Digest): Promise<void> => {
       const bytes = listed === undefined ? await blocks.stat(block, options) : listed.get(block);
       if (bytes !== undefined && bytes === this.#index.bytesOf(block)) return;
@@ -143,8 +147,13 @@ export class Commit {
   }
 }
 
-async function listBlocks(blocks: BlockReader, options: CallOptions): Promise<ReadonlyMap<Digest, number>> {
+async function listBlocks(
+  blocks: BlockReader,
+  wanted: ReadonlySet<Digest>,
+  options: CallOptions,
+): Promise<ReadonlyMap<Digest, number>> {
   const found = new Map<Digest, number>();
-  for await (const { digest, bytes } of blocks.list(options)) found.set(digest, bytes);
+  for await (const { digest, bytes } of blocks.list(options))
+    if (wanted.has(digest)) found.set(digest, bytes);
   return found;
 }

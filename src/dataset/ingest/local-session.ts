@@ -301,7 +301,8 @@ export class LocalSession implements IngestSession {
 
   async #store(sealed: SealedBlock, options: CallOptions): Promise<void> {
     await this.#engine.store.blocks.put(sealed.digest, sealed.parts, options);
-    this.#commit.noteStored(sealed.digest);
+    // One that lay there, damaged, may have been left as it was.
+    if (!this.#index.unreadable.has(sealed.digest)) this.#commit.noteStored(sealed.digest);
     this.#packer.recycle(sealed);
     this.#index.add(sealed);
     this.#plans.settle(sealed, this.#domain);

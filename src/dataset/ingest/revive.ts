@@ -43,7 +43,8 @@ export async function revive(
     // A prune that is under way waits for leases that do not name its epoch.
     if (swept.isNeeded) await lease.store(options);
     if (!(await options.isCurrent())) await requireWhole(engine, swept, options);
-    if (!lease.isFresh) await lease.store(options);
+    // A machine that was paused, its clocks with it, learns here whether its claim still stands.
+    await lease.store(options);
     const made = await commit();
     const names = (): Promise<ReadonlySet<ObjectName>> => namesOf(engine, options);
     await confirm(engine, { lease, tags: [options.target], commits: [made], names }, options);

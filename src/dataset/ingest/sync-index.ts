@@ -1,4 +1,5 @@
 /** Brings a chunk index up to what the store holds. */
+import { must } from "../../base/assert.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import type { BlockInfo, BlockReader, CallOptions } from "../../store/block-store.ts";
 import { isDamage } from "../damage.ts";
@@ -41,8 +42,10 @@ export async function syncIndex(
     }
   };
   for (let next = 0; next < unknown.length; next += READS_MAX) {
-    for (const block of await Promise.all(unknown.slice(next, next + READS_MAX).map(read))) {
+    const some = unknown.slice(next, next + READS_MAX);
+    for (const [at, block] of (await Promise.all(some.map(read))).entries()) {
       if (block !== undefined) index.add(block);
+      else index.unreadable.add(must(some[at], "one for each").digest);
     }
   }
   return totalBytes;

@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { systemClock, type Clock } from "../../base/clock.ts";
+import { systemClock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { systemRandom } from "../../base/random.ts";
 import { parseTag } from "../../format/reference.ts";
-import type { Store } from "../../store/dataset-store.ts";
 import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { Lease } from "../ingest/lease.ts";
@@ -17,6 +16,7 @@ import { readHead } from "../tag-head.ts";
 import { noise } from "../testing/engine.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
+import { halted, movableClock } from "../testing/halted.ts";
 import type { PruneOptions, PruneResult } from "./contract.ts";
 import { isBelow, takenEntries } from "./floors.ts";
 import { LeaseWatch } from "./lease-watch.ts";
@@ -33,48 +33,6 @@ const onBed = (work: (bed: PushBed) => Promise<void>) => (): Promise<void> => wi
 
 function tagged(tag: string): TagReference {
   return { name: BED_TAG.name, tag: parseTag(tag) };
-}
-
-/** A clock that can be set forward: `aheadMs` on both hands, `asleepMs` by wall time alone. */
-function movableClock(): Clock & { aheadMs: number; asleepMs: number } {
-  const clock = {
-    aheadMs: 0,
-    asleepMs: 0,
-    nowMs: () => systemClock.nowMs() + clock.aheadMs + clock.asleepMs,
-    elapsedMs: () => systemClock.elapsedMs() + clock.aheadMs,
-    sleep: systemClock.sleep,
-  };
-  return clock;
-}
-
-/** The store, of which one method's first call waits until `before` has ended. */
-function halted(
-  store: Store,
-  part: "blocks" | "datasets",
-  method: string,
-  before: () => Promise<void>,
-): Store {
-  let isOver = false;
-  const target = store[part];
-  const proxy = new Proxy(target, {
-    get: (object, name) => {
-      const member: unknown = Reflect.get(object, name);
-      if (typeof member !== "function") return member;
-      return (...parameters: unknown[]): unknown => {
-        const call = (): unknown => Reflect.apply(member, object, parameters);
-        if (name !== method || isOver) return call();
-        isOver = true;
-        return before().then(call);
-      };
-    },
-  });
-  return {
-    ...store,
-    blocks: store.blocks,
-    datasets: store.datasets,
-    [part]: proxy,
-    close: () => store.close(),
-  };
 }
 
 /** Another process that prunes, and has seen everybody's leases for as long as they are silent. */

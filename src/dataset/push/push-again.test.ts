@@ -1,11 +1,13 @@
 /** A push whose session is lost, and which begins anew. */
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { after, describe, it } from "node:test";
 import { AetherError } from "../../base/errors.ts";
 import { history } from "../datasets.ts";
 import type { PushEngine } from "../engine.ts";
 import type { IngestSession } from "../ingest/ingest.ts";
 import { withLocalIngest } from "../ingest/local-ingest.ts";
+import { readHead } from "../tag-head.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
 import { push } from "./push.ts";
@@ -53,6 +55,7 @@ describe("a push whose session is lost", () => {
       bed.write("a", "before");
       await bed.push();
       bed.write("a", "one");
+      fs.utimesSync(`${bed.source}/a`, 1e9, 1e9);
       let session: IngestSession | undefined;
       let published = 0;
       const engine = publishing(
@@ -62,7 +65,9 @@ describe("a push whose session is lost", () => {
           if (++published === 2) return result ?? assert.fail("there is a session");
           bed.write("a", "another's");
           await bed.push();
+          // The same version again takes the same time.
           bed.write("a", "one");
+          fs.utimesSync(`${bed.source}/a`, 1e9, 1e9);
           throw new AetherError("SESSION_LOST", "killed");
         },
         (each) => {
@@ -90,4 +95,30 @@ describe("a push whose session is lost", () => {
       assert.equal(begun, 8);
     });
   });
+
+  it("after it published, and its folder changed since, publishes what the folder has now", () =>
+    withPushBed(pool, async (bed) => {
+      bed.write("file", "before");
+      await bed.push();
+      bed.write("file", "one");
+      const { datasets } = bed.store;
+      let isOver = false;
+      const losing = new Proxy(datasets, {
+        get: (target, name): unknown => {
+          const member: unknown = Reflect.get(target, name);
+          if (typeof member !== "function") return member;
+          if (name !== "createHistory" || isOver) return member.bind(target) as unknown;
+          return async (...parameters: unknown[]): Promise<never> => {
+            isOver = true;
+            await Reflect.apply(member, target, parameters);
+            bed.write("file", "another");
+            throw new AetherError("SESSION_LOST", "the hub was started anew");
+          };
+        },
+      });
+      const store = { ...bed.store, blocks: bed.store.blocks, datasets: losing };
+      const { digest } = await bed.push({}, { store });
+      const { record } = await readHead(datasets, BED_TAG.name, BED_TAG.tag, {});
+      assert.equal(record?.digest, digest);
+    }));
 });

@@ -72,12 +72,14 @@ export class DiskPieces {
 
   async #readFile(queue: Queue, key: string, into: Uint8Array): Promise<boolean> {
     const file = this.#fileOf(queue, key);
-    const handle = await fs.open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // A pipe would be waited for.
+    const handle = await fs.open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     let usedMs: number;
     try {
-      const { size, mtimeMs } = await handle.stat();
-      usedMs = mtimeMs;
-      if (size !== into.byteLength) return false;
+      const stat = await handle.stat();
+      const { size } = stat;
+      usedMs = stat.mtimeMs;
+      if (!stat.isFile() || size !== into.byteLength) return false;
       let end = 0;
       while (end < size) {
         const { bytesRead } = await handle.read(into, end, size - end, end);
@@ -194,7 +196,8 @@ export class DiskPieces {
     for await (const { file, minute, bytes: found } of this.#files(queue)) {
       if (minute > last || (minute === last && inLast <= 0)) continue;
       if (minute === last) inLast -= found;
-      await fs.rm(file, { force: true });
+      // One that cannot be removed keeps no other from it.
+      await fs.rm(file, { force: true }).catch(() => undefined);
     }
   }
 
@@ -216,7 +219,8 @@ export class DiskPieces {
       if (!name.endsWith(".tmp")) continue;
       const file = path.join(folder, name);
       const stat = await fs.lstat(file).catch(() => undefined);
-      if (stat !== undefined && clock.nowMs() - stat.mtimeMs > LEFT_MS) await fs.rm(file, { force: true });
+      if (stat?.isFile() === true && clock.nowMs() - stat.mtimeMs > LEFT_MS)
+        await fs.rm(file, { force: true }).catch(() => undefined);
     }
   }
 }

@@ -82,13 +82,19 @@ export class PieceCache {
     const held =
       bytes <= this.#options.pieceBytes
         ? this.#pieces.hold(key, bytes, (output) => missing(() => this.#load(version, key, piece, output)))
-        : this.#holdLarge(key, () => missing(() => this.#read(version, piece)));
+        : this.#holdLarge(key, () => missing(() => this.#loadLarge(version, key, piece)));
     if (origin.isFound) count(this.figures.memory, bytes);
     return await held;
   }
 
   async #holdLarge(key: string, read: () => Promise<Uint8Array>): Promise<HeldBytes> {
     return { bytes: await this.#large.get(key, read), release: () => undefined };
+  }
+
+  async #loadLarge(version: Version, key: string, piece: Piece): Promise<Uint8Array> {
+    const output = new SharedArrayBuffer(piece.end - piece.start);
+    await this.#load(version, key, piece, output);
+    return new Uint8Array(output);
   }
 
   async #load(version: Version, key: string, piece: Piece, output: SharedArrayBuffer): Promise<void> {

@@ -9,7 +9,7 @@ import { PLAIN_FRAME_FIELDS, type PlainFrames } from "../workers/verify-task.ts"
 /** Stored bytes of a piece. */
 export const STORED_BYTES_MAX = MiB;
 
-/** How large pieces may be, in bytes; a single chunk that does not lie in a frame of its own may have more. */
+/** How large pieces may be, in bytes; a single chunk may have more. */
 export interface PieceLimits {
   /** Of one that is stored raw; at most STORED_BYTES_MAX. */
   readonly rawBytesMax: number;
@@ -92,7 +92,7 @@ export async function piecesOf(
     storedBytes = 0;
   };
   for (const span of spans) {
-    const placed = { span, frame: await plainFrameOf(version, span, limits) };
+    const placed = { span, frame: await plainFrameOf(version, span) };
     const kind = run[0] && kindOf(run[0]);
     const joins =
       (kindOf(placed) === kind || (kind === "plain" && kindOf(placed) === "raw")) &&
@@ -148,17 +148,13 @@ function pieceOf(run: readonly Placed[], start: number, end: number): Piece {
   };
 }
 
-async function plainFrameOf(
-  version: Version,
-  span: ChunkSpan,
-  { rawBytesMax, decodedBytesMax }: PieceLimits,
-): Promise<Placed["frame"]> {
+async function plainFrameOf(version: Version, span: ChunkSpan): Promise<Placed["frame"]> {
   const { plan, place, bytes } = await placeChunk(version, span);
   const frame = plan.frames[place.frame];
   if (frame === undefined || frame.delta !== undefined || place.offset !== 0) return undefined;
   const { codec, block, offset, storedBytes } = frame;
   const isRaw = codec === CODECS.raw;
-  if (span.length > (isRaw ? rawBytesMax : decodedBytesMax)) return undefined;
+  if (span.length > STORED_BYTES_MAX) return undefined;
   if (isRaw ? storedBytes !== bytes : storedBytes > STORED_BYTES_MAX) return undefined;
   return { codec, block, offset, bytes: storedBytes };
 }

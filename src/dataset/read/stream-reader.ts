@@ -130,16 +130,20 @@ export class StreamReader {
         const piece = must(segment.pieces[index], "the index is a piece's");
         if (piece.kind === "raw" && this.#options.isLocal) continue;
         const hold = this.#decoded.hold(version, segment.leaf.ref.digest, piece);
+        // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
         holds.push(
-          hold.then(({ release }) => {
-            release(true);
-          }),
+          hold.then(
+            ({ release }) => {
+              release(true);
+            },
+            () => undefined,
+          ),
         );
       }
     } catch {
       // What is not to be had is told to who reads it.
     }
-    await Promise.allSettled(holds);
+    await Promise.all(holds);
     this.#prefetchBytes -= bytes;
   }
 
@@ -217,8 +221,8 @@ export class StreamReader {
 
   async #decode(version: Version, segment: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
     const { start, end } = piece;
-    // Counted until it is sent, whether it is kept or not.
-    const uncount = this.#buffers.count(end - start);
+    // Counted until it is sent, whether it is kept or not: a small one takes the memory of a whole one.
+    const uncount = this.#buffers.count(Math.max(end - start, this.#options.pieceBytes));
     try {
       const held = await this.#decoded.hold(version, segment.leaf.ref.digest, piece);
       const release = (isFree: boolean): void => {

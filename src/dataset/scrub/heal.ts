@@ -1,9 +1,11 @@
 /** Mending a store from another place that has the same versions: whatever comes from there is verified by its digests. */
+import { createHash } from "node:crypto";
 import { codeOf } from "../../base/errors.ts";
+import { MiB } from "../../base/limits.ts";
 import type { Digest } from "../../format/digest.ts";
 import { planBaseOf } from "../../format/plan.ts";
 import type { DatasetName } from "../../format/reference.ts";
-import type { CallOptions } from "../../store/block-store.ts";
+import type { CallOptions, RangeReader } from "../../store/block-store.ts";
 import { damagedKey, type DamagedObject, type Key } from "../../store/keys.ts";
 import { copyVersion } from "../copy/copy-version.ts";
 import { isDamage } from "../damage.ts";
@@ -70,8 +72,27 @@ async function damagedOf(
   options: CallOptions,
 ): Promise<DamagedObject | undefined> {
   if (!isDamaged || object.kind === "records") return undefined;
-  if (object.kind !== "plans") return object.kind === "blocks" ? object : undefined;
+  if (object.kind === "blocks")
+    return (await isAsNamed(engine.store.blocks, object.digest, options)) ? undefined : object;
+  if (object.kind !== "plans") return undefined;
   return (await isPlanDamaged(engine, object, isLater, options)) ? object : undefined;
+}
+
+/** Whether a block is there and sound: what was found a while ago may have been mended since. Errors: those of the store. */
+async function isAsNamed(blocks: RangeReader, digest: Digest, options: CallOptions): Promise<boolean> {
+  const bytes = await blocks.stat(digest, options);
+  const hash = createHash("sha256");
+  try {
+    for (let start = 0; start < (bytes ?? 0); start += MiB) {
+      const end = Math.min(start + MiB, bytes ?? 0);
+      hash.update(await blocks.read(digest, { start, end }, options));
+      await new Promise(setImmediate);
+    }
+  } catch (error) {
+    if (isDamage(error) || isFault(error)) return false;
+    throw error;
+  }
+  return hash.digest("hex") === digest;
 }
 
 /**

@@ -114,12 +114,21 @@ export class PageSource {
     );
     if (this.#options.isEager) this.#expectPlans(refs);
     let fetched: Promise<Map<Digest, Uint8Array>> | undefined;
-    const loads = refs.map((ref) =>
-      this.#cache.get(ref.digest, async () => {
+    const loads = refs.map(async (ref) => {
+      const own = { isAsked: false };
+      const load = async (): Promise<LoadedPage> => {
+        own.isAsked = true;
         const bytes = this.#atHand(ref.digest) ?? (await (fetched ??= this.#fetch(absent))).get(ref.digest);
         return decode(bytes ?? must((await this.#fetch([ref])).get(ref.digest), "it was fetched"), ref);
-      }),
-    );
+      };
+      try {
+        return await this.#cache.get(ref.digest, load);
+      } catch (error) {
+        // Another version may have looked in another place, or for another kind of page.
+        if (own.isAsked) throw error;
+        return this.#cache.get(ref.digest, load);
+      }
+    });
     const loaded = await Promise.all(loads);
     return loaded.map((page, index) => checked(page, must(refs[index], "one page for each reference")));
   }

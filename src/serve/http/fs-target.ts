@@ -15,11 +15,9 @@ export interface FsTarget {
 export function parseFsTarget(target: string): FsTarget {
   const [path = ""] = target.split("?", 1);
   const segments = path.split("/").slice(2).map(decodeSegment);
-  const last = segments.at(-1);
-  const isFolder = last === "" || last === ".";
+  const isFolder = segments.at(-1) === "";
   if (isFolder) segments.pop();
-  // Some clients leave "." to the server, before names with a colon (rclone). RFC 3986 §6.2.2.3
-  return { place: parseTreePath(segments.filter((each) => each !== ".")), isFolder };
+  return { place: parseTreePath(segments), isFolder };
 }
 
 /** RFC 3986 §2.1, in UTF-8. A slash that is written %2F would be one more segment. */
