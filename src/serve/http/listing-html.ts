@@ -42,8 +42,9 @@ function headOf({ title, crumbs, about, columns, isArchivable }: Listing): strin
     return link === undefined ? `<span>${shown}</span>` : `<a href="${escapeHtml(link)}">${shown}</a>`;
   });
   if (isArchivable) {
-    const links = ARCHIVE_KINDS.map((kind) => `<a href="?archive=${kind}">${kind}</a>`);
-    facts.push(`<span>Download all: ${links.join(", ")}</span>`);
+    // No links: who mirrors a list follows those, and would have everything once more in each archive.
+    const buttons = ARCHIVE_KINDS.map((kind) => `<button name="archive" value="${kind}">${kind}</button>`);
+    facts.push(`<form>Download all: ${buttons.join(" ")}</form>`);
   }
   const heads = columns.map((name) => `<th scope="col">${escapeHtml(name)}</th>`);
   return (
