@@ -135,6 +135,9 @@ export async function commitTag(
   });
 }
 
+/** What the entry says that undoes the one before it, of a version that a prune took (ingest/confirm.ts). */
+export const TAKEN_BACK = "taken back: a prune removed what this version needs";
+
 /** Where the tag stands: one look where it stands as it did. */
 async function headFrom(
   datasets: DatasetStore,
@@ -150,7 +153,7 @@ async function headFrom(
   return await readHead(datasets, name, tag, options);
 }
 
-/** The entry that the change made already: the newest one, or one of those after `since`. */
+/** The entry that the change made already, unless it was taken back: the newest one, or one of those after `since`. */
 async function madeSince(
   datasets: DatasetStore,
   name: DatasetName,
@@ -166,7 +169,9 @@ async function madeSince(
     const numbers = Array.from({ length: Math.min(BATCH_MAX, end - oldest) }, (_, index) => end - 1 - index);
     const batch = await Promise.all(numbers.map((number) => datasets.getHistory(name, tag, number, options)));
     const made = batch.find((record) => record !== undefined && isOf(record, change));
-    if (made !== undefined) return made;
+    if (made === undefined) continue;
+    const next = await datasets.getHistory(name, tag, made.number + 1, options);
+    return next?.message === TAKEN_BACK && next.previous === made.digest ? undefined : made;
   }
   return undefined;
 }

@@ -7,7 +7,7 @@ import type { CallOptions } from "../../store/block-store.ts";
 import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { recordTaken } from "../prune/floors.ts";
-import { commitTag, type TagCommit } from "../tags.ts";
+import { commitTag, TAKEN_BACK, type TagCommit } from "../tags.ts";
 import type { Lease } from "./lease.ts";
 import { SweptNames } from "./swept-names.ts";
 
@@ -64,8 +64,15 @@ async function takeBack(
   const before =
     previous === null ? undefined : await engine.store.datasets.getHistory(name, tag, number - 1, options);
   const { files, bytes, labels } = before ?? moved;
-  const message = "taken back: a prune removed what this version needs";
-  const says = { publisher, message, labels, files, bytes, writeId: engine.random.id(), expected: digest };
+  const says = {
+    publisher,
+    message: TAKEN_BACK,
+    labels,
+    files,
+    bytes,
+    writeId: engine.random.id(),
+    expected: digest,
+  };
   const change =
     previous === null
       ? ({ state: "deleted", digest, ...says } as const)

@@ -58,7 +58,7 @@ async function pushSource(
   archive: Archive | undefined,
 ): Promise<Omit<PushResult, "seconds">> {
   let useReference = true;
-  let attempt: BegunAttempt = { writeId: engine.random.id(), heads: undefined };
+  const attempt: BegunAttempt = { writeId: engine.random.id(), heads: undefined };
   for (let tries = 1, sessions = 1; ;) {
     try {
       return await pushOnce(engine, options, archive, attempt, useReference);
@@ -68,10 +68,7 @@ async function pushSource(
       const isAgain = isLost || ((code === "SOURCE_CHANGED" || isDamage(error)) && tries++ < TRIES_MAX);
       if (!isAgain || options.signal?.aborted === true) throw error;
       // Then every file is read, and what is missing is stored again: so pushing its content once more mends a version.
-      if (!isDamage(error)) continue;
-      useReference = false;
-      // Nothing was committed, or it was taken back (ingest/confirm.ts): what stands in the history of this push is not to be taken for it.
-      attempt = { writeId: engine.random.id(), heads: undefined };
+      if (isDamage(error)) useReference = false;
     }
   }
 }
