@@ -10,6 +10,9 @@ import { readHead } from "./tag-head.ts";
 /** Versions that are remembered, of all datasets together: some 12 MB. */
 const VERSIONS_MAX = 100_000;
 
+/** Entries of one tag that are looked at because no event may name them yet: more are so only where the tag's hint was lost. */
+const UNANNOUNCED_MAX = 16;
+
 /** Which dataset: one that was deleted and made again is another one. */
 export type DatasetIdentity = Pick<DatasetRecord, "name" | "incarnation">;
 
@@ -49,7 +52,10 @@ export class DatasetVersions {
     if (known.versions.has(version)) return true;
     // What is no version at all is told at the price of one read.
     if ((await this.#datasets.getManifest(version, options)) === undefined) return false;
-    return await this.#isUnannounced(name, version, options);
+    if (await this.#isUnannounced(name, version, options)) return true;
+    // It may have been announced between the two.
+    await this.#readOn(name, known, options);
+    return known.versions.has(version);
   }
 
   async #readOn(name: DatasetName, known: Known, options: CallOptions): Promise<void> {
@@ -60,11 +66,17 @@ export class DatasetVersions {
     }
   }
 
-  /** A publisher that died between its commit and the event leaves a tag whose head no event names. */
+  /** A commit is told by an event a moment later, or by who commits next when its publisher died: until then no event names it. */
   async #isUnannounced(name: DatasetName, version: Digest, options: CallOptions): Promise<boolean> {
     for await (const tag of this.#datasets.listTags(name, options)) {
-      const { record } = await readHead(this.#datasets, name, tag, options);
+      const { record, announced } = await readHead(this.#datasets, name, tag, options);
       if (record?.digest === version) return true;
+      const newest = record?.number ?? 0;
+      const oldest = Math.max(announced.number, newest - UNANNOUNCED_MAX);
+      for (let number = newest - 1; number > oldest; number--) {
+        const entry = await this.#datasets.getHistory(name, tag, number, options);
+        if (entry?.digest === version) return true;
+      }
     }
     return false;
   }
