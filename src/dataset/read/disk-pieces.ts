@@ -50,7 +50,7 @@ export class DiskPieces {
   readonly #slackBytes: number;
   /** Since the last sweep, by this process; the first write begins with one, since it is not known what is there. */
   #addedBytes = Infinity;
-  #isSweeping = false;
+  #sweep: Promise<void> | undefined;
   #pausedUntilMs = -Infinity;
 
   constructor(options: DiskPiecesOptions) {
@@ -108,9 +108,11 @@ export class DiskPieces {
     if (bytes.byteLength > bytesMax || clock.elapsedMs() < this.#pausedUntilMs) return;
     if (this.#addedBytes >= this.#slackBytes) {
       // What comes faster than room is made is not kept.
-      if (this.#isSweeping) return;
-      this.#isSweeping = true;
-      void this.#sweep();
+      if (this.#sweep !== undefined) return;
+      this.#addedBytes = 0;
+      this.#sweep = this.#makeRoom().finally(() => {
+        this.#sweep = undefined;
+      });
     }
     this.#addedBytes += bytes.byteLength;
     const temporary = path.join(folder, `${random.id()}.tmp`);
@@ -129,6 +131,11 @@ export class DiskPieces {
   async #put(temporary: string, key: string, bytes: Uint8Array): Promise<void> {
     await fs.writeFile(temporary, bytes, { mode: 0o600 });
     await fs.rename(temporary, this.#fileOf("once", key));
+  }
+
+  /** Resolves when no room is being made any more. Never rejects. */
+  async rest(): Promise<void> {
+    await this.#sweep;
   }
 
   /** Removes a piece that turned out to be wrong. */
@@ -153,10 +160,10 @@ export class DiskPieces {
     log.warn({ folder, error: error instanceof Error ? error.message : String(error) }, message);
   }
 
-  /** Makes room. Others may be at it too: all would remove the same. */
-  async #sweep(): Promise<void> {
-    this.#addedBytes = 0;
+  /** Others may be at it too: all would remove the same. */
+  async #makeRoom(): Promise<void> {
     try {
+      for (const queue of QUEUES) await this.#checkFolder(queue);
       await this.#removeLeft();
       const once = await this.#survey("once");
       const again = await this.#survey("again");
@@ -168,9 +175,19 @@ export class DiskPieces {
       await this.#removeOldest("once", once, excess - fromAgain);
     } catch (error) {
       this.#pause(error, "the cache folder cannot be swept");
-    } finally {
-      this.#isSweeping = false;
     }
+  }
+
+  /** Nothing is removed from a folder that is another's, or that a link leads to. */
+  async #checkFolder(queue: Queue): Promise<void> {
+    const folder = path.join(this.#options.folder, queue);
+    const stat = await fs.lstat(folder).catch((error: unknown) => {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    });
+    if (stat === undefined) return;
+    const owner = process.getuid?.() ?? stat.uid;
+    if (!stat.isDirectory() || stat.uid !== owner)
+      throw new Error(`${folder} is no folder of this user's own`);
   }
 
   async #survey(queue: Queue): Promise<Survey> {

@@ -12,6 +12,8 @@ export class RoundTrips {
   readonly #isBusy: () => boolean;
   #waiting: { readonly name: string; readonly answer: () => void }[] = [];
   #isWatching = false;
+  /** Calls that were let go, and that the store has not answered yet. */
+  #underWay = 0;
 
   constructor(store: Store, isBusy: () => boolean) {
     this.#isBusy = isBusy;
@@ -37,7 +39,7 @@ export class RoundTrips {
           const text = `${part}.${String(name)}(${parameters.map(shown).join(", ")})`;
           return String(name).startsWith("list")
             ? this.#listLater(text, call as () => AsyncIterable<unknown>)
-            : this.#wait(text).then(call);
+            : this.#answered(text, call as () => Promise<unknown>);
         };
       },
     });
@@ -46,6 +48,16 @@ export class RoundTrips {
   async *#listLater(name: string, call: () => AsyncIterable<unknown>): AsyncGenerator {
     await this.#wait(name);
     yield* call();
+  }
+
+  async #answered(name: string, call: () => Promise<unknown>): Promise<unknown> {
+    await this.#wait(name);
+    this.#underWay++;
+    try {
+      return await call();
+    } finally {
+      this.#underWay--;
+    }
   }
 
   #wait(name: string): Promise<void> {
@@ -60,7 +72,7 @@ export class RoundTrips {
     let count = 0;
     for (let turn = 0; turn < IDLE_TURNS; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#isBusy() || this.#waiting.length !== count) turn = 0;
+      if (this.#isBusy() || this.#underWay > 0 || this.#waiting.length !== count) turn = 0;
       count = this.#waiting.length;
     }
     this.#isWatching = false;
