@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { must } from "../src/base/assert.ts";
 import { withFolder } from "./folders.ts";
 import { measure, runProgram } from "./measure.ts";
-import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
+import { inRounds, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { aetherfsCommand } from "./snapshot-tools.ts";
 import { startHub, webServers, type WebServer } from "./web-servers.ts";
 
@@ -27,17 +27,9 @@ interface Candidate extends WebServer {
 
 /** Measures each server with curl; servers of one round follow one another. */
 export async function benchFs(rounds: number): Promise<BenchResult> {
-  const figures = new Map<string, Figures[]>();
-  await withFolder(async (folder) => {
-    const candidates = await candidatesIn(folder);
-    for (let round = 0; round < rounds; round++) {
-      for (const candidate of candidates) {
-        const measured = await measureServer(candidate);
-        figures.set(candidate.name, [...(figures.get(candidate.name) ?? []), measured]);
-      }
-    }
-  });
-  const medians = Object.fromEntries([...figures].map(([row, runs]) => [row, medianFigures(runs)]));
+  const medians = await withFolder(async (folder) =>
+    inRounds(rounds, await candidatesIn(folder), measureServer),
+  );
   const value = (row: string, column: string): number => must(medians[row]?.[column], "every row has it");
   const ratios: Record<string, number> = {};
   for (const kind of ["raw", "zstd"]) {

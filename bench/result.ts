@@ -90,6 +90,22 @@ export function medianFigures(rounds: readonly Figures[]): Figures {
   );
 }
 
+/** Each candidate measured once in each round, those of a round one after another; the medians, by their names. */
+export async function inRounds<C extends { readonly name: string }>(
+  rounds: number,
+  candidates: readonly C[],
+  measure: (candidate: C) => Promise<Figures>,
+): Promise<Readonly<Record<string, Figures>>> {
+  const figures = new Map<string, Figures[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const candidate of candidates) {
+      const { name } = candidate;
+      figures.set(name, [...(figures.get(name) ?? []), await measure(candidate)]);
+    }
+  }
+  return Object.fromEntries([...figures].map(([name, runs]) => [name, medianFigures(runs)]));
+}
+
 /** To three digits after the point. */
 export function roundTo3(value: number): number {
   return Math.round(value * 1000) / 1000;

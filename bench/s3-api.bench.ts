@@ -9,7 +9,7 @@ import { must } from "../src/base/assert.ts";
 import { withFolder } from "./folders.ts";
 import { FILE_BYTES, fetchRanges, fetchWhole, PIECE_BYTES, RANGES_BYTES, writeNoise } from "./fs.bench.ts";
 import { AETHERFS, NODE, runProgram } from "./measure.ts";
-import { medianFigures, roundTo3, type BenchResult, type Figures } from "./result.ts";
+import { inRounds, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { freePort, startServer, type Server } from "./servers.ts";
 import { aetherfsCommand } from "./snapshot-tools.ts";
 
@@ -31,18 +31,10 @@ interface Candidate {
 
 /** Measures each server with curl and with the pages of a list; servers of one round follow one another. */
 export async function benchS3Api(rounds: number): Promise<BenchResult> {
-  const figures = new Map<string, Figures[]>();
-  await withFolder(async (folder) => {
-    const candidates = await candidatesIn(folder);
-    for (let round = 0; round < rounds; round++) {
-      for (const candidate of candidates) {
-        const measured = await measureServer(candidate);
-        figures.set(candidate.name, [...(figures.get(candidate.name) ?? []), measured]);
-      }
-    }
-  });
-  const hasRclone = figures.has("rclone");
-  const medians = Object.fromEntries([...figures].map(([row, each]) => [row, medianFigures(each)]));
+  const medians = await withFolder(async (folder) =>
+    inRounds(rounds, await candidatesIn(folder), measureServer),
+  );
+  const hasRclone = "rclone" in medians;
   const value = (row: string, column: string): number => must(medians[row]?.[column], "every row has it");
   const ratios: Record<string, number> = {};
   for (const column of hasRclone ? ["wholeMBs", "rangesMBs"] : []) {

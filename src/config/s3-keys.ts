@@ -54,7 +54,7 @@ function keyOf(path: string, number: number, id: string, value: unknown): Writte
   if (typeof secret !== "string" || secret.length < SECRET_LENGTH_MIN || secret.length > SECRET_LENGTH_MAX) {
     throw invalid(
       path,
-      `${where} without a secret of ${SECRET_LENGTH_MIN} to ${SECRET_LENGTH_MAX} characters`,
+      `${where} without a secret of ${SECRET_LENGTH_MIN} to ${SECRET_LENGTH_MAX} characters (one of digits alone is to stand in quotes)`,
     );
   }
   if (typeof name !== "string" || !NAME.test(name)) {

@@ -8,7 +8,7 @@ import { startSwift, SWIFT_PEERS } from "./swift.ts";
 /** A process that is over is gone long before. */
 const LINGER_MS = 30_000;
 
-/** Ends a process whose tests are over, should something keep it: once in some twenty runs a file stayed, and nobody knew by what. */
+/** Ends a process whose tests are over, should something keep it, and tells what: the runner alone would wait for minutes, and say nothing. */
 function endSoon(): void {
   setTimeout(() => {
     const kept = process.getActiveResourcesInfo().join(", ");

@@ -4,7 +4,7 @@ import { after, describe, it } from "node:test";
 import { KiB } from "../../base/limits.ts";
 import { readHead } from "../tag-head.ts";
 import { noise } from "../testing/engine.ts";
-import { halted, movableClock } from "../testing/halted.ts";
+import { halted, movableClock, OUTLIVED_MS } from "../testing/halted.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
 import { LeaseWatch } from "./lease-watch.ts";
@@ -13,15 +13,12 @@ import { prune } from "./prune.ts";
 const pool = new WorkerPool(1);
 after(() => pool.close());
 
-/** Longer than a lease lives. */
-const LONG_MS = 16 * 60_000;
-
 /** Another machine, which sees nothing of the lease for that long, and prunes. */
 async function pruneElsewhere({ engine, store }: PushBed): Promise<number> {
   const clock = movableClock();
   const watch = new LeaseWatch(clock);
   await watch.living(store.datasets, {});
-  clock.aheadMs += LONG_MS;
+  clock.aheadMs += OUTLIVED_MS;
   const { removed } = await prune({ ...engine, clock }, { graceMs: 0, repackBelow: 0, watch });
   return removed.blocks;
 }
@@ -59,7 +56,7 @@ describe("a push on a machine that was paused for longer than its lease lives", 
       const clock = movableClock();
       const store = halted(bed.store, "datasets", "createHistory", async () => {
         assert.ok((await pruneElsewhere(bed)) > 0);
-        clock.aheadMs += LONG_MS;
+        clock.aheadMs += OUTLIVED_MS;
       });
       const { digest, moved } = await bed.push({}, { clock, store });
       const { record } = await readHead(bed.store.datasets, BED_TAG.name, BED_TAG.tag, {});

@@ -7,16 +7,15 @@ import { systemClock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB } from "../../base/limits.ts";
 import { systemRandom } from "../../base/random.ts";
-import { parseTag } from "../../format/reference.ts";
-import type { TagReference } from "../contract.ts";
 import type { Engine } from "../engine.ts";
 import { Lease } from "../ingest/lease.ts";
 import { removeTag, rollback } from "../tag-changes.ts";
 import { readHead } from "../tag-head.ts";
 import { noise } from "../testing/engine.ts";
+import { SAYS, tagged } from "../testing/prune-bed.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../testing/push-bed.ts";
 import { WorkerPool } from "../workers/pool.ts";
-import { halted, movableClock } from "../testing/halted.ts";
+import { halted, movableClock, OUTLIVED_MS } from "../testing/halted.ts";
 import type { PruneOptions, PruneResult } from "./contract.ts";
 import { isBelow, takenEntries } from "./floors.ts";
 import { LeaseWatch } from "./lease-watch.ts";
@@ -25,15 +24,7 @@ import { prune } from "./prune.ts";
 const pool = new WorkerPool(1);
 after(() => pool.close());
 
-const SAYS = { publisher: "test", message: "", labels: {} };
-/** Longer than a lease lives. */
-const LONG_MS = 16 * 60_000;
-
 const onBed = (work: (bed: PushBed) => Promise<void>) => (): Promise<void> => withPushBed(pool, work);
-
-function tagged(tag: string): TagReference {
-  return { name: BED_TAG.name, tag: parseTag(tag) };
-}
 
 /** Another process that prunes, and has seen everybody's leases for as long as they are silent. */
 class Pruner {
@@ -48,7 +39,7 @@ class Pruner {
   /** Sees leases, and that they are not renewed for long. */
   async outlive(): Promise<void> {
     await this.watch.living(this.engine.store.datasets, {});
-    this.clock.aheadMs += LONG_MS;
+    this.clock.aheadMs += OUTLIVED_MS;
   }
 
   run(options: Partial<PruneOptions> = {}): Promise<PruneResult> {
@@ -146,7 +137,7 @@ describe("a lease", () => {
       try {
         await lease.store();
         assert.equal(lease.isFresh, true);
-        clock.asleepMs += LONG_MS;
+        clock.asleepMs += OUTLIVED_MS;
         assert.equal(lease.isFresh, false);
         await lease.store();
         assert.equal(lease.isFresh, true);
@@ -169,7 +160,7 @@ describe("a sweep", () => {
         await other.outlive();
         await other.run();
         await bed.push({ tags: [tagged("v2")], rehash: true });
-        slow.clock.aheadMs += LONG_MS;
+        slow.clock.aheadMs += OUTLIVED_MS;
       });
       const options = { graceMs: 0, repackBelow: 0, watch: slow.watch };
       await fails(prune({ ...slow.engine, store }, options), "SESSION_LOST");
@@ -189,7 +180,7 @@ describe("a tag that was pointed at a version by who stood still and was taken f
       const store = halted(bed.store, "datasets", "createHistory", async () => {
         await pruner.outlive();
         assert.equal((await pruner.run()).removed.blocks, 1);
-        clock.aheadMs += LONG_MS;
+        clock.aheadMs += OUTLIVED_MS;
       });
       await fails(rollback({ ...bed.engine, store, clock }, tagged("v1"), SAYS), "VERSION_NOT_FOUND");
       const { record } = await readHead(bed.store.datasets, BED_TAG.name, tagged("v1").tag, {});
@@ -209,7 +200,7 @@ describe("a tag that was pointed at a version by who stood still and was taken f
       const store = halted(bed.store, "datasets", "createHistory", async () => {
         await pruner.outlive();
         await pruner.run();
-        clock.aheadMs += LONG_MS;
+        clock.aheadMs += OUTLIVED_MS;
       });
       const { record } = await rollback({ ...bed.engine, store, clock }, tagged("v1"), SAYS);
       assert.equal(record.digest, digest);
@@ -228,7 +219,7 @@ describe("a tag that was pointed at a version by who stood still and was taken f
       const store = halted(bed.store, "datasets", "createHistory", async () => {
         await pruner.outlive();
         assert.ok((await pruner.run()).removed.blocks > 0);
-        clock.aheadMs += LONG_MS;
+        clock.aheadMs += OUTLIVED_MS;
       });
       // The push begins anew, and is published in the end.
       await bed.push({ labels: { expires: "2026-01-01" } }, { store, clock });
@@ -259,15 +250,15 @@ describe("an epoch", () => {
       const broken = new Error("stopped");
       const store = halted(bed.store, "datasets", "putEpoch", async () => {
         await other.outlive();
-        const options = { graceMs: LONG_MS, repackBelow: 0, watch: other.watch };
+        const options = { graceMs: OUTLIVED_MS, repackBelow: 0, watch: other.watch };
         // It finds that the other is dead, and dies before it marks; the next one may look after what the dead left behind.
         for (let runs = 0; runs < 2; runs++) {
           const dying = halted(bed.store, "datasets", "putCondemned", () => Promise.reject(broken));
           await assert.rejects(prune({ ...other.engine, store: dying }, options), broken);
         }
-        slow.clock.aheadMs += LONG_MS;
+        slow.clock.aheadMs += OUTLIVED_MS;
       });
-      const options = { graceMs: LONG_MS, repackBelow: 0, watch: slow.watch };
+      const options = { graceMs: OUTLIVED_MS, repackBelow: 0, watch: slow.watch };
       await prune({ ...slow.engine, store }, options).catch(() => undefined);
       assert.equal((await other.run()).removed.blocks, 1);
     }),

@@ -24,8 +24,9 @@ const SPAN_COST_BYTES = 150;
 /** What one reader reads ahead, unless memory is scarce; of a store on another machine more is on its way. */
 const AHEAD_BYTES_MAX = 3 * MiB;
 const FAR_AHEAD_BYTES_MAX = 16 * MiB;
-/** What may be read ahead for requests that have not come yet, together. */
+/** What may be read ahead for requests that have not come yet, together; at most a share of the engine's memory. */
 const PREFETCH_BYTES_MAX = 32 * MiB;
+const PREFETCH_SHARE = 1 / 8;
 /** The first part of a range is small: it is sent while the next one is read. */
 const FIRST_BYTES = 128 * KiB;
 
@@ -122,7 +123,8 @@ export class StreamReader {
    */
   async prefetch(version: Version, range: ByteRange): Promise<void> {
     const bytes = range.end - range.start;
-    if (this.#buffers.isScarce || this.#prefetchBytes + bytes > PREFETCH_BYTES_MAX) return;
+    const bytesMax = Math.min(PREFETCH_BYTES_MAX, this.#engine.memoryBytes * PREFETCH_SHARE);
+    if (this.#buffers.isScarce || this.#prefetchBytes + bytes > bytesMax) return;
     this.#prefetchBytes += bytes;
     const holds: Promise<void>[] = [];
     try {

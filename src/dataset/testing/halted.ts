@@ -2,6 +2,9 @@
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Store } from "../../store/dataset-store.ts";
 
+/** Longer than a lease lives. */
+export const OUTLIVED_MS = 16 * 60_000;
+
 /** A clock that can be set forward: `aheadMs` on both hands, `asleepMs` by wall time alone. */
 export function movableClock(): Clock & { aheadMs: number; asleepMs: number } {
   const clock = {

@@ -193,8 +193,8 @@ class Sockets {
 
 function cannotListen(host: string | undefined, port: number, cause: unknown): AetherError {
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: "something listens there already: choose another with --port",
-    EACCES: "that is not allowed: choose a port above 1023 with --port",
+    EADDRINUSE: "something listens there already: choose another port",
+    EACCES: "that is not allowed: choose a port above 1023",
     EADDRNOTAVAIL: "this machine does not have that address: see --bind",
     ENOTFOUND: "that is no address of this machine: see --bind",
   };
