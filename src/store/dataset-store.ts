@@ -136,7 +136,7 @@ export interface DatasetStore extends ManifestReader {
   listHistory(name: DatasetName, tag: Tag, options?: CallOptions): AsyncIterable<number>;
   /**
    * Removes some of the entries, hints, floors and events of a deleted dataset, the dataset's record never. Gives whether there may be
-   * more; false: there were none. Errors: those of `check`, which ends it.
+   * more; false: it found none. Errors: those of `check`, which ends it.
    */
   removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean>;
 

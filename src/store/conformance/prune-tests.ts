@@ -76,7 +76,8 @@ export function pruneTests(factory: StoreFactory): void {
       await failsWith(datasets.putFloor(NAME, TAG, first, revision), "OBJECT_CONFLICT");
       assert.deepEqual(await datasets.getFloor(NAME, TAG), { value: second, revision: next });
       assert.equal(await datasets.getFloor(NAME, parseTag("other")), undefined);
-      assert.equal(await datasets.removeRecords(NAME), true);
+      // Whether it found any is not asked: a repeated call, whose first answer was lost, finds none.
+      while (await datasets.removeRecords(NAME)) continue;
       assert.equal(await datasets.getFloor(NAME, TAG), undefined);
     }));
 
