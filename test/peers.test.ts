@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { PEER_MISSING, peer, PEERS, requirePeer } from "./peers.ts";
+import { EXTRA_PEERS, PEER_MISSING, peer, PEERS, requirePeer } from "./peers.ts";
 
 const runner = new URL("../scripts/test.ts", import.meta.url);
 const peers = new URL("./peers.ts", import.meta.url);
@@ -72,6 +72,13 @@ describe("requirePeer", () => {
     const environment = { PATH: folder, AETHERFS_TEST_PEERS: "required" };
     assert.throws(() => requirePeer(context, "borg", environment), /peer missing: borg/);
     assert.deepEqual(context.reasons, []);
+  });
+
+  test("a missing peer that Debian does not have skips the test, required or not, and says how to come by it", () => {
+    const context = recorder();
+    const environment = { PATH: folder, AETHERFS_TEST_PEERS: "required" };
+    assert.equal(requirePeer(context, "minio", environment), undefined);
+    assert.deepEqual(context.reasons, [`${PEER_MISSING}minio (${EXTRA_PEERS.minio})`]);
   });
 
   test("a present peer gives its path and skips nothing", async () => {

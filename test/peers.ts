@@ -43,6 +43,9 @@ export const PEERS = {
   s3fs: "s3fs",
 } as const;
 
+/** Programs that Debian does not have → how to come by them. Tests run with them where they are, and otherwise say that they did not. */
+export const EXTRA_PEERS = { minio: "go install github.com/minio/minio@latest" } as const;
+
 /** Of a peer that is no program: a file that it brings, and the program that makes use of it. */
 const MODULES: Partial<Record<string, { readonly file: string; readonly program: string }>> = {
   "python3-grpc": { file: "/usr/lib/python3/dist-packages/grpc/__init__.py", program: "/usr/bin/python3" },
@@ -52,8 +55,11 @@ const MODULES: Partial<Record<string, { readonly file: string; readonly program:
   "protobuf-include": { file: "/usr/include/google/protobuf/descriptor.proto", program: "/usr/bin/protoc" },
 };
 
-/** A program of the table. */
-export type Peer = keyof typeof PEERS;
+/** A program of Debian's. */
+export type DebianPeer = keyof typeof PEERS;
+
+/** A program of the tables. */
+export type Peer = DebianPeer | keyof typeof EXTRA_PEERS;
 
 /** What marks a missing peer in the reason of a skip: the runner's summary counts these. */
 export const PEER_MISSING = "peer missing: ";
@@ -72,7 +78,7 @@ export function peer(name: Peer, environment: Environment = process.env): string
 
 /**
  * As peer, for a test that is pointless without it: when the program is missing the test is skipped with the reason,
- * and must return; with AETHERFS_TEST_PEERS=required it fails instead.
+ * and must return; with AETHERFS_TEST_PEERS=required it fails instead, if Debian has it.
  */
 export function requirePeer(
   test: { skip: (reason: string) => void },
@@ -81,7 +87,11 @@ export function requirePeer(
 ): string | undefined {
   const path = peer(name, environment);
   if (path !== undefined) return path;
-  const reason = `${PEER_MISSING}${name} (Debian package ${PEERS[name]})`;
+  if (name in EXTRA_PEERS) {
+    test.skip(`${PEER_MISSING}${name} (${EXTRA_PEERS[name as keyof typeof EXTRA_PEERS]})`);
+    return undefined;
+  }
+  const reason = `${PEER_MISSING}${name} (Debian package ${PEERS[name as DebianPeer]})`;
   if (environment["AETHERFS_TEST_PEERS"] === "required") assert.fail(reason);
   test.skip(reason);
   return undefined;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { blockStoreSuite } from "../../src/store/conformance/block-store-suite.ts";
 import { datasetStoreSuite } from "../../src/store/conformance/dataset-store-suite.ts";
 import type { Fault, Rule } from "../servers/fault-proxy.ts";
-import { radosgw } from "../servers/shared.ts";
+import { minio, radosgw } from "../servers/shared.ts";
 import { faultyFixtures, s3Fixtures } from "./s3-fixture.ts";
 
 const SEED = 20261128;
@@ -36,4 +36,11 @@ if (radosgw.isThere) {
   });
 } else {
   test("the conformance suites over S3 (radosgw)", (t) => void radosgw.require(t));
+}
+
+if (minio.isThere) {
+  blockStoreSuite("S3 (MinIO)", s3Fixtures(minio));
+  datasetStoreSuite("S3 (MinIO)", s3Fixtures(minio));
+} else {
+  test("the conformance suites over S3 (MinIO)", (t) => void minio.require(t));
 }

@@ -1,6 +1,7 @@
 /** S3 servers as tests get them: started when the first test of a file asks, ended after its last. */
 import { after } from "node:test";
 import { peer, requirePeer, type Peer } from "../peers.ts";
+import { MINIO_PEERS, startMinio } from "./minio.ts";
 import { RADOSGW_PEERS, startRadosgw } from "./radosgw.ts";
 import type { S3Server } from "./s3-server.ts";
 import { startSwift, SWIFT_PEERS } from "./swift.ts";
@@ -51,5 +52,7 @@ export class SharedServer {
 
 /** Ceph's S3 server, which keeps to conditions of writes. */
 export const radosgw = new SharedServer(RADOSGW_PEERS, startRadosgw);
+/** MinIO, which keeps to them too. */
+export const minio = new SharedServer(MINIO_PEERS, startMinio);
 /** Swift's, which refuses them. */
 export const swift = new SharedServer(SWIFT_PEERS, startSwift);
