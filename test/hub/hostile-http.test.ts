@@ -105,6 +105,9 @@ describe("/fs, asked by raw bytes", { timeout: TIMEOUT_MS }, () => {
     for (const head of [
       `content-length: ${body.length}\r\ntransfer-encoding: chunked`,
       "content-length: 5\r\ncontent-length: 6",
+      `content-length: ${body.length}\r\ncontent-length: ${body.length}`,
+      "host: other\r\ncontent-length: 0",
+      "Host: hub\r\ncontent-length: 0",
       "content-length: 5, 6",
       "content-length: +5",
       "content-length: 0x5",
