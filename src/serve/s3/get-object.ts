@@ -100,7 +100,9 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
   const node = await findObject(asked);
   const object = objectOf(node, asked.key, request, nowMs);
   const headers = overridden(object.headers, query, isSigned);
-  const validators: Validators = { etag: object.etag, modifiedSeconds: object.lastModified };
+  // 1970 is what stands for a time that nobody can tell.
+  const modifiedSeconds = object.lastModified === 0 ? undefined : object.lastModified;
+  const validators: Validators = { etag: object.etag, modifiedSeconds };
   const status = checkConditions(quoted(request.headers), validators);
   if (status === 412) {
     const condition = request.headers["if-match"] === undefined ? "If-Unmodified-Since" : "If-Match";
