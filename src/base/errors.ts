@@ -143,6 +143,7 @@ export const ERRORS = {
   UNAUTHENTICATED: row("Nobody says who is asking.", "UNAUTHENTICATED", 401, "EACCES", "NFS3ERR_ACCES", 6),
   ACCESS_DENIED: row("That is not allowed.", "PERMISSION_DENIED", 403, "EACCES", "NFS3ERR_ACCES", 6),
   HUB_UNAVAILABLE: row("The hub does not answer.", "UNAVAILABLE", 503, "EIO", "NFS3ERR_JUKEBOX", 8, true),
+  HUB_BUSY: row("The hub has too much to do.", "UNAVAILABLE", 503, "EAGAIN", "NFS3ERR_JUKEBOX", 8, true),
   SOURCE_NOT_FOUND: row("The source does not exist.", "NOT_FOUND", 404, "ENOENT", "NFS3ERR_NOENT", 10),
   SOURCE_UNREADABLE: row(
     "A source file cannot be read.",

@@ -24,16 +24,19 @@ export async function readConfigFile(path: string): Promise<Written> {
   return written;
 }
 
-/** The text of a file of settings. Errors: CONFIG_INVALID when it is missing, too long, or cannot be read. */
-export async function readText(path: string): Promise<string> {
+const CONFIG_FILE = "the configuration file";
+
+/** The text of a file of settings, or what `kind` calls it. Errors: CONFIG_INVALID when it is missing, too long, or cannot be read. */
+export async function readText(path: string, kind = CONFIG_FILE): Promise<string> {
   try {
     const { size } = await stat(path);
-    if (size > FILE_BYTES_MAX) throw invalid(path, `has ${size} bytes, more than ${FILE_BYTES_MAX}`);
+    if (size > FILE_BYTES_MAX)
+      throw invalid(path, `has ${size} bytes, more than ${FILE_BYTES_MAX}`, undefined, kind);
     return await readFile(path, "utf8");
   } catch (error) {
     if (error instanceof AetherError) throw error;
     const reason = errnoOf(error) === "ENOENT" ? "does not exist" : "cannot be read";
-    throw invalid(path, reason, error);
+    throw invalid(path, reason, error, kind);
   }
 }
 
@@ -100,8 +103,8 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-function invalid(path: string, why: string, cause?: unknown): AetherError {
-  return new AetherError("CONFIG_INVALID", `the configuration file ${path} ${why}`, {
+function invalid(path: string, why: string, cause?: unknown, kind = CONFIG_FILE): AetherError {
+  return new AetherError("CONFIG_INVALID", `${kind} ${path} ${why}`, {
     data: { file: path },
     cause,
   });

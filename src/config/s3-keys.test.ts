@@ -37,6 +37,13 @@ describe("a file of access keys", () => {
     assert.equal((await readS3Keys(path)).isPrivate, false);
   });
 
+  it("that is missing, is refused, and the flag is named that asks for it", async () => {
+    await assert.rejects(readS3Keys("/nowhere/keys.yaml"), {
+      code: "CONFIG_INVALID",
+      message: "the file of access keys (--s3_keys_file) /nowhere/keys.yaml does not exist",
+    });
+  });
+
   it("that is malformed, is refused with nothing of its text", async () => {
     for (const [name, text] of [
       ["b.json", '{"AKIA1":{"secret":"s3cr3t-s3cr3t"'],

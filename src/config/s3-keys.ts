@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { AetherError } from "../base/errors.ts";
 import { parseText, readText } from "./config-file.ts";
 
+const KEYS_FILE = "the file of access keys (--s3_keys_file)";
 const KEYS_MAX = 10_000;
 /** What may stand between the commas and slashes of a signed request's header. */
 const ID = /^[\w.+-]{3,128}$/;
@@ -30,7 +31,7 @@ export interface WrittenKeys {
  * CONFIG_INVALID, with nothing of the file's text in it.
  */
 export async function readS3Keys(path: string): Promise<WrittenKeys> {
-  const value = await parse(path, await readText(path));
+  const value = await parse(path, await readText(path, KEYS_FILE));
   if (!isMap(value)) throw invalid(path, "is no map of access keys");
   const entries = Object.entries(value);
   if (entries.length > KEYS_MAX) throw invalid(path, `has more than ${KEYS_MAX} keys`);
@@ -69,7 +70,7 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function invalid(path: string, why: string): AetherError {
-  return new AetherError("CONFIG_INVALID", `the file of access keys ${path} ${why}`, {
+  return new AetherError("CONFIG_INVALID", `${KEYS_FILE} ${path} ${why}`, {
     data: { file: path },
   });
 }

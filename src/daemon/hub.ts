@@ -9,6 +9,7 @@ import { openSessions } from "../dataset/ingest/hub-sessions.ts";
 import { Pruner } from "../dataset/prune/pruner.ts";
 import { Scrubber, type ScrubFigures } from "../dataset/scrub/scrubber.ts";
 import { Views } from "../dataset/view/views.ts";
+import { answerLimitsOf, Answers } from "../serve/answers.ts";
 import { blockService } from "../serve/api/block-service.ts";
 import { catalogService } from "../serve/api/catalog-service.ts";
 import { datasetService } from "../serve/api/dataset-service.ts";
@@ -93,7 +94,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const sessions = openSessions(engine, { log });
   const scrub = startScrub(engine, options, stopping.signal);
   const tree = openStoreTree(engine, { ...options.cache, log });
-  const services: Services = { engine, sessions, tree, access: OPEN_ACCESS, log, stopping: stopping.signal };
+  const answers = new Answers(answerLimitsOf(memoryBytes), engine.clock);
+  const parts = { engine, sessions, tree, answers };
+  const services: Services = { ...parts, access: OPEN_ACCESS, log, stopping: stopping.signal };
   const pruner = new Pruner({ engine, log, graceMs: options.pruneGraceMs });
   let schedule: Promise<void> | undefined;
   const closeEngine = async (): Promise<void> => {

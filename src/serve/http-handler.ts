@@ -24,6 +24,12 @@ export function problemOf(error: unknown): {
   return { status, body: { type, title: text, status, detail, code, retry, data } };
 }
 
+/** When to ask again, in whole seconds, or undefined: nobody knows. RFC 9110 §10.2.3 */
+export function retryAfterOf(error: unknown): string | undefined {
+  const seconds = error instanceof AetherError ? error.data["retryAfterSeconds"] : undefined;
+  return seconds === undefined ? undefined : String(seconds);
+}
+
 /** Answers with an error; a response that has begun already is broken off. */
 export function sendProblem(response: HttpResponse, error: unknown): void {
   if (response.headersSent) {
@@ -31,6 +37,8 @@ export function sendProblem(response: HttpResponse, error: unknown): void {
     return;
   }
   const { status, body } = problemOf(error);
+  const seconds = retryAfterOf(error);
+  if (seconds !== undefined) response.setHeader("retry-after", seconds);
   sendProblemBody(response, status, body);
 }
 

@@ -5,12 +5,15 @@ import { MiB } from "../base/limits.ts";
 import { HeadMemory } from "../dataset/head-memory.ts";
 import { collect, noise } from "../dataset/testing/engine.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../dataset/testing/push-bed.ts";
+import { tagOf } from "../dataset/tag-changes.ts";
+import { parseReference } from "../format/reference.ts";
 import { WorkerPool } from "../dataset/workers/pool.ts";
 import { openStoreTree } from "./store-tree.ts";
 import { RoundTrips } from "./testing/round-trips.ts";
 import type { Caller, Tree } from "./tree.ts";
 
 const ANYBODY: Caller = { check: async () => undefined };
+const OTHER_TAG = tagOf(parseReference("other:latest"));
 const START = 150 * MiB + 12_345;
 
 let pool: WorkerPool;
@@ -78,5 +81,23 @@ describe("the first bytes of a range, of a store that is far", () => {
         far.rounds.at(-1)?.some((call) => call.startsWith("blocks.read")),
         "it was read from the store",
       );
+    }));
+});
+
+describe("a version of another dataset, asked for by its digest", () => {
+  it("is not there, and nothing of it is fetched", () =>
+    withPushBed(pool, async (bed) => {
+      bed.write("file.bin", noise(4, MiB));
+      const { digest } = await bed.push();
+      bed.write("file.bin", "other");
+      await bed.push({ tags: [OTHER_TAG] });
+      const { pool: watchedPool, isBusy } = watched(pool);
+      const far = new RoundTrips(bed.store, isBusy);
+      const tree = openStoreTree({ ...bed.engine, store: far.store, pool: watchedPool });
+      const place = { kind: "version", ...OTHER_TAG, tag: undefined, digest, path: "file.bin" } as const;
+      await assert.rejects(tree.look(ANYBODY, place, { start: 0, end: 1000 }), { code: "VERSION_NOT_FOUND" });
+      assert.ok(!far.shown().includes("blocks."), far.shown());
+      const own = await tree.look(ANYBODY, { ...place, ...BED_TAG, tag: undefined });
+      assert.ok(own.kind === "file");
     }));
 });

@@ -19,13 +19,15 @@ import { exchange, requestOf } from "./raw-client.ts";
 const LIMIT_MIB = 256;
 /**
  * What a hub may have resident beyond its limit: code, the runtime, threads, a thousand connections, and garbage. What the clients
- * here ask for together is some 14 GiB.
+ * here ask for together is some 17 GiB.
  */
-const BEYOND_MIB = 384;
+const BEYOND_MIB = 320;
 const BIG = noise(11, 48 * MiB);
 const PART_BYTES = 256 * KiB;
 const SMALL = Buffer.from("the right bytes\n");
 const TIMEOUT_MS = 240_000;
+/** Where those come from that do not read: another client's address where the machine has one. */
+const SLOW_ADDRESS = process.platform === "linux" ? "127.0.0.2" : "127.0.0.1";
 
 let folder: string;
 let hub: HubProcess;
@@ -103,6 +105,9 @@ describe("/fs, asked by raw bytes", { timeout: TIMEOUT_MS }, () => {
     for (const head of [
       `content-length: ${body.length}\r\ntransfer-encoding: chunked`,
       "content-length: 5\r\ncontent-length: 6",
+      `content-length: ${body.length}\r\ncontent-length: ${body.length}`,
+      "host: other\r\ncontent-length: 0",
+      "Host: hub\r\ncontent-length: 0",
       "content-length: 5, 6",
       "content-length: +5",
       "content-length: 0x5",
@@ -203,8 +208,8 @@ describe(
   () => {
     it("serves every busy one rightly, within its memory", async () => {
       const sockets: net.Socket[] = [];
-      const open = (text: string): net.Socket => {
-        const socket = net.connect(port, "127.0.0.1");
+      const open = (text: string, localAddress = "127.0.0.1"): net.Socket => {
+        const socket = net.connect({ port, host: "127.0.0.1", localAddress });
         socket.on("error", () => undefined);
         if (text !== "") socket.write(text);
         sockets.push(socket);
@@ -218,11 +223,16 @@ describe(
         );
         for (const socket of kept) socket.resume();
         for (let index = 0; index < 60; index++) {
-          open(get("big.bin")).pause();
-          open(get("?archive=tar")).pause();
-          open(get("?archive=zip")).pause();
-          open(get("text.csv", "accept-encoding: gzip, identity;q=0")).pause();
-          open(get("big.bin", "range: bytes=0-30000000,31000000-47000000")).pause();
+          for (const asked of [
+            get("big.bin"),
+            get("?archive=tar"),
+            get("?archive=zip"),
+            get("?archive=tar.zst"),
+            get("text.csv", "accept-encoding: gzip, identity;q=0"),
+            get("big.bin", "range: bytes=0-30000000,31000000-47000000"),
+          ]) {
+            open(asked, SLOW_ADDRESS).pause();
+          }
         }
         const busy = Array.from({ length: 200 }, async (_, client) => {
           for (let round = 0; round < 4; round++) {
@@ -298,6 +308,8 @@ async function part(start: number): Promise<Uint8Array> {
   for (let attempt = 1; ; attempt++) {
     try {
       const answer = await fetch(`${hub.url}/fs/set/one/big.bin`, { headers });
+      // Whoever shares the address of those that do not read may be asked to come again.
+      if (answer.status === 503 && SLOW_ADDRESS === "127.0.0.1") throw new Error("busy");
       assert.equal(answer.status, 206);
       return new Uint8Array(await answer.arrayBuffer());
     } catch (error) {

@@ -20,6 +20,7 @@ import type { BlockInfo } from "../../store/block-store.ts";
 import { BODY_BYTES_MAX } from "../frame-message.ts";
 import { sendProblem } from "../http-handler.ts";
 import { openStoreTree } from "../../vfs/store-tree.ts";
+import { answerLimitsOf, Answers } from "../answers.ts";
 import type { Services } from "../services.ts";
 import { createBulk } from "./bulk.ts";
 
@@ -58,6 +59,7 @@ before(async () => {
   services = {
     engine: bed.engine,
     tree: openStoreTree(bed.engine),
+    answers: new Answers(answerLimitsOf(bed.engine.memoryBytes), bed.engine.clock),
     sessions,
     access: ACCESS,
     log: SILENT_LOG,

@@ -8,7 +8,7 @@ import { systemClock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import { noise } from "../../dataset/testing/engine.ts";
 import { digestOf } from "../../format/digest.ts";
-import { Coders, codingOf } from "./codings.ts";
+import { code, codingOf } from "./codings.ts";
 import { openFsBed, type FsBed } from "./testing/fs-bed.ts";
 
 const run = promisify(execFile);
@@ -48,7 +48,6 @@ describe("the coding of an answer", () => {
 describe("coding", () => {
   it("of what the client does not take, asks for no more than a bounded part of it, and ends with the client", async () => {
     for (const coding of ["gzip", "br", "zstd"] as const) {
-      const coders = new Coders();
       let given = 0;
       let isLeft = false;
       async function* endless(): AsyncGenerator<Uint8Array> {
@@ -61,7 +60,7 @@ describe("coding", () => {
           isLeft = true;
         }
       }
-      const coded = coders.code(endless(), coding);
+      const coded = code(endless(), coding);
       await coded.next();
       for (let turn = 0; turn < 20; turn++) await systemClock.sleep(5);
       assert.ok(given <= 8 * MiB, `${coding}: ${given} bytes`);
@@ -70,35 +69,16 @@ describe("coding", () => {
     }
   });
 
-  it("of content that breaks off, breaks off, and lets others have its place", async () => {
-    const coders = new Coders();
+  it("of content that breaks off, breaks off", async () => {
     async function* failing(): AsyncGenerator<Uint8Array> {
       yield noise(2, 1000);
       throw new Error("broke off");
     }
     for (let time = 0; time < 50; time++) {
       await assert.rejects(async () => {
-        for await (const piece of coders.code(failing(), "zstd")) assert.ok(piece.byteLength > 0);
+        for await (const piece of code(failing(), "zstd")) assert.ok(piece.byteLength > 0);
       }, /broke off/);
     }
-    assert.ok(coders.isFree);
-  });
-
-  it("of many things at once, is refused beyond the limit", async () => {
-    const coders = new Coders();
-    const piece = noise(3, 64 * KiB);
-    async function* content(): AsyncGenerator<Uint8Array> {
-      for (;;) yield piece;
-    }
-    const begun: AsyncGenerator<Uint8Array>[] = [];
-    while (coders.isFree) {
-      const coded = coders.code(content(), "gzip");
-      begun.push(coded);
-      await coded.next();
-      assert.ok(begun.length <= 64);
-    }
-    await Promise.all(begun.map((coded) => coded.return(undefined)));
-    assert.ok(coders.isFree);
   });
 });
 

@@ -10,8 +10,6 @@ export type Coding = "zstd" | "br" | "gzip" | "identity";
 /** What is left as it is: below, little is won; above, a length that is known, ranges and a digest are worth more. */
 const CODED_BYTES_MIN = KiB;
 const CODED_BYTES_MAX = 16 * MiB;
-/** Coders at a time, of some MiB each; who comes when all are busy gets the content as it is. */
-const CODERS_MAX = 24;
 
 /** The first of those that are wanted alike is taken: it costs the least for what it saves. */
 const CODINGS = ["zstd", "br", "gzip"] as const;
@@ -48,32 +46,21 @@ export function codingOf(header: string | undefined, isWorth: boolean): Coding |
   return isWorth && best !== undefined && best.weight >= (plain ?? 0) ? best.name : "identity";
 }
 
-/** Codes content, for a few at a time. */
-export class Coders {
-  #busy = 0;
-
-  get isFree(): boolean {
-    return this.#busy < CODERS_MAX;
-  }
-
-  /**
-   * The content in a coding, as fast as it is asked for; with a bounded part of it in memory. A piece of `content` is done with when
-   * the next is asked for. Errors: those of `content`.
-   */
-  async *code(
-    content: AsyncIterable<Uint8Array | string>,
-    coding: Exclude<Coding, "identity">,
-  ): AsyncGenerator<Uint8Array> {
-    const coder = coderOf(coding);
-    this.#busy++;
-    const fed = feed(coder, content);
-    try {
-      for await (const piece of coder) yield piece as Buffer;
-    } finally {
-      coder.destroy();
-      await fed;
-      this.#busy--;
-    }
+/**
+ * The content in a coding, as fast as it is asked for; with a bounded part of it in memory. A piece of `content` is done with when
+ * the next is asked for. Errors: those of `content`.
+ */
+export async function* code(
+  content: AsyncIterable<Uint8Array | string>,
+  coding: Exclude<Coding, "identity">,
+): AsyncGenerator<Uint8Array> {
+  const coder = coderOf(coding);
+  const fed = feed(coder, content);
+  try {
+    for await (const piece of coder) yield piece as Buffer;
+  } finally {
+    coder.destroy();
+    await fed;
   }
 }
 

@@ -1,7 +1,7 @@
 /** A folder of a version as one file: `?archive=tar`, `tar.zst` or `zip`. */
 import { KiB } from "../../base/limits.ts";
-import { AetherError } from "../../base/errors.ts";
 import type { DirectoryNode, Tree } from "../../vfs/tree.ts";
+import type { Answer } from "../answers.ts";
 import { Body } from "../body.ts";
 import { checkConditions } from "../conditions.ts";
 import { guardsOf } from "../content-type.ts";
@@ -10,7 +10,7 @@ import { ArchiveSource } from "./archive/archive-source.ts";
 import { TAR_LAYOUT, tarOf } from "./archive/tar.ts";
 import { ZIP_LAYOUT, zipOf } from "./archive/zip.ts";
 import { begun } from "./begun.ts";
-import type { Coders } from "./codings.ts";
+import { code } from "./codings.ts";
 import { attachment } from "./disposition.ts";
 import type { ArchiveKind } from "./fs-query.ts";
 
@@ -34,17 +34,17 @@ export interface ArchiveAnswer {
   readonly cacheControl: string;
   /** The name to save it under; undefined or "": one made of the dataset's, the tag's and the folder's. */
   readonly download: string | undefined;
-  readonly coders: Coders;
+  readonly answer: Answer;
 }
 
 /**
- * Answers a GET or HEAD with an archive that is made while it is sent. Errors: HUB_UNAVAILABLE when it must be compressed and too
- * much is; those of the archive.
+ * Answers a GET or HEAD with an archive that is made while it is sent. Errors: HUB_BUSY; those of
+ * the archive.
  */
 export async function sendArchive(
   request: HttpRequest,
   response: HttpResponse,
-  { tree, folder, kind, cacheControl, download, coders }: ArchiveAnswer,
+  { tree, folder, kind, cacheControl, download, answer }: ArchiveAnswer,
 ): Promise<void> {
   const { type, layout, isExact } = KINDS[kind];
   const etag = `${isExact ? "" : "W/"}"${folder.version.digest}.${layout}"`;
@@ -69,16 +69,12 @@ export async function sendArchive(
     return;
   }
   const source = new ArchiveSource(tree, folder);
-  if (kind === "tar.zst" && !coders.isFree) {
-    throw new AetherError(
-      "HUB_UNAVAILABLE",
-      "too many answers are being compressed: try again, or take a tar",
-    );
-  }
+  await answer.stream();
+  if (kind === "tar.zst") await answer.takeCoder();
   const plain = joined(kind === "zip" ? zipOf(source) : tarOf(source));
-  const content = await begun(kind === "tar.zst" ? coders.code(plain, "zstd") : plain);
+  const content = await begun(kind === "tar.zst" ? code(plain, "zstd") : plain);
   response.writeHead(200, shape);
-  await new Body(response).send(content);
+  await new Body(response).send(answer.sent(content));
 }
 
 function nameOf({ name, tag, version, path }: DirectoryNode): string {

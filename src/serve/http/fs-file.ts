@@ -2,15 +2,15 @@
 import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError } from "../../base/errors.ts";
-import { KiB } from "../../base/limits.ts";
 import type { FileEntry } from "../../format/entry.ts";
+import { WHOLE_BYTES_MAX, type Answer } from "../answers.ts";
 import { Body } from "../body.ts";
 import { parseRanges } from "../byte-ranges.ts";
 import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts";
 import { contentTypeOf, guardsOf } from "../content-type.ts";
 import { httpDate, modifiedSecondsOf } from "../http-time.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
-import { codingOf, isWorthCoding, type Coders, type Coding } from "./codings.ts";
+import { code, codingOf, isWorthCoding, type Coding } from "./codings.ts";
 import { attachment } from "./disposition.ts";
 import { multipartOf } from "./multipart.ts";
 
@@ -26,19 +26,16 @@ export interface FileAnswer {
   readonly nowMs: number;
   /** Parts several ranges: 32 unguessable hex digits. */
   readonly boundary: () => string;
-  readonly coders: Coders;
+  readonly answer: Answer;
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
-
-/** So much is read whole and sent at once: a client that does not read it holds no buffer of the reader's. */
-const SMALL_BYTES_MAX = 64 * KiB;
 
 type Fields = Readonly<Record<string, string | number>>;
 
 /**
  * Answers a GET or HEAD with a file, or a part of it, as its conditions and the codings that the client takes say. Errors:
- * RANGE_INVALID; HUB_UNAVAILABLE when it must be coded, and too many are; those of `read`.
+ * RANGE_INVALID; HUB_BUSY; those of `read`.
  */
 export async function sendFile(
   request: HttpRequest,
@@ -80,25 +77,27 @@ export async function sendFile(
     await sendPlain(request, response, file, validators, { ...shape, "repr-digest": `sha-256=:${digest}:` });
     return;
   }
+  const isSent = request.method !== "HEAD";
+  if (isSent) {
+    await file.answer.stream();
+    await file.answer.takeCoder();
+  }
   response.writeHead(200, { ...shape, "content-encoding": coding });
-  if (request.method === "HEAD") response.end();
-  else await new Body(response).send(file.coders.code(file.read({ start: 0, end: entry.size }), coding));
+  const content = file.read({ start: 0, end: entry.size });
+  if (isSent) await new Body(response).send(file.answer.sent(code(content, coding)));
+  else response.end();
 }
 
 /** Ranges and strong comparisons are of the content as it is: a coded one is another each time that it is made. */
 function chooseCoding(
   { headers }: HttpRequest,
-  { entry, coders }: FileAnswer,
+  { entry, answer }: FileAnswer,
   contentType: string,
 ): Coding | undefined {
   const accepted = headers["accept-encoding"];
   if (typeof accepted !== "string") return "identity";
-  const isPlain = headers.range !== undefined || headers["if-match"] !== undefined || !coders.isFree;
-  const coding = codingOf(accepted, !isPlain && isWorthCoding(contentType, entry.size));
-  if (coding !== undefined && coding !== "identity" && !coders.isFree) {
-    throw new AetherError("HUB_UNAVAILABLE", "too many answers are being compressed: try again");
-  }
-  return coding;
+  const isPlain = headers.range !== undefined || headers["if-match"] !== undefined || !answer.mayCode;
+  return codingOf(accepted, !isPlain && isWorthCoding(contentType, entry.size));
 }
 
 /** Each representation has an entity tag of its own. RFC 9110 §8.8.3.3 */
@@ -130,6 +129,9 @@ async function sendPlain(
       data: { sizeBytes: size },
     });
   }
+  const asked = ranges ?? [{ start: 0, end: size }];
+  const bytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
+  if (request.method !== "HEAD" && (asked.length > 1 || bytes > WHOLE_BYTES_MAX)) await file.answer.stream();
   if (ranges === undefined) {
     response.writeHead(200, { ...shape, "content-length": size });
     await sendBytes(request, response, file, { start: 0, end: size });
@@ -154,13 +156,13 @@ function rangesOf(request: HttpRequest, validators: Validators, sizeBytes: numbe
 async function sendBytes(
   { method }: HttpRequest,
   response: HttpResponse,
-  { read }: FileAnswer,
+  { read, answer }: FileAnswer,
   range: ByteRange,
 ): Promise<void> {
   const bytes = range.end - range.start;
   if (method === "HEAD" || bytes === 0) response.end();
-  else if (bytes <= SMALL_BYTES_MAX) response.end(await gather(read(range), bytes));
-  else await new Body(response).send(read(range));
+  else if (bytes <= WHOLE_BYTES_MAX) response.end(await gather(read(range), bytes));
+  else await new Body(response).send(answer.sent(read(range)));
 }
 
 /** The pieces as one, of which nothing is anybody else's. */
@@ -177,7 +179,7 @@ async function gather(pieces: AsyncIterable<Uint8Array>, bytes: number): Promise
 /** Several ranges as one body. RFC 9110 §15.3.7.2 */
 async function sendRanges(
   response: HttpResponse,
-  { entry, boundary, read }: FileAnswer,
+  { entry, boundary, read, answer }: FileAnswer,
   ranges: readonly ByteRange[],
   shape: Fields,
 ): Promise<void> {
@@ -192,5 +194,5 @@ async function sendRanges(
     }
     yield tail;
   }
-  await new Body(response).send(pieces());
+  await new Body(response).send(answer.sent(pieces()));
 }

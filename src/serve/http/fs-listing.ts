@@ -1,12 +1,15 @@
 /** A list under /fs as a response. */
-import { AetherError } from "../../base/errors.ts";
+import type { Answer } from "../answers.ts";
 import { Body } from "../body.ts";
 import { checkConditions } from "../conditions.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
 import { begun } from "./begun.ts";
-import { codingOf, type Coders, type Coding } from "./codings.ts";
+import { code, codingOf } from "./codings.ts";
 import { renderHtml } from "./listing-html.ts";
 import { listingTypeOf, Page, renderJson, type Listing } from "./listing.ts";
+
+/** Changes with what pages and JSON say of the same list: what a client keeps is of one release's form. */
+const LAYOUT = "1";
 
 /** What answering takes. */
 export interface ListingAnswer {
@@ -16,7 +19,7 @@ export interface ListingAnswer {
   readonly cacheControl: string;
   /** What the list can only change with; undefined: nothing says whether it has changed. */
   readonly of: string | undefined;
-  readonly coders: Coders;
+  readonly answer: Answer;
 }
 
 const GUARDS = {
@@ -26,53 +29,50 @@ const GUARDS = {
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** Answers a GET or HEAD with a list, in the form and coding that the client likes best. Errors: those of the list. */
+/** Answers a GET or HEAD with a list, in the form and coding that the client likes best. Errors: HUB_BUSY; those of the list. */
 export async function sendListing(
   request: HttpRequest,
   response: HttpResponse,
-  { listing, limit, cacheControl, of, coders }: ListingAnswer,
+  { listing, limit, cacheControl, of, answer }: ListingAnswer,
 ): Promise<void> {
   const { headers, method } = request;
   const type = listingTypeOf(headers);
   const accepted = headers["accept-encoding"];
-  const choose = (): Coding | undefined =>
-    codingOf(typeof accepted === "string" ? accepted : undefined, coders.isFree);
-  const shapeOf = (coding: Coding): Readonly<Record<string, string>> => ({
-    "cache-control": cacheControl,
-    vary: "accept, accept-encoding",
-    ...(of === undefined ? {} : { etag: `W/"${of}.${type}.${coding}"` }),
-  });
-  const likely = choose();
-  if (likely === undefined) {
+  const coding = codingOf(typeof accepted === "string" ? accepted : undefined, answer.mayCode);
+  if (coding === undefined) {
     sendNotAcceptable(response, "content-encoding zstd, br, gzip or identity");
     return;
   }
-  const about = shapeOf(likely);
-  const { etag = "" } = about;
+  const etag = `W/"${of ?? ""}.${LAYOUT}.${type}.${coding}"`;
+  const about = {
+    "cache-control": cacheControl,
+    vary: "accept, accept-encoding",
+    ...(of === undefined ? {} : { etag }),
+  };
   const status = of === undefined ? 200 : checkConditions(headers, { etag, modifiedSeconds: undefined });
   if (status !== 200) {
     response.writeHead(status, status === 304 ? about : { ...about, "content-length": 0 });
     response.end();
     return;
   }
-  const items = await begun(listing.items);
-  // Others may have taken the last coders meanwhile. From here on nothing waits until the coder is taken.
-  const coding = choose() ?? likely;
-  if (coding !== "identity" && !coders.isFree) {
-    throw new AetherError("HUB_UNAVAILABLE", "too many answers are being compressed: try again");
-  }
+  const isSent = method !== "HEAD";
+  if (isSent) await answer.stream();
+  if (isSent && coding !== "identity") await answer.takeCoder();
+  const items = await answer.turn(() => begun(listing.items));
   response.writeHead(200, {
-    ...shapeOf(coding),
+    ...about,
     "content-type": type === "text/html" ? "text/html; charset=utf-8" : type,
     ...(coding === "identity" ? {} : { "content-encoding": coding }),
     ...GUARDS,
   });
-  if (method === "HEAD") {
+  if (!isSent) {
     response.end();
     return;
   }
   const begunListing = { ...listing, items };
   const page = new Page(begunListing, limit);
-  const text = type === "text/html" ? renderHtml(listing, page) : renderJson(listing, page);
-  await new Body(response).send(coding === "identity" ? text : coders.code(text, coding));
+  const text = answer.inTurns(
+    type === "text/html" ? renderHtml(begunListing, page) : renderJson(begunListing, page),
+  );
+  await new Body(response).send(answer.sent(coding === "identity" ? text : code(text, coding)));
 }

@@ -5,6 +5,7 @@ import { formatDigest } from "../../format/digest.ts";
 import type { Caller, DirectoryNode, FileNode } from "../../vfs/tree.ts";
 import type { TreePath, VersionPath } from "../../vfs/tree-path.ts";
 import { likelyRange } from "../byte-ranges.ts";
+import type { Answer } from "../answers.ts";
 import { callerOf } from "../caller.ts";
 import {
   sendMethodNotAllowed,
@@ -13,7 +14,6 @@ import {
   type HttpResponse,
 } from "../http-handler.ts";
 import type { Services } from "../services.ts";
-import { Coders } from "./codings.ts";
 import { sendArchive } from "./fs-archive.ts";
 import { sendFile } from "./fs-file.ts";
 import { sendListing } from "./fs-listing.ts";
@@ -32,6 +32,7 @@ interface Asked<Place> {
   readonly isFolder: boolean;
   readonly query: FsQuery;
   readonly caller: Caller;
+  readonly answer: Answer;
 }
 
 /**
@@ -45,14 +46,13 @@ export function createFs(services: Services): HttpHandler {
 
 class Fs {
   readonly #services: Services;
-  readonly #coders = new Coders();
 
   constructor(services: Services) {
     this.#services = services;
   }
 
   async answer(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const { access } = this.#services;
+    const { access, answers } = this.#services;
     if (request.method === "OPTIONS") {
       response.writeHead(204, { allow: METHODS.join(", ") });
       response.end();
@@ -66,17 +66,17 @@ class Fs {
     const { place, isFolder } = parseFsTarget(url);
     const query = parseFsQuery(url);
     const caller = callerOf(access, await access.identify(request.headers));
-    if (place.kind === "version") {
-      await this.#answerInVersion(request, response, { place, isFolder, query, caller });
-    } else {
-      await this.#answerList(request, response, { place, isFolder, query, caller });
-    }
+    await answers.run(request, response, (answer) =>
+      place.kind === "version"
+        ? this.#answerInVersion(request, response, { place, isFolder, query, caller, answer })
+        : this.#answerList(request, response, { place, isFolder, query, caller, answer }),
+    );
   }
 
   async #answerList(
     request: HttpRequest,
     response: HttpResponse,
-    { place, isFolder, query, caller }: Asked<Exclude<TreePath, VersionPath>>,
+    { place, isFolder, query, caller, answer }: Asked<Exclude<TreePath, VersionPath>>,
   ): Promise<void> {
     const { tree } = this.#services;
     const { after, limit, archive } = query;
@@ -91,8 +91,7 @@ class Fs {
       place.kind === "dataset"
         ? tagsListing(where, place.name)
         : datasetsListing(where, place.kind === "scope" ? place.scope : undefined);
-    const coders = this.#coders;
-    await sendListing(request, response, { listing, limit, cacheControl: ASK_AGAIN, of: undefined, coders });
+    await sendListing(request, response, { listing, limit, cacheControl: ASK_AGAIN, of: undefined, answer });
   }
 
   async #answerInVersion(
@@ -100,7 +99,7 @@ class Fs {
     response: HttpResponse,
     asked: Asked<VersionPath>,
   ): Promise<void> {
-    const { place, isFolder, query, caller } = asked;
+    const { place, isFolder, query, caller, answer } = asked;
     const { tag, path } = place;
     const { tree } = this.#services;
     const soon = request.method === "GET" ? likelyRange(request.headers.range) : undefined;
@@ -108,7 +107,7 @@ class Fs {
     if (node.kind === "file") {
       if (isFolder) throw noFolder(path);
       if (query.archive !== undefined) throw noArchive();
-      await this.#answerFile(request, response, node, query);
+      await this.#answerFile(request, response, node, { ...query, answer });
     } else if (!isFolder) {
       redirectToFolder(request, response, path === "" ? (tag ?? formatDigest(node.version.digest)) : path);
     } else {
@@ -120,7 +119,7 @@ class Fs {
     request: HttpRequest,
     response: HttpResponse,
     node: FileNode,
-    { download }: FsQuery,
+    { download, answer }: FsQuery & Pick<Asked<VersionPath>, "answer">,
   ): Promise<void> {
     const { tree, engine } = this.#services;
     const { clock, random } = engine;
@@ -131,7 +130,7 @@ class Fs {
       download,
       nowMs: clock.nowMs(),
       boundary: () => random.id(),
-      coders: this.#coders,
+      answer,
       read: (range: ByteRange) => tree.read(node, range),
     });
   }
@@ -140,18 +139,18 @@ class Fs {
     request: HttpRequest,
     response: HttpResponse,
     node: DirectoryNode,
-    { place: { path }, query }: Asked<VersionPath>,
+    { place: { path }, query, answer }: Asked<VersionPath>,
   ): Promise<void> {
     const { tree } = this.#services;
     const { archive: kind, download, after, limit } = query;
-    const [cacheControl, coders] = [cacheControlOf(node), this.#coders];
+    const cacheControl = cacheControlOf(node);
     if (kind !== undefined) {
-      await sendArchive(request, response, { tree, folder: node, kind, cacheControl, download, coders });
+      await sendArchive(request, response, { tree, folder: node, kind, cacheControl, download, answer });
       return;
     }
     const listing = folderListing(tree, node, { path, after });
     const of = node.version.digest;
-    await sendListing(request, response, { listing, limit, cacheControl, of, coders });
+    await sendListing(request, response, { listing, limit, cacheControl, of, answer });
   }
 }
 

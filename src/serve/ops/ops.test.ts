@@ -11,6 +11,7 @@ import { systemRandom } from "../../base/random.ts";
 import { testEngine } from "../../dataset/testing/engine.ts";
 import { openStore } from "../../store/drivers/all.ts";
 import { sendProblem, type HttpHandler } from "../http-handler.ts";
+import { answerLimitsOf, Answers } from "../answers.ts";
 import { openStoreTree } from "../../vfs/store-tree.ts";
 import type { Services } from "../services.ts";
 import { createOps, type Ops } from "./ops.ts";
@@ -30,6 +31,7 @@ async function withBed(work: (bed: Bed) => Promise<void>): Promise<void> {
     engine,
     sessions,
     tree: openStoreTree(engine),
+    answers: new Answers(answerLimitsOf(engine.memoryBytes), engine.clock),
     access: OPEN_ACCESS,
     log: SILENT_LOG,
     stopping: stop.signal,

@@ -165,6 +165,17 @@ describe("a port, met by a client by HTTP/2", { timeout: TIMEOUT_MS }, () => {
     });
   });
 
+  it("that names two hosts, refuses", async () => {
+    await withPort({}, async (port) => {
+      await withSession(port, async (session) => {
+        const authority = `127.0.0.1:${port.port}`;
+        assert.match(await ask(session, { host: "other", ":authority": authority }), /ARGUMENT_INVALID/);
+        assert.equal(await ask(session, { host: authority, ":authority": authority }), "GET / 2.0 0\n");
+        assert.equal(await ask(session, {}), "GET / 2.0 0\n");
+      });
+    });
+  });
+
   it("that does not read one stream, ends that stream, and serves the others", async () => {
     const http: HttpHandler = (request, response) =>
       request.url === "/endless" ? endless(request, response) : echo().http(request, response);

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { must } from "../../base/assert.ts";
 import { answer } from "./answer.ts";
 import type { Connection } from "./connections.ts";
+import { hasOneHost, refuseHosts } from "./one-host.ts";
 import type { PortParts } from "./port-parts.ts";
 
 /** A connection, the last request that came on it, and when all requests so far are answered. */
@@ -80,8 +81,9 @@ function take(parts: PortParts, speaker: Speaker, request: IncomingMessage, resp
   const closed = new Promise<void>((resolve) => response.once("close", resolve));
   speaker.answered = speaker.answered.then(async () => {
     if (socket.destroyed) return;
-    if (connections.closing) response.shouldKeepAlive = false;
-    await Promise.all([closed, answer(http, request, response, log)]);
+    const isForOne = hasOneHost(request.rawHeaders);
+    if (connections.closing || !isForOne) response.shouldKeepAlive = false;
+    await Promise.all([closed, answer(isForOne ? http : refuseHosts, request, response, log)]);
     connections.end(connection);
   });
 }

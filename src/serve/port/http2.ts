@@ -12,6 +12,7 @@ import {
 import type { HttpRequest, HttpResponse } from "../http-handler.ts";
 import { answer } from "./answer.ts";
 import type { Connection } from "./connections.ts";
+import { hasOneHost, refuseHosts } from "./one-host.ts";
 import type { PortParts } from "./port-parts.ts";
 
 /** `application/grpc`, also with what follows a `+` or `;`; gRPC-Web is a protocol of its own. */
@@ -98,5 +99,6 @@ function take(
   const request: unknown = new Http2ServerRequest(stream, headers, {}, rawHeaders);
   const response: unknown = new Http2ServerResponse(stream);
   if (headers.expect === "100-continue") (response as Http2ServerResponse).writeContinue();
-  void answer(http, request as HttpRequest, response as HttpResponse, log);
+  const handler = hasOneHost(rawHeaders) ? http : refuseHosts;
+  void answer(handler, request as HttpRequest, response as HttpResponse, log);
 }

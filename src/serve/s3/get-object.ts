@@ -7,6 +7,7 @@ import { parseTag } from "../../format/reference.ts";
 import { pathFault } from "../../format/entry.ts";
 import type { Caller, DirectoryNode, FileNode, Tree } from "../../vfs/tree.ts";
 import type { VersionName } from "../../vfs/tree-path.ts";
+import { WHOLE_BYTES_MAX, type Answer } from "../answers.ts";
 import { Body } from "../body.ts";
 import { likelyRange, parseRanges } from "../byte-ranges.ts";
 import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts";
@@ -30,6 +31,7 @@ export interface ObjectRequest {
   readonly key: string;
   readonly isSigned: boolean;
   readonly nowMs: number;
+  readonly answer: Answer;
 }
 
 /**
@@ -94,11 +96,13 @@ function noSuchKey(key: string): S3Error {
 
 /** Answers GET and HEAD of an object. Errors: S3Error; those of findObject and Tree.read. */
 export async function sendObject(asked: ObjectRequest, response: HttpResponse): Promise<void> {
-  const { request, query, tree, isSigned, nowMs } = asked;
+  const { request, query, tree, isSigned, nowMs, answer } = asked;
   const node = await findObject(asked);
   const object = objectOf(node, asked.key, request, nowMs);
   const headers = overridden(object.headers, query, isSigned);
-  const validators: Validators = { etag: object.etag, modifiedSeconds: object.lastModified };
+  // 1970 is what stands for a time that nobody can tell.
+  const modifiedSeconds = object.lastModified === 0 ? undefined : object.lastModified;
+  const validators: Validators = { etag: object.etag, modifiedSeconds };
   const status = checkConditions(quoted(request.headers), validators);
   if (status === 412) {
     const condition = request.headers["if-match"] === undefined ? "If-Unmodified-Since" : "If-Match";
@@ -111,6 +115,8 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
   }
   const range = rangeOf(asked, object, validators);
   const { start, end } = range ?? { start: 0, end: object.sizeBytes };
+  const isSent = request.method !== "HEAD" && node.kind === "file" && start < end;
+  if (isSent && end - start > WHOLE_BYTES_MAX) await answer.stream();
   const length = { "content-length": end - start };
   if (range === undefined) {
     response.writeHead(200, { ...headers, ...length });
@@ -123,8 +129,8 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
       ...contentRange,
     });
   }
-  if (request.method === "HEAD" || node.kind === "directory" || start === end) response.end();
-  else await new Body(response).send(tree.read(node, { start, end }));
+  if (!isSent) response.end();
+  else await new Body(response).send(answer.sent(tree.read(node, { start, end })));
 }
 
 /** ETags that clients send without quotes count as quoted, as S3 has it. */

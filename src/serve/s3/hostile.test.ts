@@ -1,7 +1,10 @@
 /** Requests that no client sends. */
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { after, before, it } from "node:test";
 import fc from "fast-check";
+import { MiB } from "../../base/limits.ts";
+import { noise } from "../../dataset/testing/engine.ts";
 import { encodeRfc3986 } from "./sig-v4.ts";
 import { ask, BED_KEY, BED_KEYS, openS3Bed, type S3Bed } from "./testing/s3-bed.ts";
 
@@ -38,13 +41,37 @@ const HEADER_VALUES = [
   "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=",
 ];
 
+/** More than a connection takes that nobody reads from. */
+const BIG_BYTES = 24 * MiB;
+
 let s3: S3Bed;
 before(async () => {
   s3 = await openS3Bed();
   s3.bed.write("x", "content");
+  s3.bed.write("big", noise(3, BIG_BYTES));
   await s3.push("set:v1");
 });
 after(() => s3.close());
+
+it("requests of one that does not read, beyond what a hub has under way, are told to slow down; others are answered", async () => {
+  const origin = await s3.open({ limits: { streamsMax: 1, waitersMax: 1, idleMs: 500 } });
+  const { hostname, port } = new URL(origin);
+  const stalled = connect(Number(port), hostname).on("error", () => undefined);
+  stalled.pause();
+  stalled.write("GET /set/v1/big HTTP/1.1\r\nhost: a\r\n\r\n");
+  const more = Array.from({ length: 5 }, () => ask(`${origin}/set/v1/big`));
+  const { headers, text } = await Promise.any(
+    more.map(async (asked) => {
+      assert.equal((await asked).status, 503);
+      return asked;
+    }),
+  );
+  assert.match(text, /<Code>SlowDown<\/Code>/);
+  assert.equal(headers["retry-after"], "5");
+  assert.equal((await ask(`${origin}/set/v1/x`)).text, "content");
+  stalled.destroy();
+  assert.ok((await Promise.all(more)).some(({ body }) => body.byteLength === BIG_BYTES));
+});
 
 it("a request of any path, query and headers is answered with a status below 500, by everybody and by keys", async () => {
   const origins = [await s3.open(), await s3.open({ keys: BED_KEYS })];

@@ -56,7 +56,7 @@ after(() => s3.close());
 function viewOf(name: string, tag?: Tag): BucketView {
   const caller = { check: async (): Promise<void> => undefined };
   const bucket = { text: name, name: parseDatasetName(name), tag };
-  return { tree, caller, bucket, signal: new AbortController().signal };
+  return { tree, caller, bucket, answer: { turn: (task) => task() }, signal: new AbortController().signal };
 }
 
 const PATHS = [...FILES, "link", "e/", "a/e/", "a/e-1/", "a/e.2/f/", "z-/e/"];

@@ -5,6 +5,7 @@ import { parseDigest } from "../../format/digest.ts";
 import { parseTag, type Tag } from "../../format/reference.ts";
 import type { Caller, DirectoryNode, EntryNode, SymlinkNode, Tree } from "../../vfs/tree.ts";
 import type { VersionName } from "../../vfs/tree-path.ts";
+import type { Answer } from "../answers.ts";
 import type { Bucket } from "./buckets.ts";
 import { etagOf, folderEtagOf } from "./object-headers.ts";
 
@@ -23,6 +24,8 @@ export interface BucketView {
   readonly tree: Tree;
   readonly caller: Caller;
   readonly bucket: Bucket;
+  /** Gives turns. */
+  readonly answer: Pick<Answer, "turn">;
   readonly signal: AbortSignal;
 }
 
@@ -76,7 +79,7 @@ export class KeyCursor {
       this.#batches = bucketKeys(this.#view, this.#leap, this.#byTag);
       this.#leap = undefined;
     }
-    const next = await this.#batches.next();
+    const next = await this.#view.answer.turn(() => this.#batches.next());
     this.#batch = next.done === true ? [] : next.value;
     this.#index = 0;
     return next.done !== true;

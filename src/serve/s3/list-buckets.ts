@@ -2,6 +2,7 @@
 import { codeOf } from "../../base/errors.ts";
 import { parseDatasetName, type DatasetName } from "../../format/reference.ts";
 import type { Caller, Tree } from "../../vfs/tree.ts";
+import type { Answer } from "../answers.ts";
 import { bucketNameOf } from "./buckets.ts";
 import { countOf, OWNER, readToken, writeToken } from "./list-objects.ts";
 import { element, leaf, xmlDocument } from "./xml.ts";
@@ -10,15 +11,21 @@ import { element, leaf, xmlDocument } from "./xml.ts";
 const BUCKETS_MAX = 10_000;
 const UNKNOWN_TIME = "1970-01-01T00:00:00.000Z";
 
+/** Who asks for them. */
+interface BucketsRequest {
+  readonly tree: Tree;
+  readonly caller: Caller;
+  readonly query: ReadonlyMap<string, string>;
+  /** Gives turns. */
+  readonly answer: Pick<Answer, "inTurns">;
+  readonly signal: AbortSignal;
+}
+
 /**
  * The datasets that the caller may see, in their order, as XML: scoped ones first. Buckets of one version are not listed.
  * Errors: S3Error InvalidArgument; those of Tree.datasets.
  */
-export async function listBuckets(
-  tree: Tree,
-  caller: Caller,
-  query: ReadonlyMap<string, string>,
-): Promise<string> {
+export async function listBuckets({ tree, caller, query, answer, signal }: BucketsRequest): Promise<string> {
   const token = query.get("continuation-token") ?? "";
   const prefix = query.get("prefix") ?? "";
   const bucketsMax = Math.max(countOf(query, "max-buckets", BUCKETS_MAX), 1);
@@ -26,7 +33,8 @@ export async function listBuckets(
   const buckets: string[] = [];
   let last: DatasetName | undefined;
   let next: string | undefined;
-  for await (const name of tree.datasets(caller, { after })) {
+  for await (const name of answer.inTurns(tree.datasets(caller, { after, signal }))) {
+    signal.throwIfAborted();
     const bucket = bucketNameOf(name);
     if (!bucket.startsWith(prefix)) continue;
     if (buckets.length === bucketsMax && last !== undefined) {

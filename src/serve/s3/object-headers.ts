@@ -36,9 +36,12 @@ export interface S3Object {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** When an object changed: the file's own time, as far as clients can read it. Seconds since 1970. */
+/**
+ * When an object changed: the file's own time, as far as clients can read it; 0 of one that lies in the future, which no answer may tell
+ * (RFC 9110 §8.8.2.1), and which would be another one in each. Seconds since 1970.
+ */
 export function lastModifiedOf(seconds: number, nowMs: number): number {
-  return Math.min(Math.max(seconds, 0), Math.floor(nowMs / SECOND_MS));
+  return seconds * SECOND_MS > nowMs ? 0 : Math.max(seconds, 0);
 }
 
 /** A time in the form of XML: whole seconds, as in the header, so that both say the same. */

@@ -40,6 +40,7 @@ const TABLE = {
     "The server side encryption configuration was not found",
   ],
   ServiceUnavailable: [503, "Please reduce your request rate."],
+  SlowDown: [503, "Please reduce your request rate."],
   SignatureDoesNotMatch: [
     403,
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
@@ -77,6 +78,7 @@ const CODES: Partial<Record<ErrorCode, S3Code>> = {
   REFERENCE_INVALID: "NoSuchKey",
   ACCESS_DENIED: "AccessDenied",
   UNAUTHENTICATED: "AccessDenied",
+  HUB_BUSY: "SlowDown",
 };
 
 /** Any thrown value as an error of S3: what this folder has no word for is the hub's own fault, or passes. */

@@ -2,8 +2,10 @@
 import type { AccessKeys } from "../../auth/access-keys.ts";
 import { MiB } from "../../base/limits.ts";
 import type { Caller } from "../../vfs/tree.ts";
+import type { Answer } from "../answers.ts";
 import { callerOf } from "../caller.ts";
-import type { HttpHandler, HttpRequest, HttpResponse } from "../http-handler.ts";
+import { closing, isClosed } from "../closing.ts";
+import { retryAfterOf, type HttpHandler, type HttpRequest, type HttpResponse } from "../http-handler.ts";
 import { httpDate } from "../http-time.ts";
 import type { Services } from "../services.ts";
 import { authenticate } from "./authenticate.ts";
@@ -68,17 +70,19 @@ class S3 {
       await this.#answer(request, response);
     } catch (error) {
       const shown = s3ErrorOf(error);
-      if (shown.status >= 500 && !response.destroyed) {
+      if (shown.status >= 500 && !isClosed(response)) {
         const path = request.url?.split("?", 1)[0];
         const facts = { method: request.method, path, requestId: id, err: error };
         this.#services.log[shown.code === "InternalError" ? "error" : "warn"](facts, "an S3 request failed");
       }
+      const seconds = retryAfterOf(error);
+      if (seconds !== undefined && !response.headersSent) response.setHeader("retry-after", seconds);
       await sendError(request, response, shown, id);
     }
   }
 
   async #answer(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const { access, engine } = this.#services;
+    const { access, answers, engine } = this.#services;
     const target = parseS3Target(request.url ?? "", hostOf(request.headers), this.#place);
     const method = request.method ?? "";
     if (method === "OPTIONS") throw preflight(request);
@@ -91,14 +95,35 @@ class S3 {
     const caller = callerOf(access, identity);
     const asked: Asked = { request, target, caller, who: identity.name, isSigned: name !== undefined, nowMs };
     response.setHeader("x-amz-bucket-region", REGION);
-    if (target.bucket === "") {
-      sendXml(request, response, await listBuckets(this.#services.tree, caller, target.query));
-    } else if (target.key === "") await this.#answerBucket(asked, response);
-    else await this.#answerObject(asked, response);
+    await answers.run(request, response, async (answer) => {
+      if (target.bucket === "") await this.#answerService(asked, answer, response);
+      else if (target.key === "") await this.#answerBucket(asked, answer, response);
+      else await this.#answerObject(asked, answer, response);
+    });
   }
 
-  async #answerBucket({ request, target, caller, who, nowMs }: Asked, response: HttpResponse): Promise<void> {
-    const { tree, stopping } = this.#services;
+  async #answerService(
+    { request, target, caller }: Asked,
+    answer: Answer,
+    response: HttpResponse,
+  ): Promise<void> {
+    await answer.stream();
+    const signal = this.#signalOf(response);
+    const xml = await listBuckets({ tree: this.#services.tree, caller, query: target.query, answer, signal });
+    sendXml(request, response, xml);
+  }
+
+  /** Ends what is read for a response. */
+  #signalOf(response: HttpResponse): AbortSignal {
+    return AbortSignal.any([this.#services.stopping, closing(response)]);
+  }
+
+  async #answerBucket(
+    { request, target, caller, who, nowMs }: Asked,
+    answer: Answer,
+    response: HttpResponse,
+  ): Promise<void> {
+    const { tree } = this.#services;
     const { query } = target;
     const bucket = await this.#buckets.find(caller, who, target.bucket, { isAsked: true });
     if (request.method === "HEAD") {
@@ -112,18 +137,18 @@ class S3 {
     } else if (query.has("uploads")) {
       sendXml(request, response, noUploads(bucket.text, query));
     } else {
-      const signal = AbortSignal.any([stopping, closing(response)]);
-      const view = { tree, caller, bucket, signal };
+      await answer.stream();
+      const view = { tree, caller, bucket, answer, signal: this.#signalOf(response) };
       sendXml(request, response, await listObjects({ view, query, nowMs }));
     }
   }
 
-  async #answerObject(asked: Asked, response: HttpResponse): Promise<void> {
+  async #answerObject(asked: Asked, answer: Answer, response: HttpResponse): Promise<void> {
     const { request, target } = asked;
     const { query, key } = target;
     const { caller, who } = asked;
     const bucket: Bucket = await this.#buckets.find(caller, who, target.bucket, { isAsked: false });
-    const object: ObjectRequest = { ...asked, query, bucket, key, tree: this.#services.tree };
+    const object: ObjectRequest = { ...asked, query, bucket, key, answer, tree: this.#services.tree };
     const name = subresourceOf(query, true);
     if (name !== undefined) {
       await findObject(object);
@@ -149,14 +174,6 @@ function refusalOf(method: string, { query }: S3Target): S3Error {
   return new S3Error("AccessDenied", {}, READ_ONLY);
 }
 
-function closing(response: HttpResponse): AbortSignal {
-  const controller = new AbortController();
-  response.once("close", () => {
-    controller.abort();
-  });
-  return controller.signal;
-}
-
 function sendXml(request: HttpRequest, response: HttpResponse, xml: string, status = 200): void {
   const bytes = Buffer.from(xml);
   response.writeHead(status, {
@@ -174,7 +191,7 @@ async function sendError(
   { code, message, status, facts }: S3Error,
   id: string,
 ): Promise<void> {
-  if (response.headersSent || response.destroyed) {
+  if (response.headersSent || isClosed(response)) {
     response.destroy();
     return;
   }

@@ -10,6 +10,7 @@ import { openPushBed, type PushBed } from "../../../dataset/testing/push-bed.ts"
 import { WorkerPool } from "../../../dataset/workers/pool.ts";
 import { fromRpcError, toRpcError } from "../../../rpc/rpc-error.ts";
 import type { RpcService } from "../../../rpc/rpc-service.ts";
+import { answerLimitsOf, Answers } from "../../answers.ts";
 import { openStoreTree } from "../../../vfs/store-tree.ts";
 import type { Services } from "../../services.ts";
 
@@ -42,6 +43,7 @@ export async function openApiBed(access: Access = OPEN_ACCESS): Promise<ApiBed> 
       engine: push.engine,
       sessions: NO_SESSIONS,
       tree: openStoreTree(push.engine),
+      answers: new Answers(answerLimitsOf(push.engine.memoryBytes), push.engine.clock),
       access,
       log: SILENT_LOG,
       stopping: stopping.signal,

@@ -9,6 +9,7 @@ import { formatDigest } from "../../../format/digest.ts";
 import { parseReference } from "../../../format/reference.ts";
 import { tagOf } from "../../../dataset/tag-changes.ts";
 import { openStoreTree } from "../../../vfs/store-tree.ts";
+import { answerLimitsOf, Answers, type AnswerLimits } from "../../answers.ts";
 import { sendProblem } from "../../http-handler.ts";
 import type { Services } from "../../services.ts";
 import { createFs } from "../fs.ts";
@@ -35,13 +36,13 @@ export interface FsBed {
   readonly close: () => Promise<void>;
 }
 
-/** Opens it. Close it, whatever happens. */
-export async function openFsBed(): Promise<FsBed> {
+/** Opens it; `limits` of answers are other than a hub's. Close it, whatever happens. */
+export async function openFsBed(limits: Partial<AnswerLimits> = {}): Promise<FsBed> {
   const pool = new WorkerPool(2);
   const push = await openPushBed(pool);
   const open: (() => void)[] = [];
   const listen = async (access: Access): Promise<{ url: string; close: () => void }> => {
-    const { server, url } = await serve(push, access);
+    const { server, url } = await serve(push, access, limits);
     const close = (): void => {
       server.closeAllConnections();
       server.close();
@@ -67,12 +68,17 @@ export async function openFsBed(): Promise<FsBed> {
   };
 }
 
-async function serve(bed: PushBed, access: Access): Promise<{ server: Server; url: string }> {
+async function serve(
+  bed: PushBed,
+  access: Access,
+  limits: Partial<AnswerLimits>,
+): Promise<{ server: Server; url: string }> {
   const { engine } = bed;
   const sessions = undefined as unknown as Services["sessions"];
   const stopping = new AbortController().signal;
   const tree = openStoreTree(engine);
-  const handler = createFs({ engine, tree, sessions, access, log: SILENT_LOG, stopping });
+  const answers = new Answers({ ...answerLimitsOf(engine.memoryBytes), ...limits }, engine.clock);
+  const handler = createFs({ engine, tree, sessions, answers, access, log: SILENT_LOG, stopping });
   const server = createServer((request, response) => {
     handler(request, response).catch((error: unknown) => {
       sendProblem(response, error);

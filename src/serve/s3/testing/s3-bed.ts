@@ -10,6 +10,7 @@ import { WorkerPool } from "../../../dataset/workers/pool.ts";
 import { parseReference } from "../../../format/reference.ts";
 import { tagOf } from "../../../dataset/tag-changes.ts";
 import { openStoreTree } from "../../../vfs/store-tree.ts";
+import { answerLimitsOf, Answers, type AnswerLimits } from "../../answers.ts";
 import type { Services } from "../../services.ts";
 import { createS3 } from "../s3.ts";
 
@@ -24,6 +25,7 @@ export interface S3BedOptions {
   readonly log?: Log;
   /** Added to the machine's time. */
   readonly aheadMs?: number;
+  readonly limits?: Partial<AnswerLimits>;
 }
 
 /** An answer, whole. */
@@ -57,11 +59,12 @@ export async function openS3Bed(): Promise<S3Bed> {
   const bed = await openPushBed(pool);
   const closers: (() => void)[] = [];
   const open = async (options: S3BedOptions = {}): Promise<string> => {
-    const { keys, access = OPEN_ACCESS, base = "", log = SILENT_LOG, aheadMs = 0 } = options;
+    const { keys, access = OPEN_ACCESS, base = "", log = SILENT_LOG, aheadMs = 0, limits } = options;
     const clock = { ...bed.engine.clock, nowMs: () => bed.engine.clock.nowMs() + aheadMs };
     const services: Services = {
       engine: { ...bed.engine, clock },
       tree: openStoreTree(bed.engine),
+      answers: new Answers({ ...answerLimitsOf(bed.engine.memoryBytes), ...limits }, bed.engine.clock),
       sessions: undefined as unknown as Services["sessions"],
       access,
       log,

@@ -1,0 +1,19 @@
+import type { HttpResponse } from "./http-handler.ts";
+
+/** Whether it was sent whole, or its client has gone; by HTTP/2 only its stream tells. */
+export function isClosed(response: HttpResponse): boolean {
+  const { stream } = response as { readonly stream?: { readonly destroyed: boolean } };
+  return response.closed || response.destroyed || stream?.destroyed === true;
+}
+
+/** Aborts when the response has closed: it was sent whole, or its client has gone. */
+export function closing(response: HttpResponse): AbortSignal {
+  const controller = new AbortController();
+  if (isClosed(response)) controller.abort();
+  else {
+    response.once("close", () => {
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
