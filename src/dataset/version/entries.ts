@@ -1,9 +1,11 @@
 /** A version's entries: all in order, one by its path, or those of one folder. */
 import { must } from "../../base/assert.ts";
+import type { ByteRange } from "../../base/byte-range.ts";
 import { compareUtf8 } from "../../base/bytes.ts";
 import { AetherError } from "../../base/errors.ts";
 import { EntrySequence, unsafe, type Entry, type FileTime } from "../../format/entry.ts";
 import type { ChildItem, TimelessEntry } from "../../format/page.ts";
+import { expectItems } from "./expect-items.ts";
 import { walkLeaves, type Leaf } from "./leaves.ts";
 import { childRef, type PageRef } from "./page-source.ts";
 import { topRef, type Version } from "./version.ts";
@@ -59,8 +61,15 @@ function checkCounts({ root }: Version, counts: Readonly<Record<Entry["kind"], n
   throw new AetherError("OBJECT_INVALID", "a manifest's root miscounts its files, folders or symlinks");
 }
 
-/** The entry at `path`, or undefined. Reads the pages on the way to it and no others. Errors: those of PageSource.load. */
-export async function findEntry(version: Version, path: string): Promise<PlacedEntry | undefined> {
+/**
+ * The entry at `path`, or undefined. Reads the pages on the way to it and no others, but for those that a version opened for eager
+ * reading has read ahead: of times, and with `soon` of the chunks of that range of the file. Errors: those of PageSource.load.
+ */
+export async function findEntry(
+  version: Version,
+  path: string,
+  soon?: ByteRange,
+): Promise<PlacedEntry | undefined> {
   let ref = topRef(version, "entries");
   let items = 0;
   let start = 0;
@@ -72,6 +81,12 @@ export async function findEntry(version: Version, path: string): Promise<PlacedE
     for (const child of page.children.slice(0, index)) {
       items += child.items;
       start += child.bytes;
+    }
+    if (version.pages.isEager) {
+      expectItems(version, "times", { start: items, end: items + below.items });
+      // The file begins somewhere in the bytes below.
+      if (soon !== undefined)
+        expectItems(version, "chunks", { start: start + soon.start, end: start + below.bytes });
     }
     ref = childRef(ref, below, index);
   }
