@@ -25,6 +25,8 @@ const CHUNKS = 80_000;
 const LEVELS = 2;
 /** A chunk that later editions replace is in the same leaf. */
 const WANTED = 40_029;
+/** Of one answer, as S3 has it. */
+const PAGE_ENTRIES = 1000;
 /** Few chunks to a piece. */
 const CACHE = { pieceBytes: 16 * KiB, diskBytes: 0, log: SILENT_LOG };
 
@@ -84,6 +86,18 @@ class ColdReader {
     assert.deepEqual(await collect(this.#tree.read(node, range)), Buffer.from(tinyChunk(chunk, edition)));
     return this.far.rounds.length - before;
   }
+
+  /** The paths of the next entries after one. */
+  async list(after: string, count: number): Promise<string[]> {
+    const from = after === "" ? "" : `${after}\0`;
+    const top = await this.#tree.open(ANYBODY, { ...BED_TAG, digest: undefined }, from);
+    const paths: string[] = [];
+    for await (const batch of this.#tree.entries(top, from === "" ? {} : { from })) {
+      paths.push(...batch.map(({ entry }) => entry.path));
+      if (paths.length >= count) break;
+    }
+    return paths.slice(0, count);
+  }
 }
 
 /** The rounds of processes that each know nothing yet, by tag and by digest. */
@@ -120,8 +134,28 @@ describe("the first bytes of a range, of a store that is far", () => {
         reference = await publishManyChunks(bed.engine, { chunks: CHUNKS, files, edition, reference });
         await checkCold(bed, files, edition, reference);
       }
+      await checkList(bed, files);
     }));
 });
+
+/** A list in pages, as clients of S3 ask for it: a round or two for each, and nothing is read twice. */
+async function checkList(bed: PushBed, files: number): Promise<void> {
+  const reader = new ColdReader(bed, files);
+  const paths: string[] = [];
+  for (;;) {
+    const page = await reader.list(paths.at(-1) ?? "", PAGE_ENTRIES);
+    paths.push(...page);
+    if (page.length < PAGE_ENTRIES) break;
+  }
+  assert.equal(paths.length, files + 1);
+  assert.equal(new Set(paths).size, files + 1);
+  const { rounds } = reader.far;
+  const asked = rounds.flat().filter((call) => /^(blocks\.read|datasets\.get(Plan|Manifest))/.test(call));
+  const named = asked.map((call) => call.replace(/, \{"traffic.*$/, ""));
+  assert.equal(new Set(named).size, named.length, "something was read twice");
+  const pages = Math.ceil(paths.length / PAGE_ENTRIES);
+  assert.ok(rounds.length <= 2 * pages + 4, `${rounds.length} rounds for ${pages} pages`);
+}
 
 /** Whatever a hint says, what is read is right, and takes a round more at most. */
 async function checkHints(bed: PushBed, files: number): Promise<void> {

@@ -7,7 +7,13 @@ import type { ReadEngine } from "../dataset/engine.ts";
 import type { PieceFigures } from "../dataset/read/piece-cache.ts";
 import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
 import type { OnLikely } from "../dataset/tag-head.ts";
-import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../dataset/version/entries.ts";
+import {
+  entries,
+  expectEntries,
+  listFolder,
+  type EntriesOptions,
+  type PlacedEntry,
+} from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
@@ -119,10 +125,18 @@ export class Tree {
     yield* this.#catalog.tags(name, options);
   }
 
-  /** The version's top. Errors: ACCESS_DENIED; those of Catalog.find and openVersion. */
-  open(caller: Caller, version: VersionName): Promise<DirectoryNode> {
+  /**
+   * The version's top. `from`: its entries will be listed from that path on ("": all), which of a store that is far is begun at once.
+   * Errors: ACCESS_DENIED; those of Catalog.find and openVersion.
+   */
+  open(caller: Caller, version: VersionName, from?: string): Promise<DirectoryNode> {
     return this.#open(caller, version, (likely, opening) => {
-      this.#versions.open(likely, opening).catch(() => undefined);
+      this.#versions.open(likely, opening).then(
+        (opened) => {
+          if (from !== undefined) expectEntries(opened, from === "" ? undefined : from);
+        },
+        () => undefined,
+      );
     });
   }
 
@@ -165,7 +179,7 @@ export class Tree {
   ): Promise<void> {
     try {
       const version = await this.#versions.open(likely, opening);
-      const found = soon && (await findFollowing(version, path, soon));
+      const found = await findFollowing(version, path, soon);
       if (found?.entry.kind !== "file" || soon === undefined) return;
       const end = Math.min(soon.end, soon.start + SOON_BYTES_MAX, found.entry.size);
       if (soon.start < end)

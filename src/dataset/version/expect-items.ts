@@ -3,13 +3,15 @@ import type { ChildItem, TreeKind } from "../../format/page.ts";
 import { childRef, type PageRef } from "./page-source.ts";
 import { topRef, type Version } from "./version.ts";
 
-/** Pages of one level that are read ahead: where more may be meant, nobody knows enough yet. */
+/** Pages of one level that are read ahead: where more may be meant, nobody knows enough yet, and the first is a guess. */
 const PAGES_MAX = 4;
 
 /** What is looked for lies somewhere from `start` (inclusive) to `end` (exclusive). */
 export interface Span {
   readonly start: number;
   readonly end: number;
+  /** Nobody will know more before it is looked for: where much may be meant, it is taken to be near `start`. */
+  readonly isLast?: boolean;
 }
 
 interface Located {
@@ -27,7 +29,9 @@ export function expectItems(version: Version, kind: TreeKind, span: Span): void 
 }
 
 /** A tree has at most TREE_LEVELS_MAX levels, and each step goes one down. */
-async function descend(version: Version, span: Span, located: readonly Located[]): Promise<void> {
+async function descend(version: Version, span: Span, all: readonly Located[]): Promise<void> {
+  const isClear = all.length <= PAGES_MAX;
+  const located = isClear || span.isLast !== true ? all : all.slice(0, 1);
   if (located.length === 0 || located.length > PAGES_MAX) return;
   const pages = await version.pages.load(located.map(({ ref }) => ref));
   const below = located.flatMap(({ ref, start }, index) => {
