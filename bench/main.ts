@@ -12,6 +12,7 @@ import { benchCopy } from "./copy.bench.ts";
 import { benchDeltaCodec } from "./delta-codec.bench.ts";
 import { benchDeltaReads } from "./delta-reads.bench.ts";
 import { benchEvents } from "./events.bench.ts";
+import { benchFirstByte } from "./first-byte.bench.ts";
 import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
@@ -45,6 +46,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hub: benchHub,
   copy: benchCopy,
   fs: benchFs,
+  "first-byte": benchFirstByte,
   calls: benchCalls,
   events: benchEvents,
   s3: benchS3,

@@ -70,6 +70,22 @@ function leaseOfOld(): Uint8Array {
 
 type Valid = (kind: string, bytes: Uint8Array, value: object, name?: string) => VectorCase;
 
+function hintCases(valid: Valid): VectorCase[] {
+  const hint = { number: 7, digest, state: "pinned", event: 3 } as const;
+  const opening = { root: Buffer.from("08011001", "hex"), plan: Buffer.from("0807", "hex") };
+  const opened = { ...hint, opening };
+  const text = Buffer.from(record.encodeHint(opened)).toString("utf8").replace('"CAEQAQ=="', '"CAEQAQ"');
+  const expect = { error: "OBJECT_INVALID" } as const;
+  return [
+    valid("hint", record.encodeHint(hint), hint),
+    valid("hint", record.encodeHint(opened), opened, "hint-with-opening"),
+    {
+      path: "record/hint-opening-not-base64.json",
+      content: { description: "a hint whose root is no base64", kind: "hint", text, expect },
+    },
+  ];
+}
+
 function pruneCases(valid: Valid): VectorCase[] {
   const holdsNothingUp = { ...LEASE, epoch: null };
   return [
@@ -150,7 +166,6 @@ export function recordCases(): VectorCase[] {
       content: { description, kind: "history", text, expect: { error } },
     };
   };
-  const hint = { number: 7, digest, state: "pinned", event: 3 } as const;
   const bare = {
     ...DATASET,
     name: parseDatasetName("cities"),
@@ -187,7 +202,7 @@ export function recordCases(): VectorCase[] {
       { ...HISTORY, previous: null, labels: {} },
       "history-first",
     ),
-    valid("hint", record.encodeHint(hint), hint),
+    ...hintCases(valid),
     valid("event", record.encodeEvent(EVENT), EVENT),
     valid("lease", record.encodeLease(LEASE), LEASE),
     ...pruneCases(valid),

@@ -2,7 +2,7 @@
 import { must } from "../base/assert.ts";
 import { AetherError } from "../base/errors.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
-import type { HistoryRecord } from "../format/record.ts";
+import type { HistoryRecord, TagOpening } from "../format/record.ts";
 import {
   DEFAULT_TAG,
   formatReference,
@@ -17,6 +17,7 @@ import { ensureDataset, findDataset, history, requireDataset } from "./datasets.
 import type { Engine } from "./engine.ts";
 import { resolve } from "./resolve.ts";
 import { revive } from "./ingest/revive.ts";
+import { openingFrom } from "./version/opening.ts";
 import { announce } from "./tag-events.ts";
 import { currentOf, readHead } from "./tag-head.ts";
 import { commitTag, type Annotations, type TagCommit } from "./tags.ts";
@@ -151,11 +152,11 @@ async function commitAs(
   const condition = expected === undefined ? {} : { expected };
   const change = { state: "announced", digest, files, bytes, publisher, message, labels, writeId } as const;
   const call = options.signal === undefined ? {} : { signal: options.signal };
-  await requireManifest(engine, name, digest, call);
+  const opening = await openingIn(engine, name, digest, call);
   const { domain } = await ensureDataset(engine, name, call);
   const target = { name, tag };
   return await revive(engine, { version: digest, domain, publisher, target, isCurrent, ...call }, () =>
-    commitTag(engine, name, tag, { ...change, ...condition }, call),
+    commitTag(engine, name, tag, { ...change, ...condition, opening }, call),
   );
 }
 
@@ -214,13 +215,16 @@ async function requireSameDomain(
   );
 }
 
-async function requireManifest(
+/** What the tag's hint is to say of the version, whose manifest object must be there. Errors: VERSION_NOT_FOUND; those of the store. */
+async function openingIn(
   engine: Engine,
   name: DatasetName,
   version: Digest,
   options: CallOptions,
-): Promise<void> {
-  if ((await engine.store.datasets.getManifest(version, options)) !== undefined) return;
+): Promise<TagOpening | undefined> {
+  const { datasets } = engine.store;
+  const object = await datasets.getManifest(version, options);
+  if (object !== undefined) return await openingFrom(datasets, version, object, options);
   throw new AetherError(
     "VERSION_NOT_FOUND",
     `the store no longer holds ${name}@${formatDigest(version)}: nothing kept it, and prune removed it`,

@@ -1,6 +1,7 @@
 /** The announcement of tag changes in a dataset's event sequence. docs/format.md §8.4 */
 import { AetherError } from "../base/errors.ts";
-import type { EventRecord, HistoryRecord } from "../format/record.ts";
+import type { EventRecord, HistoryRecord, TagOpening } from "../format/record.ts";
+import type { Digest } from "../format/digest.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
@@ -9,6 +10,14 @@ import type { Announced } from "./tag-head.ts";
 
 /** Events that are read at once while the end of the sequence is looked for. */
 const BATCH_MAX = 32;
+
+/** Where announcing begins, and what is known of what is announced. */
+export interface AnnounceFrom extends Announced {
+  /** The entry after `number`, when it is at hand. */
+  readonly entry?: HistoryRecord;
+  /** For the hint, if it comes to name this version. */
+  readonly opening?: (TagOpening & { readonly version: Digest }) | undefined;
+}
 
 /**
  * Appends the events that the tag's entries up to `upTo` lack, in order, then moves the hint. Entry `from.number` is
@@ -20,7 +29,7 @@ export async function announce(
   datasets: DatasetStore,
   name: DatasetName,
   tag: Tag,
-  from: Announced & { readonly entry?: HistoryRecord },
+  from: AnnounceFrom,
   upTo: number,
   options: CallOptions,
 ): Promise<void> {
@@ -56,7 +65,10 @@ export async function announce(
   }
   if (last === undefined) return;
   const { number, digest, state, sequence: event } = last;
-  await datasets.putHint(name, tag, { number, digest, state, event }, options);
+  const { opening } = from;
+  const isOpened = opening?.version === digest && state !== "deleted";
+  const known = isOpened ? { opening: { root: opening.root, plan: opening.plan } } : {};
+  await datasets.putHint(name, tag, { number, digest, state, event, ...known }, options);
 }
 
 /** The events from `first` to the end of the sequence. Reads at most a batch ahead. Errors: those of the store. */

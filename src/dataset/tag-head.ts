@@ -1,7 +1,7 @@
 /** Where a tag stands: the end of its history. docs/format.md §8.3 */
 import { AetherError } from "../base/errors.ts";
 import type { Digest } from "../format/digest.ts";
-import type { HistoryRecord, TagHint } from "../format/record.ts";
+import type { HistoryRecord, TagHint, TagOpening } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
@@ -20,10 +20,13 @@ export interface TagHead {
   readonly announced: Announced;
 }
 
+/** Takes a version, and what the tag's hint says of it. */
+export type OnLikely = (version: Digest, opening?: TagOpening) => void;
+
 /** Options of looking for a tag's newest entry. */
 export interface HeadOptions extends CallOptions {
   /** Told, before it is certain, which version the tag most likely points at: for who can prepare something meanwhile. */
-  readonly onLikely?: ((version: Digest) => void) | undefined;
+  readonly onLikely?: OnLikely | undefined;
 }
 
 /** A tag as it was found a while ago: by now it may stand elsewhere, and its dataset be another one. */
@@ -55,7 +58,7 @@ export async function readHead(
   options: HeadOptions,
 ): Promise<TagHead> {
   const hint = await readHint(datasets, name, tag, options);
-  if (hint !== undefined) options.onLikely?.(hint.digest);
+  if (hint !== undefined) options.onLikely?.(hint.digest, hint.opening);
   const read = (number: number): Promise<HistoryRecord | undefined> =>
     datasets.getHistory(name, tag, number, options);
   // Nearly always the hint is right: both together say so at the cost of one answer.

@@ -2,7 +2,7 @@
 import { AetherError } from "../base/errors.ts";
 import { LABEL_LENGTH_MAX, LABELS_MAX, MESSAGE_LENGTH_MAX } from "../base/limits.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
-import type { DatasetRecord, HistoryRecord, TagState } from "../format/record.ts";
+import type { DatasetRecord, HistoryRecord, TagOpening, TagState } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
 import type { CallOptions } from "../store/block-store.ts";
 import type { DatasetStore } from "../store/dataset-store.ts";
@@ -47,6 +47,8 @@ export interface TagChange extends Annotations {
   readonly expected?: Digest | null;
   /** The number that the tag's newest entry must have for the change to be made; undefined: any. */
   readonly expectedNumber?: number;
+  /** For the tag's hint; undefined: readers of the version do without. */
+  readonly opening?: TagOpening | undefined;
   /** How the tag was found a while ago, which spares looking again as long as that is how it stands; undefined: nobody looked. */
   readonly seen?: SeenTag | undefined;
 }
@@ -97,6 +99,7 @@ export async function commitTag(
   const { datasets } = engine.store;
   checkAnnotations(change);
   const { seen } = change;
+  const opening = change.opening && { ...change.opening, version: change.digest };
   const wasAbsent = seen !== undefined && seen.incarnation === undefined;
   const { record: dataset, isNew } = await makeDataset(engine, name, { ...options, wasAbsent });
   let since = change.since ?? Infinity;
@@ -111,7 +114,7 @@ export async function commitTag(
     const refusal = isMade ? undefined : refusalOf(dataset, tag, head, change);
     if (isGuess && (isMade || refusal !== undefined)) continue;
     if (isMade) {
-      await announce(datasets, name, tag, head.announced, present.number, options);
+      await announce(datasets, name, tag, { ...head.announced, opening }, present.number, options);
       return { record: made ?? present, moved: made !== undefined };
     }
     since = present?.number ?? 0;
@@ -127,7 +130,7 @@ export async function commitTag(
     }
     const settled = created && head.announced.number === record.number - 1;
     const from = settled ? { number: record.number - 1, event: lastEvent, entry: record } : head.announced;
-    await announce(datasets, name, tag, from, record.number, options);
+    await announce(datasets, name, tag, { ...from, opening }, record.number, options);
     return { record, moved: true };
   }
   throw new AetherError("TAG_CONFLICT", `${name}:${tag} is being moved by too many at once: try again`, {

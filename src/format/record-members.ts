@@ -129,6 +129,14 @@ export class RecordMembers {
     return value;
   }
 
+  /** Bytes in base64 (RFC 4648 §4). */
+  bytes(name: string, bytesMax: number): Uint8Array {
+    const text = this.text(name, Math.ceil(bytesMax / 3) * 4);
+    const bytes = Buffer.from(text, "base64");
+    if (bytes.byteLength > bytesMax || bytes.toString("base64") !== text) throw invalid(this.#kind, name);
+    return new Uint8Array(bytes);
+  }
+
   count(name: string): number {
     const value = this.#json[name];
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)

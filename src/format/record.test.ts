@@ -45,6 +45,10 @@ const EVENT: record.EventRecord = {
   time: TIME,
 };
 const HINT: record.TagHint = { number: 7, digest: DIGEST, state: "pinned", event: 3 };
+const OPENED: record.TagHint = {
+  ...HINT,
+  opening: { root: new Uint8Array([1, 2, 3, 4]), plan: new Uint8Array([5]) },
+};
 const LEASE: record.LeaseRecord = {
   epoch: 4,
   id: ID,
@@ -181,6 +185,26 @@ test("a dataset record without what was not always there has null in its place, 
     ...["format", "requires", "key"],
     ...["name", "incarnation", "domain", "created", "chunking", "immutableTags"],
   ]);
+});
+
+test("a hint keeps what opening its version begins with, and is refused where a part is too long or missing", () => {
+  const kind = { name: "hint", value: OPENED, bytes: record.encodeHint(OPENED), decode: record.decodeHint };
+  assert.deepEqual(record.decodeHint(kind.bytes), OPENED);
+  const largest = new Uint8Array(record.OPENING_BYTES_MAX);
+  const at = { ...HINT, opening: { root: largest, plan: largest } };
+  assert.deepEqual(record.decodeHint(record.encodeHint(at)), at);
+  const above = { ...HINT, opening: { root: largest, plan: new Uint8Array(largest.byteLength + 1) } };
+  assert.equal(refusal(kind, record.encodeHint(above)), "OBJECT_INVALID");
+  for (const plan of [undefined, null, 1, "AQ", "AQ=", "A Q==", "-_8="]) {
+    assert.equal(
+      refusal(
+        kind,
+        changed(kind, (json) => (json["plan"] = plan)),
+      ),
+      "OBJECT_INVALID",
+      String(plan),
+    );
+  }
 });
 
 test("a deleted dataset's record requires a feature, so that who does not know of deletion keeps away", () => {

@@ -90,7 +90,20 @@ export interface TagHint {
   readonly state: TagState;
   /** Sequence of the event that announced `number`. */
   readonly event: number;
+  /** What opening the version begins with; undefined: nobody said it. */
+  readonly opening?: TagOpening | undefined;
 }
+
+/** What a version's first pages are found by, so that who reads the hint need not wait for it: a copy, which may be out of date. */
+export interface TagOpening {
+  /** The root's bytes, at most OPENING_BYTES_MAX: the version's digest proves them. */
+  readonly root: Uint8Array;
+  /** The plan object of the version as it was when the tag moved, as long at most: it proves nothing. */
+  readonly plan: Uint8Array;
+}
+
+/** Bytes of each part of an opening. */
+export const OPENING_BYTES_MAX = 4096;
 
 /** One entry of a dataset's event sequence: `events/<sequence>`. */
 export interface EventRecord {
@@ -218,8 +231,9 @@ export function decodeHistory(bytes: Uint8Array): HistoryRecord {
 }
 
 /** The bytes of a tag's hint. */
-export function encodeHint(hint: TagHint): Uint8Array {
-  return encodeRecord("hint", { ...hint, digest: formatDigest(hint.digest) });
+export function encodeHint({ opening, ...hint }: TagHint): Uint8Array {
+  const later = opening && { root: base64(opening.root), plan: base64(opening.plan) };
+  return encodeRecord("hint", { ...hint, digest: formatDigest(hint.digest), ...later });
 }
 
 /** Reads a tag's hint. Errors: OBJECT_INVALID, FORMAT_UNSUPPORTED when a newer AetherFS wrote it. */
@@ -230,7 +244,17 @@ export function decodeHint(bytes: Uint8Array): TagHint {
     digest: members.digest("digest"),
     state: members.state(),
     event: members.count("event"),
+    ...(members.has("root") && {
+      opening: {
+        root: members.bytes("root", OPENING_BYTES_MAX),
+        plan: members.bytes("plan", OPENING_BYTES_MAX),
+      },
+    }),
   };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }
 
 /** The bytes of an event. */

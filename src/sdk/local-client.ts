@@ -29,7 +29,7 @@ import { openVersion, type Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DatasetRecord, EventRecord, HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Reference, Tag } from "../format/reference.ts";
-import type { CallOptions } from "../store/block-store.ts";
+import { isFar, type CallOptions } from "../store/block-store.ts";
 import { analyzeInput } from "./analyze-input.ts";
 import type { AnalyzeOptions, Client, RollbackTarget, VersionName, WatchOptions } from "./client.ts";
 
@@ -75,7 +75,8 @@ class LocalClient implements Client {
   }
 
   openVersion(_name: DatasetName, version: Digest, options?: CallOptions): Promise<Version> {
-    return openVersion(this.#local.engine, version, options);
+    const { engine } = this.#local;
+    return openVersion(engine, version, { ...options, isEager: isFar(engine.store.blocks.features) });
   }
 
   cat(version: Version, path: string, range?: ByteRange): AsyncIterable<Uint8Array> {

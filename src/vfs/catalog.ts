@@ -1,4 +1,5 @@
 import type { TagPointer } from "../dataset/datasets.ts";
+import type { OnLikely } from "../dataset/tag-head.ts";
 import type { Digest } from "../format/digest.ts";
 import type { HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
@@ -20,5 +21,5 @@ export interface Catalog {
    * soon as somebody has an idea, if anybody has; of no version that was never the dataset's.
    * Errors: DATASET_NOT_FOUND, TAG_NOT_FOUND, VERSION_NOT_FOUND; those of the store.
    */
-  find(version: VersionName, onLikely?: (version: Digest) => void): Promise<Digest>;
+  find(version: VersionName, onLikely?: OnLikely): Promise<Digest>;
 }

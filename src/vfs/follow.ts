@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { ByteRange } from "../base/byte-range.ts";
 import { AetherError } from "../base/errors.ts";
 import { findEntry, type PlacedEntry } from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
@@ -8,13 +9,17 @@ const LINKS_MAX = 40;
 
 /**
  * The entry at `path`, through symbolic links of the version; undefined is its top. A link that leads out of the version,
- * or nowhere, or in circles, leads to nothing. Errors: PATH_NOT_FOUND; those of PageSource.load.
+ * or nowhere, or in circles, leads to nothing. `soon` is as in findEntry. Errors: PATH_NOT_FOUND; those of PageSource.load.
  */
-export async function findFollowing(version: Version, path: string): Promise<PlacedEntry | undefined> {
+export async function findFollowing(
+  version: Version,
+  path: string,
+  soon?: ByteRange,
+): Promise<PlacedEntry | undefined> {
   let at = path;
   for (let links = 0; links <= LINKS_MAX; links++) {
     if (at === "") return undefined;
-    const found = await findEntry(version, at);
+    const found = await findEntry(version, at, soon);
     if (found !== undefined && found.entry.kind !== "symlink") return found;
     const link = found ?? (await linkAbove(version, at));
     if (link?.entry.kind !== "symlink") throw nothing(path);

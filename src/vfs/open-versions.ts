@@ -4,6 +4,7 @@ import { openPageCache } from "../dataset/version/page-source.ts";
 import { openPlanCache } from "../dataset/version/plan-source.ts";
 import { openVersion, type Version, type VersionCaches } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
+import type { TagOpening } from "../format/record.ts";
 
 /** Shares of the engine's memory, in bytes as they are stored: as objects they take some five times as much. */
 const MANIFESTS_SHARE = 1 / 64;
@@ -32,9 +33,9 @@ export class OpenVersions {
     this.#open = new LoadingCache(memoryBytes * MANIFESTS_SHARE, weightOf);
   }
 
-  /** The version, for reading. Errors: those of openVersion. */
-  open(digest: Digest): Promise<Version> {
-    const options = { isEager: this.#isFar, caches: this.#caches };
+  /** The version, for reading; `opening`: what a hint says of it. Errors: those of openVersion. */
+  open(digest: Digest, opening?: TagOpening): Promise<Version> {
+    const options = { isEager: this.#isFar, caches: this.#caches, opening };
     return this.#open.get(digest, () => openVersion(this.#engine, digest, options));
   }
 }

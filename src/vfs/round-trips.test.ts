@@ -1,45 +1,40 @@
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { MiB } from "../base/limits.ts";
+import { must } from "../base/assert.ts";
+import { KiB } from "../base/limits.ts";
+import { SILENT_LOG } from "../base/log.ts";
+import type { Engine } from "../dataset/engine.ts";
 import { HeadMemory } from "../dataset/head-memory.ts";
-import { collect, noise } from "../dataset/testing/engine.ts";
+import { collect } from "../dataset/testing/engine.ts";
+import { publishManyChunks, TINY_BYTES, tinyChunk } from "../dataset/testing/many-chunks.ts";
 import { BED_TAG, withPushBed, type PushBed } from "../dataset/testing/push-bed.ts";
-import { tagOf } from "../dataset/tag-changes.ts";
-import { parseReference } from "../format/reference.ts";
+import { openVersion } from "../dataset/version/version.ts";
 import { WorkerPool } from "../dataset/workers/pool.ts";
+import { digestOf, type Digest } from "../format/digest.ts";
+import { decodeRoot, encodeRoot } from "../format/manifest.ts";
+import { decodePlan, encodePlan, type PlanFrame } from "../format/plan.ts";
+import type { TagOpening } from "../format/record.ts";
 import { openStoreTree } from "./store-tree.ts";
 import { RoundTrips } from "./testing/round-trips.ts";
+import type { VersionPath } from "./tree-path.ts";
 import type { Caller, Tree } from "./tree.ts";
 
 const ANYBODY: Caller = { check: async () => undefined };
-const OTHER_TAG = tagOf(parseReference("other:latest"));
-const START = 150 * MiB + 12_345;
+/** As many levels of pages as 10 GiB in chunks of the usual size have (bench/first-byte.bench.ts has those). */
+const CHUNKS = 80_000;
+const LEVELS = 2;
+/** A chunk that later editions replace is in the same leaf. */
+const WANTED = 40_029;
+/** Of one answer, as S3 has it. */
+const PAGE_ENTRIES = 1000;
+/** Few chunks to a piece. */
+const CACHE = { pieceBytes: 16 * KiB, diskBytes: 0, log: SILENT_LOG };
 
 let pool: WorkerPool;
 before(() => {
   pool = new WorkerPool(2);
 });
 after(() => pool.close());
-
-/** A file whose chunks take as many levels of pages as those of 10 GiB in chunks of the usual size. */
-async function pushDeep(bed: PushBed): Promise<void> {
-  const part = noise(9, 4 * MiB);
-  bed.write("big/file.bin", part);
-  for (let index = 1; index < 64; index++) {
-    part.set(noise(100 + index, 1000), index * 4096);
-    fs.appendFileSync(`${bed.source}/big/file.bin`, part);
-  }
-  await bed.push();
-}
-
-async function read(tree: Tree, start: number): Promise<Buffer> {
-  const place = { kind: "version", ...BED_TAG, digest: undefined, path: "big/file.bin" } as const;
-  const range = { start, end: start + 1000 };
-  const node = await tree.look(ANYBODY, place, range);
-  assert.ok(node.kind === "file");
-  return collect(tree.read(node, range));
-}
 
 /** A pool that tells whether anything is under way in it. */
 function watched(inner: WorkerPool): { readonly pool: WorkerPool; readonly isBusy: () => boolean } {
@@ -62,42 +57,128 @@ function watched(inner: WorkerPool): { readonly pool: WorkerPool; readonly isBus
   return { pool: proxy, isBusy: () => underWay > 0 };
 }
 
+/** What a process that knows nothing yet asks of the store for a few bytes, and then for others. */
+class ColdReader {
+  readonly far: RoundTrips;
+  readonly #tree: Tree;
+  readonly #chunksPerFile: number;
+
+  constructor(bed: PushBed, files: number) {
+    const { pool: watchedPool, isBusy } = watched(pool);
+    this.far = new RoundTrips(bed.store, isBusy);
+    const parts = { store: this.far.store, pool: watchedPool, heads: new HeadMemory(10) };
+    const engine: Engine = { ...bed.engine, ...parts };
+    this.#tree = openStoreTree(engine, CACHE);
+    this.#chunksPerFile = Math.ceil(CHUNKS / files);
+  }
+
+  /** Reads a chunk of the tag's version, or of the one that the digest names; gives the rounds that it took. */
+  async read(chunk: number, edition: number, digest?: Digest): Promise<number> {
+    const before = this.far.rounds.length;
+    const file = Math.floor(chunk / this.#chunksPerFile);
+    const tag = digest === undefined ? BED_TAG.tag : undefined;
+    const path = `d/${String(file).padStart(7, "0")}`;
+    const place: VersionPath = { kind: "version", name: BED_TAG.name, tag, digest, path };
+    const start = (chunk % this.#chunksPerFile) * TINY_BYTES;
+    const range = { start, end: start + TINY_BYTES };
+    const node = await this.#tree.look(ANYBODY, place, range);
+    assert.ok(node.kind === "file");
+    assert.deepEqual(await collect(this.#tree.read(node, range)), Buffer.from(tinyChunk(chunk, edition)));
+    return this.far.rounds.length - before;
+  }
+
+  /** The paths of the next entries after one. */
+  async list(after: string, count: number): Promise<string[]> {
+    const from = after === "" ? "" : `${after}\0`;
+    const top = await this.#tree.open(ANYBODY, { ...BED_TAG, digest: undefined }, from);
+    const paths: string[] = [];
+    for await (const batch of this.#tree.entries(top, from === "" ? {} : { from })) {
+      paths.push(...batch.map(({ entry }) => entry.path));
+      if (paths.length >= count) break;
+    }
+    return paths.slice(0, count);
+  }
+}
+
+/** The rounds of processes that each know nothing yet, by tag and by digest. */
+async function checkCold(bed: PushBed, files: number, edition: number, digest: Digest): Promise<void> {
+  for (const named of [undefined, digest]) {
+    const reader = new ColdReader(bed, files);
+    const rounds = await reader.read(WANTED, edition, named);
+    assert.ok(rounds <= 5, `edition ${edition}, by ${named ?? "tag"}:\n${reader.far.shown()}`);
+  }
+}
+
 describe("the first bytes of a range, of a store that is far", () => {
   it("take at most five round trips, and one when the way to them is known", () =>
     withPushBed(pool, async (bed) => {
-      await pushDeep(bed);
-      const { pool: watchedPool, isBusy } = watched(pool);
-      const far = new RoundTrips(bed.store, isBusy);
-      const engine = { ...bed.engine, store: far.store, pool: watchedPool, heads: new HeadMemory(10) };
-      const content = fs.readFileSync(`${bed.source}/big/file.bin`);
-      const tree = openStoreTree(engine);
-      assert.ok((await read(tree, START)).equals(content.subarray(START, START + 1000)));
-      assert.ok(far.rounds.length <= 5, far.shown());
-      const cold = far.rounds.length;
-      const elsewhere = START + 1_500_000;
-      assert.ok((await read(tree, elsewhere)).equals(content.subarray(elsewhere, elsewhere + 1000)));
-      assert.equal(far.rounds.length - cold, 1, far.shown());
+      const files = 1;
+      const digest = await publishManyChunks(bed.engine, { chunks: CHUNKS, files, edition: 0 });
+      assert.equal((await openVersion(bed.engine, digest)).root.chunks?.level, LEVELS);
+      await checkCold(bed, files, 0, digest);
+      const reader = new ColdReader(bed, files);
+      await reader.read(WANTED, 0);
+      assert.equal(await reader.read(WANTED + 80, 0), 1, reader.far.shown());
       assert.ok(
-        far.rounds.at(-1)?.some((call) => call.startsWith("blocks.read")),
+        reader.far.rounds.at(-1)?.some((call) => call.startsWith("blocks.read")),
         "it was read from the store",
       );
+      await checkHints(bed, files);
+    }));
+
+  it("take no more of a version of many files, nor after updates, whose pages and plans build on those before", () =>
+    withPushBed(pool, async (bed) => {
+      const files = 20_000;
+      let reference: Digest | undefined;
+      for (const edition of [0, 1, 2, 3]) {
+        reference = await publishManyChunks(bed.engine, { chunks: CHUNKS, files, edition, reference });
+        await checkCold(bed, files, edition, reference);
+      }
+      await checkList(bed, files);
     }));
 });
 
-describe("a version of another dataset, asked for by its digest", () => {
-  it("is not there, and nothing of it is fetched", () =>
-    withPushBed(pool, async (bed) => {
-      bed.write("file.bin", noise(4, MiB));
-      const { digest } = await bed.push();
-      bed.write("file.bin", "other");
-      await bed.push({ tags: [OTHER_TAG] });
-      const { pool: watchedPool, isBusy } = watched(pool);
-      const far = new RoundTrips(bed.store, isBusy);
-      const tree = openStoreTree({ ...bed.engine, store: far.store, pool: watchedPool });
-      const place = { kind: "version", ...OTHER_TAG, tag: undefined, digest, path: "file.bin" } as const;
-      await assert.rejects(tree.look(ANYBODY, place, { start: 0, end: 1000 }), { code: "VERSION_NOT_FOUND" });
-      assert.ok(!far.shown().includes("blocks."), far.shown());
-      const own = await tree.look(ANYBODY, { ...place, ...BED_TAG, tag: undefined });
-      assert.ok(own.kind === "file");
-    }));
-});
+/** A list in pages, as clients of S3 ask for it: a round or two for each, and nothing is read twice. */
+async function checkList(bed: PushBed, files: number): Promise<void> {
+  const reader = new ColdReader(bed, files);
+  const paths: string[] = [];
+  for (;;) {
+    const page = await reader.list(paths.at(-1) ?? "", PAGE_ENTRIES);
+    paths.push(...page);
+    if (page.length < PAGE_ENTRIES) break;
+  }
+  assert.equal(paths.length, files + 1);
+  assert.equal(new Set(paths).size, files + 1);
+  const { rounds } = reader.far;
+  const asked = rounds.flat().filter((call) => /^(blocks\.read|datasets\.get(Plan|Manifest))/.test(call));
+  const named = asked.map((call) => call.replace(/, \{"traffic.*$/, ""));
+  assert.equal(new Set(named).size, named.length, "something was read twice");
+  const pages = Math.ceil(paths.length / PAGE_ENTRIES);
+  assert.ok(rounds.length <= 2 * pages + 4, `${rounds.length} rounds for ${pages} pages`);
+}
+
+/** Whatever a hint says, what is read is right, and takes a round more at most. */
+async function checkHints(bed: PushBed, files: number): Promise<void> {
+  const { datasets } = bed.store;
+  const { name, tag } = BED_TAG;
+  const hint = must(await datasets.getHint(name, tag), "the tag was moved");
+  const { root, plan } = must(hint.opening, "the version's pages lie in blocks");
+  const told = decodePlan(plan);
+  const leading = (frames: readonly PlanFrame[]): TagOpening => ({
+    root,
+    plan: encodePlan({ ...told, frames }),
+  });
+  const openings: (TagOpening | undefined)[] = [
+    undefined,
+    { root, plan: root },
+    { root: plan, plan },
+    { root: encodeRoot({ ...decodeRoot(root), directories: 2 }), plan },
+    leading(told.frames.map((frame) => ({ ...frame, block: digestOf(root) }))),
+    leading(told.frames.map((frame) => ({ ...frame, offset: frame.offset + 1 }))),
+  ];
+  for (const opening of openings) {
+    await datasets.putHint(name, tag, { ...hint, opening });
+    const reader = new ColdReader(bed, files);
+    assert.ok((await reader.read(WANTED, 0)) <= 6, reader.far.shown());
+  }
+}

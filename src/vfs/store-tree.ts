@@ -8,7 +8,7 @@ import { findDataset, listDatasets, listTags, requireDataset, type TagPointer } 
 import type { Engine } from "../dataset/engine.ts";
 import { DiskPieces } from "../dataset/read/disk-pieces.ts";
 import { resolve } from "../dataset/resolve.ts";
-import { currentOf, readHead } from "../dataset/tag-head.ts";
+import { currentOf, readHead, type OnLikely } from "../dataset/tag-head.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
 import type { HistoryRecord } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
@@ -83,14 +83,14 @@ class StoreCatalog implements Catalog {
     return listTags(this.#engine, name, options);
   }
 
-  find(version: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
+  find(version: VersionName, onLikely?: OnLikely): Promise<Digest> {
     const { name, tag, digest } = version;
     const look = (): Promise<Digest> => this.#look(version, onLikely);
     // Waiting for the look-up of others to end costs more than it saves where answers take long.
     return this.#isLocal ? this.#looks.get(`${name}:${tag ?? ""}@${digest ?? ""}`, look) : look();
   }
 
-  async #look({ name, tag, digest }: VersionName, onLikely?: (version: Digest) => void): Promise<Digest> {
+  async #look({ name, tag, digest }: VersionName, onLikely?: OnLikely): Promise<Digest> {
     if (digest === undefined) {
       const reference = { host: undefined, name, tag, digest };
       return (await resolve(this.#engine, reference, { onLikely })).version;

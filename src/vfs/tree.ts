@@ -6,11 +6,18 @@ import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import type { PieceFigures } from "../dataset/read/piece-cache.ts";
 import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
-import { entries, listFolder, type EntriesOptions, type PlacedEntry } from "../dataset/version/entries.ts";
+import type { OnLikely } from "../dataset/tag-head.ts";
+import {
+  entries,
+  expectEntries,
+  listFolder,
+  type EntriesOptions,
+  type PlacedEntry,
+} from "../dataset/version/entries.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
-import type { HistoryRecord } from "../format/record.ts";
+import type { HistoryRecord, TagOpening } from "../format/record.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
@@ -118,15 +125,25 @@ export class Tree {
     yield* this.#catalog.tags(name, options);
   }
 
-  /** The version's top. Errors: ACCESS_DENIED; those of Catalog.find and openVersion. */
-  open(caller: Caller, version: VersionName): Promise<DirectoryNode> {
-    return this.#open(caller, version, (likely) => void this.#versions.open(likely).catch(() => undefined));
+  /**
+   * The version's top. `from`: its entries will be listed from that path on ("": all), which of a store that is far is begun at once.
+   * Errors: ACCESS_DENIED; those of Catalog.find and openVersion.
+   */
+  open(caller: Caller, version: VersionName, from?: string): Promise<DirectoryNode> {
+    return this.#open(caller, version, (likely, opening) => {
+      this.#versions.open(likely, opening).then(
+        (opened) => {
+          if (from !== undefined) expectEntries(opened, from === "" ? undefined : from);
+        },
+        () => undefined,
+      );
+    });
   }
 
   async #open(
     caller: Caller,
     { name, tag, digest }: VersionName,
-    onLikely: (version: Digest) => void,
+    onLikely: OnLikely,
   ): Promise<DirectoryNode> {
     await caller.check("read", name);
     const found = await this.#catalog.find({ name, tag, digest }, this.#isFar ? onLikely : undefined);
@@ -140,7 +157,9 @@ export class Tree {
    * Errors: PATH_NOT_FOUND; those of open.
    */
   async look(caller: Caller, place: VersionPath, soon?: ByteRange): Promise<DirectoryNode | FileNode> {
-    const top = await this.#open(caller, place, (likely) => void this.#expect(likely, place.path, soon));
+    const top = await this.#open(caller, place, (likely, opening) => {
+      void this.#expect({ likely, opening }, place.path, soon);
+    });
     return this.lookIn(top, place.path);
   }
 
@@ -153,10 +172,14 @@ export class Tree {
   }
 
   /** Reads what is likely to be wanted. Never rejects: who wants it meets the errors. */
-  async #expect(likely: Digest, path: string, soon: ByteRange | undefined): Promise<void> {
+  async #expect(
+    { likely, opening }: { readonly likely: Digest; readonly opening: TagOpening | undefined },
+    path: string,
+    soon: ByteRange | undefined,
+  ): Promise<void> {
     try {
-      const version = await this.#versions.open(likely);
-      const found = soon && (await findFollowing(version, path));
+      const version = await this.#versions.open(likely, opening);
+      const found = await findFollowing(version, path, soon);
       if (found?.entry.kind !== "file" || soon === undefined) return;
       const end = Math.min(soon.end, soon.start + SOON_BYTES_MAX, found.entry.size);
       if (soon.start < end)

@@ -50,6 +50,9 @@ export interface SeenRequest {
   readonly path: string;
   /** The kind of the fault that struck. */
   readonly fault: Fault["kind"] | undefined;
+  /** When it came, and when its answer had gone on (undefined: not yet), in milliseconds of this process. */
+  readonly beganMs: number;
+  endedMs: number | undefined;
 }
 
 /** A proxy that listens. */
@@ -157,9 +160,14 @@ class Proxying {
     const { method = "", url: path = "" } = incoming;
     const operation = operationOf({ method, path, isCopy: "x-amz-copy-source" in incoming.headers });
     const fault = this.#strike({ method, operation, path });
-    if (this.requests.length < REQUESTS_MAX) {
-      this.requests.push({ method, operation, path, fault: fault?.kind });
-    }
+    const seen: SeenRequest = {
+      ...{ method, operation, path, fault: fault?.kind },
+      ...{ beganMs: performance.now(), endedMs: undefined },
+    };
+    if (this.requests.length < REQUESTS_MAX) this.requests.push(seen);
+    outgoing.on("close", () => {
+      seen.endedMs = performance.now();
+    });
     try {
       await this.#serve(incoming, outgoing, fault);
     } catch {
@@ -177,7 +185,7 @@ class Proxying {
     };
   }
 
-  #strike(request: Omit<SeenRequest, "fault">): Fault | undefined {
+  #strike(request: Pick<SeenRequest, "method" | "operation" | "path">): Fault | undefined {
     for (const rule of this.#rules) {
       const fits =
         (rule.method ?? request.method) === request.method &&

@@ -7,6 +7,7 @@ import { isFar, type BlockReader, type CallOptions } from "../../store/block-sto
 import type { Engine } from "../engine.ts";
 import { commitTag, type TagCommit } from "../tags.ts";
 import { loadBundle } from "../version/manifest-source.ts";
+import { openingOf } from "../version/opening.ts";
 import { Traffic } from "../version/traffic.ts";
 import { watchedManifests, type ManifestStore } from "../version/watched-reads.ts";
 import { missing } from "./block-indexes.ts";
@@ -33,6 +34,9 @@ export class Commit {
   /** Blocks that the session itself has stored. */
   readonly #own = new Set<Digest>();
   readonly #seen: SeenTags["tags"];
+  /** The version that is to be published, and its plan. */
+  #version: Digest | undefined;
+  #plan: Uint8Array | undefined;
 
   /** `lease` claims every block and version that the session builds on; `seen`: how tags stood when it began. */
   constructor(engine: Engine, index: ChunkIndex, lease: Lease, seen: SeenTags["tags"] = []) {
@@ -41,7 +45,33 @@ export class Commit {
     this.#index = index;
     this.#lease = lease;
     this.#swept = new SweptNames(engine.store, engine.clock, lease);
-    this.manifests = watchedManifests(engine.store.datasets, (name) => this.#names.add(name));
+    this.manifests = this.#noticingPlan(
+      watchedManifests(engine.store.datasets, (name) => this.#names.add(name)),
+    );
+  }
+
+  /** Says which version run() will publish, before its plan is written: the tags' hints get that. */
+  expect(version: Digest): void {
+    this.#version = version;
+  }
+
+  #noticingPlan(datasets: ManifestStore): ManifestStore {
+    const notice = (key: Digest, bytes: Uint8Array | undefined, domain: string | undefined): void => {
+      if (key === this.#version && domain === undefined) this.#plan = bytes;
+    };
+    return {
+      ...datasets,
+      getPlan: async (key, options) => {
+        const found = await datasets.getPlan(key, options);
+        notice(key, found?.value, options?.domain);
+        return found;
+      },
+      putPlan: async (key, bytes, expected, options) => {
+        const revision = await datasets.putPlan(key, bytes, expected, options);
+        notice(key, bytes, options?.domain);
+        return revision;
+      },
+    };
   }
 
   /** Makes the first claim: to be awaited before anything of the store is relied on. */
@@ -81,6 +111,7 @@ export class Commit {
     const version = digestOf(publication.root);
     const { files, bytes } = decodeRoot(publication.root);
     const { publisher, message, labels, attempt } = publication;
+    const opening = openingOf(publication.root, publication.inlinePages, this.#plan);
     const moved: boolean[] = [];
     const commits: TagCommit[] = [];
     for (const [index, { name, tag, expected }] of publication.tags.entries()) {
@@ -96,7 +127,8 @@ export class Commit {
       } as const;
       const once = { writeId: attempt?.writeId ?? random.id(), since: attempt?.heads[index] };
       const seen = this.#seen.find((each) => each.name === name && each.tag === tag)?.seen;
-      const goal = expected === undefined ? { ...change, seen } : { ...change, seen, expected };
+      const known = { ...change, seen, opening };
+      const goal = expected === undefined ? known : { ...known, expected };
       const result = await commitTag(this.#engine, name, tag, { ...goal, ...once }, options);
       moved.push(result.moved);
       commits.push(result);

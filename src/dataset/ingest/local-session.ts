@@ -189,6 +189,7 @@ export class LocalSession implements IngestSession {
 
   async publish(publication: Publication, options: CallOptions = {}): Promise<Published> {
     const version = digestOf(publication.root);
+    this.#commit.expect(version);
     this.#planWriter.add({ ...rootPlan(version, publication), isNew: version !== this.#reference });
     await this.keep(options);
     await this.#writePlans(options);

@@ -11,8 +11,9 @@ const GAP_BYTES_MAX = 4 * KiB;
 const GAP_SHARE_MAX = 1 / 8;
 /** One request's bytes, unless a single frame has more. */
 const RANGE_BYTES_MAX = 8 * MiB;
-/** Requests of one call at a time. */
+/** Requests of one call at a time; more where all of them together are no more than one may be. */
 const REQUESTS_MAX = 4;
+const SMALL_REQUESTS_MAX = 16;
 
 /** Where a frame's stored bytes lie. */
 export interface FramePlace {
@@ -66,13 +67,15 @@ export async function fetchFrames(
 ): Promise<FetchedFrames> {
   const ranges = coalesce(frames);
   const bytes: Uint8Array<ArrayBuffer>[] = [];
+  const wantedBytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+  const requestsMax = wantedBytes <= RANGE_BYTES_MAX ? SMALL_REQUESTS_MAX : REQUESTS_MAX;
   let next = 0;
   const work = async (): Promise<void> => {
     for (let index = next++; index < ranges.length; index = next++) {
       bytes[index] = await readRange(blocks, must(ranges[index], "the index is below the length"), options);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(REQUESTS_MAX, ranges.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(requestsMax, ranges.length) }, work));
   const stored: Uint8Array[] = [];
   let fetchedBytes = 0;
   for (const [index, range] of ranges.entries()) {

@@ -1,12 +1,17 @@
 /** A version's entries: all in order, one by its path, or those of one folder. */
 import { must } from "../../base/assert.ts";
+import type { ByteRange } from "../../base/byte-range.ts";
 import { compareUtf8 } from "../../base/bytes.ts";
 import { AetherError } from "../../base/errors.ts";
 import { EntrySequence, unsafe, type Entry, type FileTime } from "../../format/entry.ts";
 import type { ChildItem, TimelessEntry } from "../../format/page.ts";
+import { expectItems } from "./expect-items.ts";
 import { walkLeaves, type Leaf } from "./leaves.ts";
 import { childRef, type PageRef } from "./page-source.ts";
 import { topRef, type Version } from "./version.ts";
+
+/** Pages that listing asks a store for first that is far: some thousand entries, which is what most ask for at a time. */
+const EAGER_PAGES = 16;
 
 /** An entry, and where its bytes begin in the stream (of anything but a file: where the next file's do). */
 export interface PlacedEntry {
@@ -18,6 +23,8 @@ export interface PlacedEntry {
 export interface EntriesOptions {
   /** Begin with the first entry at or after this path. */
   readonly from?: string | undefined;
+  /** Few are wanted: what comes after them is leapt over. */
+  readonly isPeek?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,11 +36,24 @@ export async function* entries(
   version: Version,
   options: EntriesOptions = {},
 ): AsyncGenerator<PlacedEntry[]> {
-  const { from, signal } = options;
+  const { from, isPeek = false, signal } = options;
   const check = orderCheck(from);
   const counts = { file: 0, directory: 0, symlink: 0 };
   let times: TimeCursor | undefined;
-  for await (const leaf of walkLeaves(version, topRef(version, "entries"), entriesBefore(from))) {
+  const leaves = walkLeaves(
+    version,
+    topRef(version, "entries"),
+    entriesBefore(from),
+    version.pages.isEager && !isPeek
+      ? {
+          batchPages: EAGER_PAGES,
+          onLeaves: (items) => {
+            expectItems(version, "times", items);
+          },
+        }
+      : {},
+  );
+  for await (const leaf of leaves) {
     signal?.throwIfAborted();
     const batch: PlacedEntry[] = [];
     let start = leaf.bytes;
@@ -52,6 +72,15 @@ export async function* entries(
   if (from === undefined) checkCounts(version, counts);
 }
 
+/** Begins to read what entries() gives first. Who asks for it meets the errors. */
+export function expectEntries(version: Version, from: string | undefined): void {
+  const begun = entries(version, { from });
+  begun.next().then(
+    () => begun.return(undefined),
+    () => undefined,
+  );
+}
+
 /** Holds the root to what was read: pages tell how many entries there are, not of which kind. */
 function checkCounts({ root }: Version, counts: Readonly<Record<Entry["kind"], number>>): void {
   const { file, directory, symlink } = counts;
@@ -59,8 +88,15 @@ function checkCounts({ root }: Version, counts: Readonly<Record<Entry["kind"], n
   throw new AetherError("OBJECT_INVALID", "a manifest's root miscounts its files, folders or symlinks");
 }
 
-/** The entry at `path`, or undefined. Reads the pages on the way to it and no others. Errors: those of PageSource.load. */
-export async function findEntry(version: Version, path: string): Promise<PlacedEntry | undefined> {
+/**
+ * The entry at `path`, or undefined. Reads the pages on the way to it and no others, but for those that a version opened for eager
+ * reading has read ahead: of times, and with `soon` of the chunks of that range of the file. Errors: those of PageSource.load.
+ */
+export async function findEntry(
+  version: Version,
+  path: string,
+  soon?: ByteRange,
+): Promise<PlacedEntry | undefined> {
   let ref = topRef(version, "entries");
   let items = 0;
   let start = 0;
@@ -72,6 +108,12 @@ export async function findEntry(version: Version, path: string): Promise<PlacedE
     for (const child of page.children.slice(0, index)) {
       items += child.items;
       start += child.bytes;
+    }
+    if (version.pages.isEager) {
+      expectItems(version, "times", { start: items, end: items + below.items });
+      // The file begins somewhere in the bytes below; a large one among small ones near their beginning.
+      const [first, end] = [start + (soon?.start ?? 0), start + below.bytes];
+      if (soon !== undefined) expectItems(version, "chunks", { start: first, end, isLast: ref.level === 1 });
     }
     ref = childRef(ref, below, index);
   }
@@ -115,10 +157,12 @@ export async function* listFolder(
   const prefix = folder === "" ? "" : `${folder}/`;
   let from: string | undefined = prefix === "" ? undefined : prefix;
   if (after !== undefined && compareUtf8(after, prefix) >= 0) from = `${after}\0`;
+  let isPeek = false;
   for (;;) {
-    const leap: string | undefined = yield* listUntilLeap(version, prefix, from, signal);
+    const leap: string | undefined = yield* listUntilLeap(version, prefix, { from, isPeek, signal });
     if (leap === undefined) return;
     from = leap;
+    isPeek = true;
   }
 }
 
@@ -126,11 +170,10 @@ export async function* listFolder(
 async function* listUntilLeap(
   version: Version,
   prefix: string,
-  from: string | undefined,
-  signal: AbortSignal | undefined,
+  options: EntriesOptions,
 ): AsyncGenerator<PlacedEntry[], string | undefined> {
-  let leap = from;
-  for await (const batch of entries(version, { from, signal })) {
+  let leap = options.from;
+  for await (const batch of entries(version, options)) {
     const direct: PlacedEntry[] = [];
     let ended = false;
     for (const placed of batch) {

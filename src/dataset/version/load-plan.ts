@@ -13,6 +13,8 @@ import type { Traffic } from "./traffic.ts";
 export interface LoadPlanOptions extends PlanOptions {
   readonly known?: KnownBundles | undefined;
   readonly traffic: Traffic;
+  /** The plan of a base as it lies in the store, when it was read ahead: each is taken once. */
+  readonly takeAhead?: ((key: Digest) => Promise<Plan> | undefined) | undefined;
 }
 
 /**
@@ -98,7 +100,7 @@ async function loadBelow(
   options: LoadPlanOptions,
   heightBelow: number,
 ): Promise<PlacedBase> {
-  const plan = await loadPlan(datasets, key, { ...options, domain: undefined });
+  const plan = await (options.takeAhead?.(key) ?? loadPlan(datasets, key, { ...options, domain: undefined }));
   const height = plan.base?.height ?? 0;
   if (height >= heightBelow)
     throw new AetherError("OBJECT_INVALID", `the plan of ${formatDigest(key)} is too high to be a base`);

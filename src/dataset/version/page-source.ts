@@ -4,7 +4,8 @@ import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import { digestOf, formatDigest, type Digest } from "../../format/digest.ts";
 import { decodePage, type ChildItem, type Page, type TreeKind } from "../../format/page.ts";
-import type { Plan, PlanFrame } from "../../format/plan.ts";
+import { DEPTH_MAX } from "../../format/frame.ts";
+import { ELSEWHERE, type Plan, type PlanFrame } from "../../format/plan.ts";
 import type { RangeReader, CallOptions } from "../../store/block-store.ts";
 import { fetchFrames } from "./block-ranges.ts";
 import { LoadingCache } from "./loading-cache.ts";
@@ -15,6 +16,9 @@ import { decodeUnit, verifyBytes } from "./unit-decode.ts";
 
 /** Encoded bytes of the pages that a version keeps by itself, decoded too; as objects they take some five times as much. */
 const CACHED_BYTES_MAX = 2 * MiB;
+
+/** Pages that one was made of, whose plans are read ahead: nearly always it is one. */
+const BASES_AHEAD_MAX = 2;
 
 /** A page as its parent names it, and where to look for its place. */
 export interface PageRef {
@@ -59,10 +63,13 @@ export function openPageCache(bytesMax = CACHED_BYTES_MAX): LoadingCache<LoadedP
   return new LoadingCache<LoadedPage>(bytesMax, (loaded) => loaded.encoded.byteLength);
 }
 
+/** Plans as reading pages takes them. */
+export type PagePlans = Pick<PlanSource, "get" | "getShort" | "expect" | "expectBase" | "forget">;
+
 /** Where pages come from. */
 export interface PageSourceOptions extends CallOptions {
   readonly blocks: RangeReader;
-  readonly plans: PlanSource;
+  readonly plans: PagePlans;
   readonly traffic: Traffic;
   /** Pages that lie in the version's manifest object. */
   readonly inline: readonly Uint8Array[];
@@ -83,6 +90,11 @@ export class PageSource {
     this.#options = options;
     this.#cache = options.cache ?? openPageCache();
     this.#inline = new Map(options.inline.map((bytes) => [digestOf(bytes), bytes]));
+  }
+
+  /** Whether pages are to be read before it is certain that they are needed. */
+  get isEager(): boolean {
+    return this.#options.isEager;
   }
 
   /** Whether the page lies in the manifest object. */
@@ -135,8 +147,21 @@ export class PageSource {
 
   /** What an inner page leads to, or a chunk, is looked for next; of entries and times nothing is. */
   #expectPlans(refs: readonly PageRef[]): void {
-    for (const { level, kind, digest } of refs) {
-      if ((level > 0 || kind === "chunks") && !this.isInline(digest)) this.#options.plans.expect(digest);
+    for (const ref of refs) {
+      if (isPlanned(ref) && !this.isInline(ref.digest)) this.#options.plans.expect(ref.digest);
+    }
+  }
+
+  /**
+   * A page that is a delta lies on the pages that it replaced, and its plan is mostly in terms of theirs: these are read
+   * together, else each would be a journey more.
+   */
+  #expectBases({ plan, place }: PlacedChunk): void {
+    let frame = plan.frames[place.frame];
+    for (let depth = 0; depth < DEPTH_MAX && frame?.delta !== undefined; depth++) {
+      const { sources } = frame.delta;
+      for (const { digest } of sources.slice(0, BASES_AHEAD_MAX)) this.#options.plans.expectBase(digest);
+      frame = plan.frames[sources[0]?.frame ?? ELSEWHERE];
     }
   }
 
@@ -170,6 +195,7 @@ export class PageSource {
       const placed = unit.canAdd(inShort) ? inShort : placedPage(ref, await plans.get(ref.planKey));
       unit.add(placed);
       planned.push(must(placed.plan.frames[placed.place.frame], "the unit took it"));
+      if (this.#options.isEager && isPlanned(ref)) this.#expectBases(placed);
     }
     const { stored, fetchedBytes } = await fetchFrames(blocks, unit.frames, this.#options);
     traffic.manifestBytes += fetchedBytes;
@@ -186,6 +212,11 @@ export class PageSource {
     }
     return found;
   }
+}
+
+/** Whether there is a plan of what the page leads to: chunks, or pages below it. */
+function isPlanned({ level, kind }: PageRef): boolean {
+  return level > 0 || kind === "chunks";
 }
 
 function placedPage({ digest, planIndex }: PageRef, plan: Plan): PlacedChunk {

@@ -1,3 +1,4 @@
+import { AetherError } from "../../base/errors.ts";
 import type { Digest } from "../../format/digest.ts";
 import {
   decodeManifestObject,
@@ -8,10 +9,19 @@ import {
 } from "../../format/manifest.ts";
 import type { TreeKind } from "../../format/page.ts";
 import type { Plan } from "../../format/plan.ts";
+import type { TagOpening } from "../../format/record.ts";
 import type { ReadEngine } from "../engine.ts";
 import { loadBundle, type KnownBundles } from "./manifest-source.ts";
 import type { LoadingCache } from "./loading-cache.ts";
-import { PageSource, type LoadedPage, type PageKeeper, type PageRef } from "./page-source.ts";
+import { readOpening } from "./opening.ts";
+import {
+  PageSource,
+  type LoadedPage,
+  type PageKeeper,
+  type PagePlans,
+  type PageRef,
+  type PageSourceOptions,
+} from "./page-source.ts";
 import { PlanSource } from "./plan-source.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -34,6 +44,8 @@ export interface OpenVersionOptions {
   readonly keeper?: PageKeeper | undefined;
   /** Pages and plans that are kept together with those of other versions; undefined: it has its own caches. */
   readonly caches?: VersionCaches | undefined;
+  /** What a tag's hint says of it: with `isEager` and `caches` its first pages are asked for together with its manifest. */
+  readonly opening?: TagOpening | undefined;
   /** Ask for what reading will probably need next before it is needed: for who reads content of a store that is far. */
   readonly isEager?: boolean | undefined;
 }
@@ -59,22 +71,56 @@ export async function openVersion(
   digest: Digest,
   options: OpenVersionOptions = {},
 ): Promise<Version> {
-  const { signal, known, keeper, caches, isEager = false } = options;
+  const { signal, known, keeper, caches, opening, isEager = false } = options;
   const { blocks, datasets } = engine.store;
   const traffic = new Traffic();
   const call = signal === undefined ? {} : { signal };
   const plans = new PlanSource(datasets, traffic, { ...call, known, cache: caches?.plans });
   if (isEager) plans.expect(digest);
-  const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
-  const inline = bundle.pages;
   const cache = caches?.pages;
-  const pages = new PageSource({ ...call, blocks, plans, traffic, inline, keeper, cache, isEager });
+  const from = { ...call, blocks, traffic, keeper, cache, isEager };
+  if (isEager && opening !== undefined && cache !== undefined) expectOpening(digest, opening, plans, from);
+  const bundle = await loadBundle(datasets, digest, { ...call, known, traffic });
+  const pages = new PageSource({ ...from, plans, inline: bundle.pages });
   const version = { digest, root: decodeRoot(bundle.root), bundle, pages, plans, traffic, signal };
-  if (isEager) {
-    const tops = TREES.map((kind) => topRef(version, kind)).filter((ref) => ref !== undefined);
-    pages.expect(tops);
-  }
+  if (isEager) pages.expect(topRefs(version));
   return version;
+}
+
+/** Begins to read the top pages into the cache that the version will look in, as a hint says where they are. */
+function expectOpening(
+  digest: Digest,
+  opening: TagOpening,
+  plans: PlanSource,
+  from: Omit<PageSourceOptions, "plans" | "inline">,
+): void {
+  const read = readOpening(digest, opening);
+  if (read === undefined) return;
+  let isWrong = false;
+  const said = async (): Promise<Plan> => {
+    if (isWrong) throw new AetherError("OBJECT_MISSING", "a tag's hint says where pages lay once");
+    return read.plan;
+  };
+  const hinted: PagePlans = {
+    get: (key) => (key === digest ? said() : plans.get(key)),
+    getShort: (key) => (key === digest ? said() : plans.getShort(key)),
+    expect: (key) => {
+      plans.expect(key);
+    },
+    expectBase: (key) => {
+      plans.expectBase(key);
+    },
+    // Reading it again would not help: others look at the version's own plan next.
+    forget: () => {
+      isWrong = true;
+    },
+  };
+  const pages = new PageSource({ ...from, plans: hinted, inline: [] });
+  pages.expect(topRefs({ digest, root: read.root, pages }));
+}
+
+function topRefs(version: Pick<Version, "root" | "digest" | "pages">): PageRef[] {
+  return TREES.map((kind) => topRef(version, kind)).filter((ref) => ref !== undefined);
 }
 
 /** The version as a base for another's manifest object; undefined: its own is not there any more. Errors: those of the store. */
@@ -88,7 +134,10 @@ export async function manifestBaseOf(
 }
 
 /** The top page of one of the version's trees, or undefined when the tree is empty. */
-export function topRef(version: Version, kind: TreeKind): PageRef | undefined {
+export function topRef(
+  version: Pick<Version, "root" | "digest" | "pages">,
+  kind: TreeKind,
+): PageRef | undefined {
   const { root, digest, pages } = version;
   const tree = root[kind];
   if (tree === undefined) return undefined;

@@ -125,9 +125,12 @@ async function findBucket(
   const [first] = readings;
   if (first !== undefined && readings.length === 1 && !isAsked) return first;
   let denied: Error | undefined;
-  for (const reading of readings) {
+  // All at once: one after another would be a journey each.
+  const looks = readings.map((reading) => ({ reading, found: isThere(tree, caller, reading) }));
+  for (const { found } of looks) found.catch(() => undefined);
+  for (const { reading, found } of looks) {
     try {
-      if (await isThere(tree, caller, reading)) return reading;
+      if (await found) return reading;
     } catch (error) {
       if (!(error instanceof AetherError) || error.code !== "ACCESS_DENIED") throw error;
       denied = error;

@@ -45,7 +45,7 @@ export class KeyCursor {
   constructor(view: BucketView, from: string, { byTag }: { readonly byTag: boolean }) {
     this.#view = view;
     this.#byTag = byTag;
-    this.#batches = bucketKeys(view, from, byTag);
+    this.#batches = bucketKeys({ ...view, isPeek: false }, from, byTag);
   }
 
   /** The next object, or undefined at the end. Errors: those of Tree.tags, open and entries. */
@@ -76,7 +76,7 @@ export class KeyCursor {
     // What is leapt over ends beyond what is at hand: the pages between are not read. Tags are, in no more than names.
     if (this.#leap !== undefined && this.#batch.length > 0 && !this.#byTag) {
       await this.close();
-      this.#batches = bucketKeys(this.#view, this.#leap, this.#byTag);
+      this.#batches = bucketKeys({ ...this.#view, isPeek: true }, this.#leap, this.#byTag);
       this.#leap = undefined;
     }
     const next = await this.#view.answer.turn(() => this.#batches.next());
@@ -86,11 +86,16 @@ export class KeyCursor {
   }
 }
 
-async function* bucketKeys(view: BucketView, from: string, byTag: boolean): AsyncGenerator<KeyItem[]> {
-  const { tree, caller, bucket } = view;
+/** A view, of which only what comes first may be wanted: the rest is leapt over. */
+interface CursorView extends BucketView {
+  readonly isPeek: boolean;
+}
+
+async function* bucketKeys(view: CursorView, from: string, byTag: boolean): AsyncGenerator<KeyItem[]> {
+  const { tree, caller, bucket, isPeek } = view;
   const { name, tag } = bucket;
   if (tag !== undefined) {
-    const top = await tree.open(caller, { name, tag, digest: undefined });
+    const top = await tree.open(caller, { name, tag, digest: undefined }, isPeek ? undefined : from);
     yield* versionKeys(view, top, "", from);
     return;
   }
@@ -131,11 +136,12 @@ function tagBefore(from: string): Tag | undefined {
   }
 }
 
-async function* taggedKeys(view: BucketView, version: VersionName, from: string): AsyncGenerator<KeyItem[]> {
+async function* taggedKeys(view: CursorView, version: VersionName, from: string): AsyncGenerator<KeyItem[]> {
   const base = from.slice(0, from.indexOf("/") + 1);
+  const listed = view.isPeek ? undefined : from.slice(base.length);
   let top: DirectoryNode;
   try {
-    top = await view.tree.open(view.caller, version);
+    top = await view.tree.open(view.caller, version, listed);
   } catch (error) {
     const code = codeOf(error);
     if (code === "TAG_NOT_FOUND" || code === "VERSION_NOT_FOUND") return;
@@ -149,14 +155,14 @@ async function* taggedKeys(view: BucketView, version: VersionName, from: string)
 
 /** The keys of a version that are not before `from`, which begins with `base`. */
 async function* versionKeys(
-  { tree, signal }: BucketView,
+  { tree, isPeek, signal }: CursorView,
   top: DirectoryNode,
   base: string,
   from: string,
 ): AsyncGenerator<KeyItem[]> {
   const path = from.slice(base.length);
   const folders = await Folders.before(tree, top, path);
-  const options = path === "" ? { signal } : { from: path, signal };
+  const options = { from: path === "" ? undefined : path, isPeek, signal };
   for await (const batch of tree.entries(top, options)) {
     const items: KeyItem[] = [];
     for (const node of batch) {
@@ -213,7 +219,7 @@ class Folders {
 }
 
 async function firstFrom(tree: Tree, top: DirectoryNode, from: string): Promise<EntryNode | undefined> {
-  for await (const [first] of tree.entries(top, { from })) return first;
+  for await (const [first] of tree.entries(top, { from, isPeek: true })) return first;
   return undefined;
 }
 
