@@ -36,11 +36,6 @@ export class DatasetVersions {
     this.#datasets = datasets;
   }
 
-  /** Whether the version is known to be of a dataset of that name, without a look into the store. */
-  isKnown(name: DatasetName, version: Digest): boolean {
-    return this.#known.get(name)?.versions.has(version) === true;
-  }
-
   /** Whether a tag of the dataset points or ever pointed at the version. Errors: those of the store. */
   async has(
     { name, incarnation }: DatasetIdentity,

@@ -18,7 +18,7 @@ export interface Catalog {
   tags(name: DatasetName, options?: NamesOptions<Tag>): AsyncIterable<TagPointer>;
   /**
    * The version that a tag points at now, or that a digest names among those of the dataset. `onLikely` is told of it as
-   * soon as somebody has an idea, if anybody has; of no version that was never the dataset's.
+   * soon as somebody has an idea, if anybody has.
    * Errors: DATASET_NOT_FOUND, TAG_NOT_FOUND, VERSION_NOT_FOUND; those of the store.
    */
   find(version: VersionName, onLikely?: OnLikely): Promise<Digest>;

@@ -95,8 +95,7 @@ class StoreCatalog implements Catalog {
       const reference = { host: undefined, name, tag, digest };
       return (await resolve(this.#engine, reference, { onLikely })).version;
     }
-    // Of no other dataset's version anything is fetched, whoever asks.
-    if (this.#own.isKnown(name, digest)) onLikely?.(digest);
+    onLikely?.(digest);
     if (await this.#own.has(await requireDataset(this.#engine, name), digest)) return digest;
     const text = formatDigest(digest);
     const data = { dataset: name, digest: text };
