@@ -1,12 +1,13 @@
 /** Content of datasets that attacks whoever looks at it, met by a browser. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import fs from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { systemClock } from "../../src/base/clock.ts";
 import { temporaryFolder } from "../../src/dataset/testing/folder.ts";
 import { connect } from "../../src/sdk/index.ts";
 import { requirePeer } from "../peers.ts";
@@ -143,6 +144,29 @@ describe("a browser that shows what datasets hold", () => {
     assert.match(shown, /<title>names:one\/<\/title>/);
     assert.match(shown, /&lt;img src=x onerror=/);
   });
+
+  it("of a telephone's width, shows lists without scrolling sideways", async (t) => {
+    if (!requirePeer(t, "chromium")) return;
+    const source = path.join(folder.path, "wide");
+    fs.mkdirSync(path.join(source, "w".repeat(120)), { recursive: true });
+    fs.writeFileSync(path.join(source, `${"a long name of a file ".repeat(5)}.txt`), "x".repeat(1_234_567));
+    const client = connect(hub.host, { cacheDir: path.join(folder.path, "cache") });
+    try {
+      const tag = `a-rather-long-tag-${"x".repeat(100)}`;
+      await hub.push(client, source, [
+        "@a-scope/a-name-of-a-dataset:latest",
+        `@a-scope/a-name-of-a-dataset:${tag}`,
+      ]);
+    } finally {
+      await client.close();
+    }
+    const top = "/fs/@a-scope/a-name-of-a-dataset/";
+    for (const page of ["/fs/", "/fs/@a-scope/", top, `${top}latest/`, `${top}latest/${"w".repeat(120)}/`]) {
+      const { content, window } = await widthsOf(`${hub.url}${page}`);
+      assert.equal(window, PHONE_WIDTH);
+      assert.ok(content <= window, `${page} is ${content} wide`);
+    }
+  });
 });
 
 /** The page as it is once all has been loaded and run. */
@@ -158,4 +182,57 @@ async function browse(url: string): Promise<string> {
   words.push("--virtual-time-budget=10000", "--dump-dom", url);
   const { stdout } = await run("chromium", words, { env: { ...process.env, HOME: folder.path } });
   return stdout;
+}
+
+const PHONE_WIDTH = 390;
+
+/** How wide a page is on a telephone, and the telephone's window, in CSS pixels; told by the DevTools protocol. */
+async function widthsOf(url: string): Promise<{ readonly content: number; readonly window: number }> {
+  const profile = fs.mkdtempSync(path.join(folder.path, "profile-"));
+  const words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+  words.push("--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank");
+  const child = spawn("chromium", words, { env: { ...process.env, HOME: folder.path }, stdio: "ignore" });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  try {
+    const file = path.join(profile, "DevToolsActivePort");
+    while (!fs.existsSync(file) || fs.readFileSync(file, "utf8").split("\n").length < 2)
+      await systemClock.sleep(50);
+    const [port = ""] = fs.readFileSync(file, "utf8").split("\n");
+    const targets = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as {
+      readonly type: string;
+      readonly webSocketDebuggerUrl: string;
+    }[];
+    const page = targets.find(({ type }) => type === "page");
+    const socket = new WebSocket(page?.webSocketDebuggerUrl ?? "");
+    await new Promise((resolve) => {
+      socket.addEventListener("open", resolve);
+    });
+    let calls = 0;
+    const call = (method: string, params: object): Promise<Record<string, never>> =>
+      new Promise((resolve) => {
+        const id = ++calls;
+        socket.addEventListener("message", ({ data }) => {
+          const answer = JSON.parse(String(data)) as {
+            readonly id?: number;
+            readonly result: Record<string, never>;
+          };
+          if (answer.id === id) resolve(answer.result);
+        });
+        socket.send(JSON.stringify({ id, method, params }));
+      });
+    const screen = { width: PHONE_WIDTH, height: 800, deviceScaleFactor: 2, mobile: true };
+    await call("Emulation.setDeviceMetricsOverride", screen);
+    await call("Page.navigate", { url });
+    const expression = `document.readyState === "complete" && location.href !== "about:blank" &&
+      JSON.stringify({ content: document.documentElement.scrollWidth, window: screen.width })`;
+    for (;;) {
+      const { result } = (await call("Runtime.evaluate", { expression })) as { result?: { value?: unknown } };
+      if (typeof result?.value === "string")
+        return JSON.parse(result.value) as { content: number; window: number };
+      await systemClock.sleep(50);
+    }
+  } finally {
+    child.kill("SIGKILL");
+    await ended;
+  }
 }

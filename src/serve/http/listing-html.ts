@@ -16,7 +16,8 @@ const STYLE =
   "td:first-child{overflow-wrap:anywhere;min-width:8rem}" +
   "td+td,th+th{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}" +
   ".empty{opacity:.7}" +
-  "@media(max-width:40rem){td:nth-child(n+4),th:nth-child(n+4){display:none}th,td{padding:.4rem .25rem}}";
+  "@media(max-width:40rem){td:nth-child(n+4),th:nth-child(n+4){display:none}th,td{padding:.4rem .25rem}" +
+  "td+td,th+th{white-space:normal}td:first-child{min-width:0}h1,.about,td{overflow-wrap:anywhere}td+td{overflow-wrap:normal}}";
 
 /** The page as HTML, in pieces. */
 export async function* renderHtml(listing: Listing, page: Page): AsyncGenerator<string> {

@@ -99,3 +99,42 @@ it("a request of any path, query and headers is answered with a status below 500
   );
   await fc.assert(property, { numRuns: 300 });
 });
+
+it("a body of any XML, however deep, is answered as if it were none", async () => {
+  const origins = [await s3.open(), await s3.open({ keys: BED_KEYS })];
+  const name = fc.constantFrom(
+    "Delete",
+    "Object",
+    "Key",
+    "Quiet",
+    "SelectObjectContentRequest",
+    "a:b",
+    "!ENTITY",
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 20 }),
+    fc.constantFrom("&a;", "<![CDATA[", "&#0;", "-->"),
+  );
+  const node = fc
+    .tuple(name, text, fc.nat(500))
+    .map(([each, inner, depth]) => `${`<${each}>`.repeat(depth)}${inner}${`</${each}>`.repeat(depth)}`);
+  const doctype =
+    '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;"><!ENTITY x SYSTEM "file:///etc/passwd">]>';
+  const head = fc.constantFrom("", '<?xml version="1.0"?>', doctype);
+  const body = fc
+    .tuple(head, fc.array(node, { maxLength: 3 }))
+    .map(([first, nodes]) => `${first}${nodes.join("")}`);
+  const place = fc.constantFrom(
+    ...["/set?delete", "/set", "/set/v1/x?select&select-type=2", "/set/v1/x?uploads", "/set/v1/x?uploadId=1"],
+    ...["/set/v1/x?tagging", "/set?lifecycle", "/"],
+  );
+  const method = fc.constantFrom("POST", "PUT", "DELETE", "GET", "PATCH");
+  const property = fc.asyncProperty(method, place, body, async (verb, target, content) => {
+    for (const origin of origins) {
+      const answer = await ask(`${origin}${target}`, { method: verb, body: Buffer.from(content) });
+      assert.ok(answer.status < 500 || answer.text.includes("<Code>NotImplemented</Code>"), answer.text);
+      assert.ok(!answer.text.includes("root:"));
+    }
+  });
+  await fc.assert(property, { numRuns: 150 });
+});

@@ -156,7 +156,7 @@ describe("keys of a bucket", () => {
   it("asked for none at a time, are none, and nothing follows", async () => {
     const request = { prefix: "", delimiter: "", after: undefined, keysMax: 0 };
     const page = await readKeyPage(viewOf("set"), request);
-    assert.deepEqual(page, { items: [], prefixes: [], next: undefined });
+    assert.deepEqual(page, { items: [], prefixes: [], next: undefined, nextPin: undefined });
   });
 
   it("of a dataset that is not there, fail with DATASET_NOT_FOUND", async () => {

@@ -1,6 +1,6 @@
 /** One page of a list of keys: what prefix, delimiter, marker and max-keys leave of a bucket. */
 import { compareUtf8 } from "../../base/bytes.ts";
-import { KeyCursor, type BucketView, type KeyItem } from "./keys.ts";
+import { KeyCursor, pinOf, type BucketView, type KeyItem, type Pin } from "./keys.ts";
 
 /** What is asked for. */
 export interface PageRequest {
@@ -18,6 +18,8 @@ export interface KeyPage {
   readonly prefixes: readonly string[];
   /** The last of both together, when there are more. */
   readonly next: string | undefined;
+  /** The version that it was found in. */
+  readonly nextPin: Pin | undefined;
 }
 
 /** Reads it: no more pages of the manifest than it takes. Errors: those of KeyCursor.next. */
@@ -25,17 +27,20 @@ export async function readKeyPage(view: BucketView, request: PageRequest): Promi
   const { prefix, delimiter, after, keysMax } = request;
   const items: KeyItem[] = [];
   const prefixes: string[] = [];
-  if (keysMax === 0) return { items, prefixes, next: undefined };
+  const whole = { items, prefixes, next: undefined, nextPin: undefined };
+  if (keysMax === 0) return whole;
   const start = startOf(request);
-  if (start === undefined) return { items, prefixes, next: undefined };
+  if (start === undefined) return whole;
   const byTag = view.bucket.tag === undefined && delimiter === "/" && !prefix.includes("/");
   const cursor = new KeyCursor(view, start, { byTag });
   let last = after;
+  let pin = view.pin;
   try {
     for (let item = await cursor.next(); item !== undefined; item = await cursor.next()) {
       view.signal.throwIfAborted();
       if (!item.key.startsWith(prefix)) break;
-      if (items.length + prefixes.length === keysMax) return { items, prefixes, next: last };
+      if (items.length + prefixes.length === keysMax) return { items, prefixes, next: last, nextPin: pin };
+      pin = pinOf(view.bucket, item);
       const common = commonPrefixOf(item.key, request);
       if (common === undefined) {
         items.push(item);
@@ -48,7 +53,7 @@ export async function readKeyPage(view: BucketView, request: PageRequest): Promi
       if (beyond === undefined) break;
       cursor.leap(beyond);
     }
-    return { items, prefixes, next: undefined };
+    return whole;
   } finally {
     await cursor.close();
   }

@@ -1,7 +1,7 @@
 /** The keys of a bucket in the order of S3: that of their UTF-8 bytes. */
 import { compareUtf8 } from "../../base/bytes.ts";
 import { codeOf } from "../../base/errors.ts";
-import { parseDigest } from "../../format/digest.ts";
+import { parseDigest, type Digest } from "../../format/digest.ts";
 import { parseTag, type Tag } from "../../format/reference.ts";
 import type { Caller, DirectoryNode, EntryNode, SymlinkNode, Tree } from "../../vfs/tree.ts";
 import type { VersionName } from "../../vfs/tree-path.ts";
@@ -17,6 +17,14 @@ export interface KeyItem {
   readonly etag: string;
   /** When it changed, in seconds since 1970. */
   readonly seconds: number;
+  /** The version that it was found in; undefined of what stands for a whole tag. */
+  readonly version: Digest | undefined;
+}
+
+/** The version that a tag is taken to point at, wherever it has moved, as long as that version is there. */
+export interface Pin {
+  readonly tag: Tag;
+  readonly version: Digest;
 }
 
 /** What of a bucket is read. */
@@ -24,6 +32,8 @@ export interface BucketView {
   readonly tree: Tree;
   readonly caller: Caller;
   readonly bucket: Bucket;
+  /** What a list began with that goes on. */
+  readonly pin?: Pin | undefined;
   /** Gives turns. */
   readonly answer: Pick<Answer, "turn">;
   readonly signal: AbortSignal;
@@ -41,10 +51,12 @@ export class KeyCursor {
   #batch: readonly KeyItem[] = [];
   #index = 0;
   #leap: string | undefined;
+  #pin: Pin | undefined;
 
   constructor(view: BucketView, from: string, { byTag }: { readonly byTag: boolean }) {
     this.#view = view;
     this.#byTag = byTag;
+    this.#pin = view.pin;
     this.#batches = bucketKeys({ ...view, isPeek: false }, from, byTag);
   }
 
@@ -59,6 +71,7 @@ export class KeyCursor {
       this.#index++;
       if (this.#leap !== undefined && compareUtf8(item.key, this.#leap) < 0) continue;
       this.#leap = undefined;
+      this.#pin = pinOf(this.#view.bucket, item) ?? this.#pin;
       return item;
     }
   }
@@ -76,7 +89,8 @@ export class KeyCursor {
     // What is leapt over ends beyond what is at hand: the pages between are not read. Tags are, in no more than names.
     if (this.#leap !== undefined && this.#batch.length > 0 && !this.#byTag) {
       await this.close();
-      this.#batches = bucketKeys({ ...this.#view, isPeek: true }, this.#leap, this.#byTag);
+      const view = { ...this.#view, pin: this.#pin, isPeek: true };
+      this.#batches = bucketKeys(view, this.#leap, this.#byTag);
       this.#leap = undefined;
     }
     const next = await this.#view.answer.turn(() => this.#batches.next());
@@ -91,15 +105,38 @@ interface CursorView extends BucketView {
   readonly isPeek: boolean;
 }
 
+/** The version that an object was found in, and by which tag; undefined where none stands for it. */
+export function pinOf({ tag }: Bucket, { key, version }: Pick<KeyItem, "key" | "version">): Pin | undefined {
+  if (version === undefined) return undefined;
+  const named = tag ?? versionOf(key.slice(0, key.indexOf("/")))?.tag;
+  return named === undefined ? undefined : { tag: named, version };
+}
+
+async function openPinned(
+  { tree, caller, pin }: BucketView,
+  version: VersionName,
+  listed: string | undefined,
+): Promise<DirectoryNode> {
+  if (pin !== undefined && pin.tag === version.tag) {
+    try {
+      return await tree.open(caller, { ...version, tag: undefined, digest: pin.version }, listed);
+    } catch (error) {
+      if (codeOf(error) !== "VERSION_NOT_FOUND") throw error;
+    }
+  }
+  return tree.open(caller, version, listed);
+}
+
 async function* bucketKeys(view: CursorView, from: string, byTag: boolean): AsyncGenerator<KeyItem[]> {
   const { tree, caller, bucket, isPeek } = view;
   const { name, tag } = bucket;
   if (tag !== undefined) {
-    const top = await tree.open(caller, { name, tag, digest: undefined }, isPeek ? undefined : from);
+    const top = await openPinned(view, { name, tag, digest: undefined }, isPeek ? undefined : from);
     yield* versionKeys(view, top, "", from);
     return;
   }
-  const first = from.includes("/") ? versionOf(bucket, from.slice(0, from.indexOf("/"))) : undefined;
+  const named = from.includes("/") ? versionOf(from.slice(0, from.indexOf("/"))) : undefined;
+  const first = named && { name, ...named };
   if (first !== undefined) {
     for await (const batch of taggedKeys(view, first, from)) {
       yield batch;
@@ -116,10 +153,10 @@ async function* bucketKeys(view: CursorView, from: string, byTag: boolean): Asyn
 }
 
 /** The version that the first segment of a key names: by a tag, or by a digest, which no list shows. */
-function versionOf({ name }: Bucket, text: string): VersionName | undefined {
+function versionOf(text: string): Omit<VersionName, "name"> | undefined {
   try {
-    if (text.includes(":")) return { name, tag: undefined, digest: parseDigest(text) };
-    return { name, tag: parseTag(text), digest: undefined };
+    if (text.includes(":")) return { tag: undefined, digest: parseDigest(text) };
+    return { tag: parseTag(text), digest: undefined };
   } catch {
     return undefined;
   }
@@ -141,7 +178,7 @@ async function* taggedKeys(view: CursorView, version: VersionName, from: string)
   const listed = view.isPeek ? undefined : from.slice(base.length);
   let top: DirectoryNode;
   try {
-    top = await view.tree.open(view.caller, version, listed);
+    top = await openPinned(view, version, listed);
   } catch (error) {
     const code = codeOf(error);
     if (code === "TAG_NOT_FOUND" || code === "VERSION_NOT_FOUND") return;
@@ -166,7 +203,7 @@ async function* versionKeys(
   for await (const batch of tree.entries(top, options)) {
     const items: KeyItem[] = [];
     for (const node of batch) {
-      items.push(...folders.passing(node.entry.path).map(({ entry }) => markerIn(base, entry)));
+      items.push(...folders.passing(node.entry.path).map(({ entry }) => markerIn(top, base, entry)));
       if (node.kind === "directory") folders.enter(node);
       else items.push(...(await fileItem(tree, top, base, node)));
     }
@@ -174,7 +211,7 @@ async function* versionKeys(
     // Nothing of it may be an object, and no page wait for its bytes: others get their turn.
     else await new Promise(setImmediate);
   }
-  const rest = folders.passing(undefined).map(({ entry }) => markerIn(base, entry));
+  const rest = folders.passing(undefined).map(({ entry }) => markerIn(top, base, entry));
   if (rest.length > 0) yield rest;
 }
 
@@ -233,7 +270,10 @@ async function fileItem(
   if (file === undefined) return [];
   const { size, digest, mtime } = file.entry;
   return [
-    { key: `${base}${node.entry.path}`, sizeBytes: size, etag: etagOf(digest), seconds: mtime.seconds },
+    {
+      ...{ key: `${base}${node.entry.path}`, sizeBytes: size, etag: etagOf(digest), seconds: mtime.seconds },
+      version: top.version.digest,
+    },
   ];
 }
 
@@ -248,10 +288,10 @@ async function followed(tree: Tree, top: DirectoryNode, { entry }: SymlinkNode) 
   }
 }
 
-function markerIn(base: string, { path, mtime }: FolderNode["entry"]): KeyItem {
-  return markerOf(`${base}${path}/`, mtime.seconds);
+function markerIn({ version }: DirectoryNode, base: string, { path, mtime }: FolderNode["entry"]): KeyItem {
+  return { ...markerOf(`${base}${path}/`, mtime.seconds), version: version.digest };
 }
 
 function markerOf(key: string, seconds: number): KeyItem {
-  return { key, sizeBytes: 0, etag: folderEtagOf(key), seconds };
+  return { key, sizeBytes: 0, etag: folderEtagOf(key), seconds, version: undefined };
 }

@@ -229,3 +229,49 @@ describe("ListBuckets", () => {
     );
   });
 });
+
+const FILES = Array.from({ length: 9 }, (_, index) => (index < 4 ? `a${index}` : `folder-${index}/x`));
+
+describe("a list in several answers, while the tag moves", () => {
+  async function allPages(bucket: string, prefix: string, moves: boolean): Promise<string[]> {
+    const keys: string[] = [];
+    let token: string | undefined;
+    for (let page = 0; page === 0 || token !== undefined; page++) {
+      const input = { Bucket: bucket, Prefix: prefix, MaxKeys: 2, ContinuationToken: token };
+      const { Contents = [], NextContinuationToken } = await client.send(new ListObjectsV2Command(input));
+      keys.push(...Contents.map(({ Key = "" }) => Key));
+      token = NextContinuationToken;
+      if (moves) await pushFiles("moving:t", [`new-${page}`, "zz"]);
+    }
+    return keys;
+  }
+
+  it("by continuation token, is of the version that it began with", async () => {
+    for (const [bucket, prefix, base] of [
+      ["moving--t", "", ""],
+      ["moving", "", "t/"],
+      ["moving--t", "folder", ""],
+    ] as const) {
+      await pushFiles("moving:t", FILES);
+      const expected = FILES.map((path) => `${base}${path}`).filter((key) => key.startsWith(prefix));
+      assert.deepEqual(await allPages(bucket, prefix, true), expected);
+      const now = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+      assert.ok(now.Contents?.[0]?.Key?.startsWith(`${base}new-`), "another list is of the tag's version");
+    }
+  });
+
+  it("by a token that names another dataset's version, is of the tag's", async () => {
+    await pushFiles("moving:t", FILES);
+    const token = async (bucket: string): Promise<Buffer> => {
+      const page = await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }));
+      return Buffer.from(page.NextContinuationToken?.slice(1) ?? "", "base64url");
+    };
+    const forged = Buffer.concat([(await token("flat--t")).subarray(0, 32), Buffer.from("a2")]);
+    const input = { Bucket: "moving--t", ContinuationToken: `v${forged.toString("base64url")}` };
+    const { Contents = [] } = await client.send(new ListObjectsV2Command(input));
+    assert.deepEqual(
+      Contents.map(({ Key }) => Key),
+      FILES.slice(3),
+    );
+  });
+});

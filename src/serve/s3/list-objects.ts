@@ -1,8 +1,9 @@
 /** ListObjects, ListObjectsV2 and ListObjectVersions. "Amazon S3 API reference" */
 import { AetherError } from "../../base/errors.ts";
+import { DIGEST_BYTES, digestBytes, digestFromBytes, type Digest } from "../../format/digest.ts";
 import { formatTime, lastModifiedOf } from "./object-headers.ts";
 import { readKeyPage, type KeyPage, type PageRequest } from "./key-page.ts";
-import type { BucketView, KeyItem } from "./keys.ts";
+import { pinOf, type BucketView, type KeyItem } from "./keys.ts";
 import { S3Error } from "./s3-error.ts";
 import { encodeRfc3986 } from "./sig-v4.ts";
 import { element, leaf, xmlDocument } from "./xml.ts";
@@ -11,6 +12,7 @@ import { element, leaf, xmlDocument } from "./xml.ts";
 const KEYS_MAX = 1000;
 /** What tokens begin with: another form of them gets another letter. */
 const TOKEN_FORM = "k";
+const PINNED_FORM = "v";
 /** Whose everything is: no client does more with it than to show it. */
 export const OWNER = element("Owner", leaf("ID", "aetherfs"), leaf("DisplayName", "aetherfs"));
 
@@ -55,15 +57,22 @@ async function listV2(options: ListOptions): Promise<string> {
   const { query, nowMs } = options;
   const token = query.get("continuation-token");
   const startAfter = query.get("start-after");
-  const after = token === undefined || token === "" ? startAfter : readToken(token);
-  const { page, encode, head } = await list(options, after);
+  const begun = token === undefined || token === "" ? undefined : readKeyToken(token);
+  const pin = begun?.version && pinOf(options.view.bucket, { key: begun.after, version: begun.version });
+  const { page, encode, head } = await list(
+    { ...options, view: { ...options.view, pin } },
+    begun === undefined ? startAfter : begun.after,
+  );
   const owner = query.get("fetch-owner") === "true" ? OWNER : "";
   return xmlDocument(
     "ListBucketResult",
     head,
     leaf("KeyCount", page.items.length + page.prefixes.length),
     leaf("ContinuationToken", token),
-    leaf("NextContinuationToken", page.next === undefined ? undefined : writeToken(page.next)),
+    leaf(
+      "NextContinuationToken",
+      page.next === undefined ? undefined : writeKeyToken(page.next, page.nextPin?.version),
+    ),
     leaf("StartAfter", startAfter === undefined ? undefined : encode(startAfter)),
     ...page.items.map((item) => contentsOf(item, encode, nowMs, owner)),
     ...prefixesOf(page, encode),
@@ -145,6 +154,23 @@ function encodeKey(key: string): string {
 /** A token says where the next page begins, and holds as long as the bucket. */
 export function writeToken(after: string): string {
   return `${TOKEN_FORM}${Buffer.from(after).toString("base64url")}`;
+}
+
+/** The same with the version that the keys so far were of: the next page is of that one, too. */
+function writeKeyToken(after: string, version: Digest | undefined): string {
+  if (version === undefined) return writeToken(after);
+  return `${PINNED_FORM}${Buffer.concat([digestBytes(version), Buffer.from(after)]).toString("base64url")}`;
+}
+
+function readKeyToken(token: string): { readonly after: string; readonly version: Digest | undefined } {
+  if (!token.startsWith(PINNED_FORM)) return { after: readToken(token), version: undefined };
+  const bytes = Buffer.from(token.slice(PINNED_FORM.length), "base64url");
+  if (bytes.byteLength > DIGEST_BYTES) {
+    const version = digestFromBytes(bytes);
+    const after = bytes.subarray(DIGEST_BYTES).toString();
+    if (writeKeyToken(after, version) === token) return { after, version };
+  }
+  throw invalid("continuation-token", token, "The continuation token provided is incorrect");
 }
 
 /** What writeToken wrote, as `parse` reads it. Errors: S3Error InvalidArgument. */
