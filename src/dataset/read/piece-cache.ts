@@ -36,7 +36,8 @@ export interface PieceFigures {
   readonly decoded: PieceCount;
 }
 
-interface PieceCount {
+/** How many, and their bytes together. */
+export interface PieceCount {
   pieces: number;
   bytes: number;
 }

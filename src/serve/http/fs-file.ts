@@ -27,6 +27,8 @@ export interface FileAnswer {
   /** Parts several ranges: 32 unguessable hex digits. */
   readonly boundary: () => string;
   readonly answer: Answer;
+  /** The bytes of a small file, verified, which others read too; undefined: it is larger. */
+  readonly whole: () => Promise<Uint8Array> | undefined;
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
@@ -156,11 +158,16 @@ function rangesOf(request: HttpRequest, validators: Validators, sizeBytes: numbe
 async function sendBytes(
   { method }: HttpRequest,
   response: HttpResponse,
-  { read, answer }: FileAnswer,
+  { read, whole, answer }: FileAnswer,
   range: ByteRange,
 ): Promise<void> {
   const bytes = range.end - range.start;
-  if (method === "HEAD" || bytes === 0) response.end();
+  if (method === "HEAD" || bytes === 0) {
+    response.end();
+    return;
+  }
+  const small = await whole();
+  if (small !== undefined) response.end(small.subarray(range.start, range.end));
   else if (bytes <= WHOLE_BYTES_MAX) response.end(await gather(read(range), bytes));
   else await new Body(response).send(answer.sent(read(range)));
 }
