@@ -21,7 +21,7 @@ const FAR_AHEAD_BYTES_MAX = 16 * MiB;
 /** What may be read ahead for requests that have not come yet, together; at most a share of the engine's memory. */
 const PREFETCH_BYTES_MAX = 32 * MiB;
 const PREFETCH_SHARE = 1 / 8;
-/** The first part of a range is small: it is sent while the next one is read. */
+/** The first part of what is read as it lies is small: it is sent while the next one is read. */
 const FIRST_BYTES = 128 * KiB;
 
 /** What reading says of bytes that may have been written elsewhere meanwhile. */
@@ -144,7 +144,7 @@ export class StreamReader {
       for await (const { leaf, origin, pieces } of this.#segments.of(version, range)) {
         for (const piece of pieces) {
           if (origin + piece.end <= range.start || origin + piece.start >= range.end) continue;
-          if (piece.kind === "raw" && this.#options.isLocal) continue;
+          if ((piece.kind === "raw" && this.#options.isLocal) || this.#decoded.has(leaf, piece)) continue;
           const hold = this.#decoded.hold(version, leaf, piece);
           // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
           holds.push(
@@ -169,12 +169,12 @@ export class StreamReader {
     const { origin, pieces } = segment;
     const index = pieceAt(segment, at - origin);
     const piece = must(pieces[index], "the index is a piece's");
-    const firstEnd = at === range.start ? at + FIRST_BYTES : Infinity;
-    const wanted = { start: at - origin, end: Math.min(range.end, segment.end, firstEnd) - origin };
     if (piece.kind !== "raw" || !this.#options.isLocal) {
-      const part = { start: wanted.start, end: Math.min(piece.end, wanted.end) };
+      const part = { start: at - origin, end: Math.min(piece.end, range.end - origin) };
       return loadingOf(this.#decode(version, segment, piece, part), part);
     }
+    const firstEnd = at === range.start ? at + FIRST_BYTES : Infinity;
+    const wanted = { start: at - origin, end: Math.min(range.end, segment.end, firstEnd) - origin };
     const buffer = this.#buffers.take(wanted.end - wanted.start);
     const limit = Math.min(wanted.end, wanted.start + buffer.byteLength);
     const run = [piece];
