@@ -1,4 +1,4 @@
-/** Small objects that were read a moment ago, read again without a thread. docs/decisions/0018 */
+/** Small objects that were read a moment ago, read again without a thread. docs/decisions/0019 */
 import { closeSync, constants, lstatSync, openSync, readSync } from "node:fs";
 import type { Clock } from "../../../base/clock.ts";
 import { KiB } from "../../../base/limits.ts";
