@@ -45,12 +45,15 @@ export async function benchCalls(rounds: number): Promise<BenchResult> {
     }
   });
   const medians = Object.fromEntries([...figures].map(([row, runs]) => [row, medianFigures(runs)]));
-  const rate = (row: string): number => must(medians[row]?.["perSecond10"], "every row has it");
+  const rate = (row: string, clients: number): number =>
+    must(medians[row]?.[`perSecond${clients}`], "every row has it");
   const ratios = Object.fromEntries(
-    ["nginx", "caddy", "rclone"].map((peer) => [
-      `calls a second, 10 clients: aetherfs /fs / ${peer}`,
-      roundTo3(rate("aetherfs, /fs, 1 KiB") / rate(peer)),
-    ]),
+    ["nginx", "caddy", "rclone"].flatMap((peer) =>
+      CLIENTS.map((clients) => [
+        `calls a second, ${clients} clients: aetherfs /fs / ${peer}`,
+        roundTo3(rate("aetherfs, /fs, 1 KiB", clients) / rate(peer, clients)),
+      ]),
+    ),
   );
   const compared = `h2load over loopback, ${CALLS} calls, 1, 10 and 100 connections; a file of 1 KiB by HTTP/1.1; gRPC and REST resolve a tag`;
   return { name: "calls", rounds, compared, medians, ratios };

@@ -7,7 +7,7 @@ import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { must } from "../src/base/assert.ts";
 import { withFolder } from "./folders.ts";
-import { FILE_BYTES, fetchRanges, fetchWhole, PIECE_BYTES, RANGES_BYTES, writeNoise } from "./fs.bench.ts";
+import { FILE_BYTES, fetchRanges, fetchWhole, RANGES_BYTES, SPREAD_PIECES, writeNoise } from "./fs.bench.ts";
 import { AETHERFS, NODE, runProgram } from "./measure.ts";
 import { inRounds, roundTo3, type BenchResult, type Figures } from "./result.ts";
 import { freePort, startServer, type Server } from "./servers.ts";
@@ -124,7 +124,7 @@ async function measureServer({ fileBucket, manyBucket, start }: Candidate): Prom
     const begin = server.usage().cpuSeconds;
     const whole = await fetchWhole(url);
     const afterWhole = server.usage().cpuSeconds;
-    const ranges = await fetchRanges(url, FILE_BYTES / PIECE_BYTES);
+    const ranges = await fetchRanges(url, SPREAD_PIECES);
     const afterRanges = server.usage().cpuSeconds;
     const peakMiB = server.usage().peakMiB;
     server.resetPeak();

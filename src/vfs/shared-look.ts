@@ -1,7 +1,8 @@
 /** Look-ups by key, of which one that runs and one that waits serve everybody: what many ask at once is looked up twice. */
 interface Looks<T> {
-  running: Promise<T>;
-  /** Begins when the running one has ended. */
+  /** Undefined: none has begun. */
+  running: Promise<T> | undefined;
+  /** Begins when the running one has ended, at the end of this turn of the event loop at the earliest. */
   next: Promise<T> | undefined;
 }
 
@@ -9,24 +10,25 @@ interface Looks<T> {
 export class SharedLook<T> {
   readonly #looks = new Map<string, Looks<T>>();
 
-  /** What `look` gives, begun now or later. Errors: those of `look`, for all who share it. */
+  /** What `look` gives, begun later. Errors: those of `look`, for all who share it. */
   get(key: string, look: () => Promise<T>): Promise<T> {
-    const known = this.#looks.get(key);
-    if (known === undefined) return this.#begin(key, look);
-    known.next ??= known.running.then(
-      () => this.#begin(key, look),
-      () => this.#begin(key, look),
-    );
+    const known = this.#looks.get(key) ?? { running: undefined, next: undefined };
+    this.#looks.set(key, known);
+    known.next ??= this.#begin(key, known, look);
     return known.next;
   }
 
-  #begin(key: string, look: () => Promise<T>): Promise<T> {
-    const looks: Looks<T> = { running: look(), next: undefined };
-    this.#looks.set(key, looks);
+  async #begin(key: string, looks: Looks<T>, look: () => Promise<T>): Promise<T> {
+    if (looks.running !== undefined) await looks.running.catch(() => undefined);
+    // Requests that came at the same time are read in one turn: they share a look-up that takes no longer than that.
+    await new Promise(setImmediate);
+    const running = look();
+    looks.running = running;
+    looks.next = undefined;
     const end = (): void => {
-      if (looks.next === undefined) this.#looks.delete(key);
+      if (looks.running === running && looks.next === undefined) this.#looks.delete(key);
     };
-    looks.running.then(end, end);
-    return looks.running;
+    running.then(end, end);
+    return running;
   }
 }

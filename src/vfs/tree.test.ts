@@ -61,6 +61,22 @@ describe("the tree", () => {
       assert.equal((await contentOf(tree, held)).toString(), "old");
     }));
 
+  it("asked for a small file whole, reads it once for all who ask, and for each version its own", () =>
+    withBed(async (bed, tree) => {
+      const small = async (): Promise<Uint8Array | undefined> => tree.whole(await fileAt(tree, "a"));
+      bed.write("a", "one");
+      bed.write("b", noise(1, 70_000));
+      await bed.push();
+      const [first, ...others] = await Promise.all(Array.from({ length: 10 }, small));
+      assert.equal(Buffer.from(first ?? []).toString(), "one");
+      for (const other of others) assert.equal(other, first);
+      assert.equal(tree.figures.memory.pieces, 9);
+      assert.equal(tree.whole(await fileAt(tree, "b")), undefined, "it is not small");
+      bed.write("a", "two");
+      await bed.push();
+      assert.equal(Buffer.from((await small()) ?? []).toString(), "two");
+    }));
+
   it("lists a folder, links not followed, and looks through them", () =>
     withBed(async (bed, tree) => {
       bed.write("d/b", "content");

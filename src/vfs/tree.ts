@@ -5,6 +5,7 @@ import { KiB } from "../base/limits.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import type { PieceFigures } from "../dataset/read/piece-cache.ts";
+import { SMALL_FILE_BYTES_MAX, SmallFiles } from "../dataset/read/small-files.ts";
 import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
 import type { OnLikely } from "../dataset/tag-head.ts";
 import {
@@ -14,6 +15,7 @@ import {
   type EntriesOptions,
   type PlacedEntry,
 } from "../dataset/version/entries.ts";
+import { LoadingCache } from "../dataset/version/loading-cache.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
@@ -28,6 +30,11 @@ import type { VersionName, VersionPath } from "./tree-path.ts";
 
 /** What is fetched of a range before it is certain that it will be read. */
 const SOON_BYTES_MAX = 64 * KiB;
+/** Shares of the engine's memory: small files, and where files were found in their versions. */
+const SMALL_FILES_SHARE = 1 / 32;
+const FOUND_SHARE = 1 / 128;
+/** What a place that was found takes besides paths. */
+const FOUND_COST_BYTES = 600;
 
 /** Who looks at the tree. */
 export interface Caller {
@@ -67,6 +74,12 @@ export type TreeNode = DirectoryNode | FileNode | SymlinkNode;
 /** The same, but no version's top. */
 export type EntryNode = TreeNode & { readonly entry: Entry };
 
+/** Where the path of a request led in a version; undefined: to its top. */
+interface Found {
+  readonly path: string;
+  readonly placed: PlacedEntry | undefined;
+}
+
 /** Options of Tree.list: the path of an entry of the directory to begin after. */
 export interface ListOptions {
   readonly after?: string | undefined;
@@ -80,12 +93,17 @@ export class Tree {
   readonly #reader: StreamReader;
   readonly #isFar: boolean;
   readonly #patterns = new ReadPatterns();
+  readonly #found: LoadingCache<Found>;
+  readonly #smallFiles: SmallFiles;
 
   constructor(engine: ReadEngine, catalog: Catalog, options: StreamReaderOptions) {
+    const { memoryBytes } = engine;
     this.#catalog = catalog;
     this.#isFar = !options.isLocal;
     this.#versions = new OpenVersions(engine, !options.isLocal);
     this.#reader = new StreamReader(engine, options);
+    this.#found = new LoadingCache(memoryBytes * FOUND_SHARE, costOf);
+    this.#smallFiles = new SmallFiles(memoryBytes * SMALL_FILES_SHARE, this.#reader.figures.memory);
   }
 
   /** Where content came from, since the tree was made. */
@@ -165,10 +183,15 @@ export class Tree {
 
   /** As look(), in the version of `top` that is open, at a path from its top. Errors: PATH_NOT_FOUND; those of findFollowing. */
   async lookIn(top: DirectoryNode, path: string): Promise<DirectoryNode | FileNode> {
-    const found = await findFollowing(top.version, path);
+    const found = await this.#find(top.version, path);
     const node = found === undefined ? { ...top, path: "", entry: undefined } : nodeOf(top, found);
     if (node.kind === "symlink") throw new TypeError("links were followed");
     return node;
+  }
+
+  async #find(version: Version, path: string): Promise<PlacedEntry | undefined> {
+    const find = async (): Promise<Found> => ({ path, placed: await findFollowing(version, path) });
+    return (await this.#found.get(`${version.digest}:${path}`, find)).placed;
   }
 
   /** Reads what is likely to be wanted. Never rejects: who wants it meets the errors. */
@@ -214,14 +237,20 @@ export class Tree {
    * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file in
    * order, one range after another, what comes next is decoded meanwhile. Errors: those of StreamReader.read.
    */
-  async *read({ version, start, entry }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
-    let ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
-    for await (const bytes of this.#reader.read(version, shifted(range, start))) {
-      // Not before: what was asked for comes first.
-      if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
-      ahead = undefined;
-      yield bytes;
-    }
+  read({ version, start, entry }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
+    const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
+    return this.#reader.read(version, shifted(range, start), ahead && shifted(ahead, start));
+  }
+
+  /**
+   * The bytes of a small file whole, in one piece that stays as it is: nobody may write to it, since others get it too. Undefined: it is
+   * to be read. Errors: those of StreamReader.read.
+   */
+  whole({ version, start, entry }: FileNode): Promise<Uint8Array> | undefined {
+    const { size } = entry;
+    if (size > SMALL_FILE_BYTES_MAX) return undefined;
+    const range = { start, end: start + size };
+    return this.#smallFiles.get(version, start, size, () => this.#reader.read(version, range));
   }
 
   /**
@@ -231,6 +260,10 @@ export class Tree {
   readOn({ version, start }: FileNode, bytes: number): AsyncGenerator<Uint8Array> {
     return this.#reader.read(version, { start, end: start + bytes });
   }
+}
+
+function costOf({ path, placed }: Found): number {
+  return FOUND_COST_BYTES + 2 * (path.length + (placed?.entry.path.length ?? 0));
 }
 
 function shifted({ start, end }: ByteRange, by: number): ByteRange {

@@ -36,6 +36,11 @@ export class DecodedPieces {
     this.#slots = new TwoQueue(this.#slotsMax);
   }
 
+  /** Whether there is such a piece, or will be soon. */
+  has(key: string): boolean {
+    return this.#slots.has(key);
+  }
+
   /**
    * A piece of `bytes` (at most `pieceBytesMax`), which `load` writes when it is not there: once, however many
    * ask. Errors: those of `load`.

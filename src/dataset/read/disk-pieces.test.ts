@@ -71,6 +71,26 @@ describe("decoded pieces on the disk", () => {
       assert.equal(fs.statSync(path.join(bed.folder, "again")).mode & 0o777, 0o700);
     }));
 
+  it("read again and again, are marked as used each minute, and are absent when they were cut short or are gone", () =>
+    withBed(async (bed) => {
+      const pieces = bed.open(100_000);
+      await bed.write(pieces, "a");
+      assert.ok(await bed.has(pieces, "a"));
+      const file = path.join(bed.folder, "again", "a");
+      const usedMs = (): number => fs.statSync(file).mtimeMs;
+      const before = usedMs();
+      bed.nowMs += MINUTE_MS / 2;
+      assert.ok(await bed.has(pieces, "a"));
+      assert.equal(usedMs(), before);
+      bed.nowMs += MINUTE_MS;
+      assert.ok(await bed.has(pieces, "a"));
+      assert.ok(usedMs() > before);
+      fs.truncateSync(file, PIECE_BYTES - 1);
+      assert.equal(await bed.has(pieces, "a"), false);
+      fs.rmSync(file);
+      assert.equal(await bed.has(pieces, "a"), false);
+    }));
+
   it("of another length, or that are links, count as absent", () =>
     withBed(async (bed) => {
       const pieces = bed.open(100_000);

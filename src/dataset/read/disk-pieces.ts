@@ -19,6 +19,8 @@ const SLACK_SHARE = 1 / 16;
 const SLACK_BYTES_MAX = GiB;
 /** A piece that is used counts as used now, but not more often than this. */
 const TOUCH_MS = 60_000;
+/** Pieces that are known to have been used so lately, and to be of the right size: some 3 MB. */
+const SEEN_MAX = 16_384;
 /** A file that a process which died left half written. */
 const LEFT_MS = 3_600_000;
 /** After a write failed, no other is tried for so long: reading goes on without. */
@@ -52,6 +54,8 @@ export class DiskPieces {
   #addedBytes = Infinity;
   #sweep: Promise<void> | undefined;
   #pausedUntilMs = -Infinity;
+  /** When pieces that were asked for again were last marked as used, by the monotonic clock. */
+  readonly #usedMs = new Map<string, number>();
 
   constructor(options: DiskPiecesOptions) {
     this.#options = options;
@@ -72,34 +76,49 @@ export class DiskPieces {
 
   async #readFile(queue: Queue, key: string, into: Uint8Array): Promise<boolean> {
     const file = this.#fileOf(queue, key);
+    const isSeen = queue === "again" && this.#clockMs() - (this.#usedMs.get(key) ?? -Infinity) < TOUCH_MS;
     // A pipe would be waited for.
     const handle = await fs.open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    let usedMs: number;
+    let usedMs: number | undefined;
     try {
-      const stat = await handle.stat();
-      const { size } = stat;
-      usedMs = stat.mtimeMs;
-      if (!stat.isFile() || size !== into.byteLength) return false;
+      if (!isSeen) {
+        const stat = await handle.stat();
+        usedMs = stat.mtimeMs;
+        if (!stat.isFile() || stat.size !== into.byteLength) return false;
+      }
       let end = 0;
-      while (end < size) {
-        const { bytesRead } = await handle.read(into, end, size - end, end);
+      while (end < into.byteLength) {
+        const { bytesRead } = await handle.read(into, end, into.byteLength - end, end);
         if (bytesRead === 0) return false;
         end += bytesRead;
       }
     } finally {
-      await handle.close();
+      // Nobody waits for it.
+      handle.close().catch(() => undefined);
     }
-    await this.#touch(queue, key, usedMs).catch(() => undefined);
+    if (usedMs !== undefined) await this.#touch(queue, key, usedMs).catch(() => undefined);
     return true;
   }
 
   /** The memory before this cache keeps what is asked for in a row: what gets here was asked for anew. */
   async #touch(queue: Queue, key: string, usedMs: number): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
-    if (queue === "again" && Math.abs(nowMs - usedMs) < TOUCH_MS) return;
-    const now = new Date(nowMs);
-    await fs.utimes(this.#fileOf(queue, key), now, now);
-    if (queue === "once") await fs.rename(this.#fileOf("once", key), this.#fileOf("again", key));
+    const isFresh = queue === "again" && Math.abs(nowMs - usedMs) < TOUCH_MS;
+    if (!isFresh) {
+      const now = new Date(nowMs);
+      await fs.utimes(this.#fileOf(queue, key), now, now);
+      if (queue === "once") await fs.rename(this.#fileOf("once", key), this.#fileOf("again", key));
+    }
+    this.#usedMs.delete(key);
+    this.#usedMs.set(key, this.#clockMs() - (isFresh ? Math.abs(nowMs - usedMs) : 0));
+    for (const oldest of this.#usedMs.keys()) {
+      if (this.#usedMs.size <= SEEN_MAX) return;
+      this.#usedMs.delete(oldest);
+    }
+  }
+
+  #clockMs(): number {
+    return this.#options.clock.elapsedMs();
   }
 
   /** Keeps a piece, if that goes. */
@@ -140,6 +159,7 @@ export class DiskPieces {
 
   /** Removes a piece that turned out to be wrong. */
   async remove(key: string): Promise<void> {
+    this.#usedMs.delete(key);
     for (const queue of QUEUES) await fs.rm(this.#fileOf(queue, key), { force: true }).catch(() => undefined);
   }
 

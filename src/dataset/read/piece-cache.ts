@@ -36,7 +36,8 @@ export interface PieceFigures {
   readonly decoded: PieceCount;
 }
 
-interface PieceCount {
+/** How many, and their bytes together. */
+export interface PieceCount {
   pieces: number;
   bytes: number;
 }
@@ -44,6 +45,11 @@ interface PieceCount {
 function count(counted: PieceCount, bytes: number): void {
   counted.pieces++;
   counted.bytes += bytes;
+}
+
+/** The same bytes whatever plan led to them. */
+function keyOf(leaf: Digest, { start, end }: Piece): string {
+  return `${leaf}-${start}-${end - start}`;
 }
 
 /** Decoded pieces: from memory, else from the disk's cache, else decoded. Whatever comes in is verified then, and not again. */
@@ -68,12 +74,17 @@ export class PieceCache {
     this.#large = new LoadingCache(engine.memoryBytes * LARGE_SHARE, (bytes) => bytes.byteLength);
   }
 
+  /** Whether the piece is in memory, or on its way there. */
+  has(leaf: Digest, piece: Piece): boolean {
+    const key = keyOf(leaf, piece);
+    return this.#pieces.has(key) || this.#large.has(key);
+  }
+
   /** The whole piece, of a leaf page with this digest. Errors: those of PieceWork.decode and ChunkReader.read. */
   async hold(version: Version, leaf: Digest, piece: Piece): Promise<HeldBytes> {
     const { start, end } = piece;
     const bytes = end - start;
-    // The same bytes whatever plan led to them.
-    const key = `${leaf}-${start}-${bytes}`;
+    const key = keyOf(leaf, piece);
     const origin = { isFound: true };
     const missing = <T>(load: () => Promise<T>): Promise<T> => {
       origin.isFound = false;

@@ -1,33 +1,27 @@
 /** Reading ranges of versions again and again, for many at once. */
 import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
-import { codeOf, type ErrorCode } from "../../base/errors.ts";
+import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import type { ReadEngine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
-import { spansOf } from "../version/chunks.ts";
-import { walkLeaves, type Leaf } from "../version/leaves.ts";
-import { LoadingCache } from "../version/loading-cache.ts";
-import { topRef, type Version } from "../version/version.ts";
+import type { Version } from "../version/version.ts";
 import { Buffers } from "./buffers.ts";
 import type { DiskPieces } from "./disk-pieces.ts";
 import { PieceCache, type PieceFigures } from "./piece-cache.ts";
 import { PieceWork } from "./piece-work.ts";
-import { follows, piecesOf, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
+import { follows, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
+import { pieceAt, Segments, type Segment } from "./segments.ts";
 
 /** The share of the engine's memory that buffers under way may take. */
 const BUFFERS_SHARE = 1 / 4;
-/** Memory of the places that are kept: enough for some 20 GiB of streams in chunks of 64 KiB. */
-const PLACES_BYTES_MAX = 16 * MiB;
-const PIECE_COST_BYTES = 300;
-const SPAN_COST_BYTES = 150;
 /** What one reader reads ahead, unless memory is scarce; of a store on another machine more is on its way. */
 const AHEAD_BYTES_MAX = 3 * MiB;
 const FAR_AHEAD_BYTES_MAX = 16 * MiB;
 /** What may be read ahead for requests that have not come yet, together; at most a share of the engine's memory. */
 const PREFETCH_BYTES_MAX = 32 * MiB;
 const PREFETCH_SHARE = 1 / 8;
-/** The first part of a range is small: it is sent while the next one is read. */
+/** The first part of what is read as it lies is small: it is sent while the next one is read. */
 const FIRST_BYTES = 128 * KiB;
 
 /** What reading says of bytes that may have been written elsewhere meanwhile. */
@@ -43,15 +37,6 @@ interface Loaded {
 interface Loading {
   readonly loading: Promise<Loaded>;
   readonly bytes: number;
-}
-
-/** A leaf page of chunks, cut into pieces. */
-interface Segment {
-  readonly key: string;
-  /** Where it begins in the version's stream. */
-  readonly origin: number;
-  readonly leaf: Leaf;
-  readonly pieces: readonly Piece[];
 }
 
 /** How a stream reader reads. */
@@ -72,7 +57,7 @@ export class StreamReader {
   readonly #engine: ReadEngine;
   readonly #options: StreamReaderOptions;
   readonly #work: PieceWork;
-  readonly #pieces = new LoadingCache<readonly Piece[]>(PLACES_BYTES_MAX, costOf);
+  readonly #segments: Segments;
   readonly #decoded: PieceCache;
   readonly #buffers: Buffers;
   #prefetchBytes = 0;
@@ -81,7 +66,12 @@ export class StreamReader {
     const { memoryBytes } = engine;
     this.#engine = engine;
     this.#options = options;
-    this.#work = new PieceWork({ engine, isLocal: options.isLocal });
+    const { isLocal, pieceBytes } = options;
+    this.#segments = new Segments({
+      rawBytesMax: isLocal ? STORED_BYTES_MAX : pieceBytes,
+      decodedBytesMax: pieceBytes,
+    });
+    this.#work = new PieceWork({ engine, isLocal });
     this.#decoded = new PieceCache(engine, { ...options, work: this.#work });
     this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
   }
@@ -93,26 +83,49 @@ export class StreamReader {
 
   /**
    * The bytes of a range of the version's stream, which lies in it. Each piece holds only until the next is asked for:
-   * its memory is used again. Errors: those of ChunkReader.readRange.
+   * its memory is used again. `next` is what will probably be asked for then, and is fetched once the first piece is there.
+   * Errors: those of ChunkReader.readRange.
    */
-  async *read(version: Version, range: ByteRange): AsyncGenerator<Uint8Array> {
-    const ahead: Promise<Loaded>[] = [];
+  async *read(version: Version, range: ByteRange, next?: ByteRange): AsyncGenerator<Uint8Array> {
+    const ahead: Loading[] = [];
     const aheadBytesMax = this.#options.isLocal ? AHEAD_BYTES_MAX : FAR_AHEAD_BYTES_MAX;
     let aheadBytes = 0;
+    let [expected, at] = [next, range.start];
+    let segment: Segment | undefined;
+    const segments = this.#segments.of(version, range);
     try {
-      for await (const { loading, bytes } of this.#loads(version, range)) {
-        // Seen again when its turn comes; until then a failure is no unhandled one.
-        loading.catch(() => undefined);
-        ahead.push(loading);
-        aheadBytes += bytes;
-        while (ahead.length > 0 && (aheadBytes >= aheadBytesMax || this.#buffers.isScarce)) {
-          aheadBytes -= yield* giveFirst(ahead);
+      for (;;) {
+        while (
+          at < range.end &&
+          (ahead.length === 0 || (aheadBytes < aheadBytesMax && !this.#buffers.isScarce))
+        ) {
+          if (segment === undefined || at >= segment.end) segment = await nextOf(segments);
+          const loading = this.#begin(version, segment, at, range);
+          ahead.push(loading);
+          at += loading.bytes;
+          aheadBytes += loading.bytes;
+        }
+        const first = ahead[0];
+        if (first === undefined) return;
+        const { bytes, release } = await first.loading;
+        ahead.shift();
+        aheadBytes -= first.bytes;
+        // Not before: what was asked for comes first.
+        if (expected !== undefined) void this.prefetch(version, expected);
+        expected = undefined;
+        let isTaken = false;
+        try {
+          yield bytes;
+          isTaken = true;
+        } finally {
+          // A reader that leaves may have begun a write that nobody can call back.
+          release(isTaken);
         }
       }
-      while (ahead.length > 0) yield* giveFirst(ahead);
     } finally {
-      for (const left of await Promise.allSettled(ahead)) {
-        if (left.status === "fulfilled") left.value.release(true);
+      for (const { loading } of ahead) {
+        const left = await loading.catch(() => undefined);
+        left?.release(true);
       }
     }
   }
@@ -128,19 +141,21 @@ export class StreamReader {
     this.#prefetchBytes += bytes;
     const holds: Promise<void>[] = [];
     try {
-      for await (const { segment, index } of this.#parts(version, range)) {
-        const piece = must(segment.pieces[index], "the index is a piece's");
-        if (piece.kind === "raw" && this.#options.isLocal) continue;
-        const hold = this.#decoded.hold(version, segment.leaf.ref.digest, piece);
-        // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
-        holds.push(
-          hold.then(
-            ({ release }) => {
-              release(true);
-            },
-            () => undefined,
-          ),
-        );
+      for await (const { leaf, origin, pieces } of this.#segments.of(version, range)) {
+        for (const piece of pieces) {
+          if (origin + piece.end <= range.start || origin + piece.start >= range.end) continue;
+          if ((piece.kind === "raw" && this.#options.isLocal) || this.#decoded.has(leaf, piece)) continue;
+          const hold = this.#decoded.hold(version, leaf, piece);
+          // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
+          holds.push(
+            hold.then(
+              ({ release }) => {
+                release(true);
+              },
+              () => undefined,
+            ),
+          );
+        }
       }
     } catch {
       // What is not to be had is told to who reads it.
@@ -149,76 +164,28 @@ export class StreamReader {
     this.#prefetchBytes -= bytes;
   }
 
-  /** Begins to load one part of the range after another. */
-  async *#loads(version: Version, range: ByteRange): AsyncGenerator<Loading> {
-    let at = range.start;
-    for await (const { segment, index } of this.#parts(version, range)) {
-      const { origin, pieces } = segment;
-      const pieceEnd = origin + must(pieces[index], "the index is a piece's").end;
-      // What was read with the piece before is left out.
-      while (at < Math.min(pieceEnd, range.end)) {
-        const end = Math.min(range.end, origin + must(pieces.at(-1), "there is one").end);
-        const soonEnd = at === range.start ? Math.min(end, at + FIRST_BYTES) : end;
-        const wanted = { start: at - origin, end: soonEnd - origin };
-        const { loading, stop } = this.#begin(version, segment, index, wanted);
-        yield { loading, bytes: origin + stop - at };
-        at = origin + stop;
-      }
-    }
-  }
-
-  /** The pieces that a range lies in, in order, each by its number in its segment. */
-  async *#parts(
-    version: Version,
-    range: ByteRange,
-  ): AsyncGenerator<{ readonly segment: Segment; readonly index: number }> {
-    if (range.start >= range.end) return;
-    const isOutside = (child: { readonly bytes: number }, at: { readonly bytes: number }): boolean =>
-      at.bytes + child.bytes <= range.start || at.bytes >= range.end;
-    for await (const leaf of walkLeaves(version, topRef(version, "chunks"), isOutside)) {
-      const segment = await this.#segmentOf(version, leaf);
-      for (const [index, { start, end }] of segment.pieces.entries()) {
-        if (segment.origin + end <= range.start) continue;
-        if (segment.origin + start >= range.end) return;
-        yield { segment, index };
-      }
-    }
-  }
-
-  async #segmentOf(version: Version, leaf: Leaf): Promise<Segment> {
-    const { digest } = leaf.ref;
-    // The plan of an inline page is the version's own.
-    const key = version.pages.isInline(digest) ? `${version.digest}:${digest}` : digest;
-    const { isLocal, pieceBytes } = this.#options;
-    const limits = { rawBytesMax: isLocal ? STORED_BYTES_MAX : pieceBytes, decodedBytesMax: pieceBytes };
-    const pieces = await this.#pieces.get(key, () =>
-      piecesOf(version, spansOf(leaf.page, { digest, items: leaf.items, bytes: leaf.bytes }), limits),
-    );
-    return { key, origin: leaf.bytes, leaf, pieces };
-  }
-
-  /** Begins with the piece that holds `wanted.start`; `stop` is how far that goes. */
-  #begin(
-    version: Version,
-    segment: Segment,
-    index: number,
-    wanted: ByteRange,
-  ): { readonly loading: Promise<Loaded>; readonly stop: number } {
-    const piece = must(segment.pieces[index], "the index is a piece's");
-    const { start } = wanted;
+  /** Begins with the piece that holds byte `at` of the stream, for one who reads `range`. */
+  #begin(version: Version, segment: Segment, at: number, range: ByteRange): Loading {
+    const { origin, pieces } = segment;
+    const index = pieceAt(segment, at - origin);
+    const piece = must(pieces[index], "the index is a piece's");
     if (piece.kind !== "raw" || !this.#options.isLocal) {
-      const part = { start, end: Math.min(piece.end, wanted.end) };
-      return { loading: this.#decode(version, segment, piece, part), stop: part.end };
+      const part = { start: at - origin, end: Math.min(piece.end, range.end - origin) };
+      return loadingOf(this.#decode(version, segment, piece, part), part);
     }
-    const buffer = this.#buffers.take(wanted.end - start);
-    const limit = Math.min(wanted.end, start + buffer.byteLength);
+    const firstEnd = at === range.start ? at + FIRST_BYTES : Infinity;
+    const wanted = { start: at - origin, end: Math.min(range.end, segment.end, firstEnd) - origin };
+    const buffer = this.#buffers.take(wanted.end - wanted.start);
+    const limit = Math.min(wanted.end, wanted.start + buffer.byteLength);
     const run = [piece];
-    for (const next of segment.pieces.slice(index + 1)) {
-      if (next.start >= limit || next.kind !== "raw" || !follows(run.at(-1)?.stored, next.stored)) break;
+    for (let following = index + 1; ; following++) {
+      const next = pieces[following];
+      if (next === undefined || next.start >= limit || next.kind !== "raw") break;
+      if (!follows(run.at(-1)?.stored, next.stored)) break;
       run.push(next);
     }
-    const stop = Math.min(limit, run.at(-1)?.end ?? limit);
-    return { loading: this.#readRaw(version, segment, run, { start, end: stop }, buffer), stop };
+    const part = { start: wanted.start, end: Math.min(limit, run.at(-1)?.end ?? limit) };
+    return loadingOf(this.#readRaw(version, segment, run, part, buffer), part);
   }
 
   async #decode(version: Version, segment: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
@@ -226,7 +193,7 @@ export class StreamReader {
     // Counted until it is sent, whether it is kept or not: a small one takes the memory of a whole one.
     const uncount = this.#buffers.count(Math.max(end - start, this.#options.pieceBytes));
     try {
-      const held = await this.#decoded.hold(version, segment.leaf.ref.digest, piece);
+      const held = await this.#decoded.hold(version, segment.leaf, piece);
       const release = (isFree: boolean): void => {
         held.release(isFree);
         uncount();
@@ -265,9 +232,9 @@ export class StreamReader {
   /** A part that was not to be had where it was thought to lie; `error` tells why. */
   async #readAnew(version: Version, segment: Segment, part: ByteRange, error: unknown): Promise<Loaded> {
     if (!ELSEWHERE.has(codeOf(error))) throw error;
-    const { key, leaf, origin } = segment;
-    this.#pieces.remove(key);
-    version.plans.forget(leaf.ref.digest);
+    const { leaf, origin } = segment;
+    this.#segments.forget(segment);
+    version.plans.forget(leaf);
     version.plans.forget(version.digest);
     const again: Uint8Array[] = [];
     const reader = new ChunkReader(this.#engine, version);
@@ -276,26 +243,14 @@ export class StreamReader {
   }
 }
 
-function costOf(pieces: readonly Piece[]): number {
-  let bytes = PIECE_COST_BYTES;
-  for (const { frames, spans = [] } of pieces) {
-    const framesBytes = frames === undefined ? 0 : frames.frames.byteLength + frames.digests.byteLength;
-    bytes += PIECE_COST_BYTES + framesBytes + spans.length * SPAN_COST_BYTES;
-  }
-  return bytes;
+async function nextOf(segments: AsyncIterator<Segment, void>): Promise<Segment> {
+  const { value } = await segments.next();
+  if (value !== undefined) return value;
+  throw new AetherError("OBJECT_INVALID", "a version's pages have fewer bytes than its root says");
 }
 
-/** Gives the first, and returns how many bytes that were. */
-async function* giveFirst(ahead: Promise<Loaded>[]): AsyncGenerator<Uint8Array, number> {
-  const { bytes, release } = await must(ahead.shift(), "something is ahead");
-  const { byteLength } = bytes;
-  let isTaken = false;
-  try {
-    yield bytes;
-    isTaken = true;
-  } finally {
-    // A reader that leaves may have begun a write that nobody can call back.
-    release(isTaken);
-  }
-  return byteLength;
+function loadingOf(loading: Promise<Loaded>, { start, end }: ByteRange): Loading {
+  // Seen again when its turn comes; until then a failure is no unhandled one.
+  loading.catch(() => undefined);
+  return { loading, bytes: end - start };
 }

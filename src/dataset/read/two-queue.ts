@@ -23,6 +23,11 @@ export class TwoQueue<V extends object> {
     this.#ghostsMax = countMax * GHOSTS_PER_PLACE;
   }
 
+  /** Whether the key has a value. */
+  has(key: string): boolean {
+    return this.#once.has(key) || this.#again.has(key);
+  }
+
   /** The value, which counts as used now. */
   get(key: string): V | undefined {
     const again = this.#again.get(key);

@@ -23,14 +23,19 @@ export class LoadingCache<V> {
     return this.#slots.has(key);
   }
 
+  /** The value, or the one being loaded, which counts as used now; undefined: there is none. */
+  use(key: string): Promise<V> | undefined {
+    const known = this.#slots.get(key);
+    if (known === undefined) return undefined;
+    this.#slots.delete(key);
+    this.#slots.set(key, known);
+    return known.value;
+  }
+
   /** The value of `key`; `load` makes it when it is not there. */
   get(key: string, load: () => Promise<V>): Promise<V> {
-    const known = this.#slots.get(key);
-    if (known !== undefined) {
-      this.#slots.delete(key);
-      this.#slots.set(key, known);
-      return known.value;
-    }
+    const known = this.use(key);
+    if (known !== undefined) return known;
     const slot: Slot<V> = { value: load(), weight: 0 };
     this.#slots.set(key, slot);
     slot.value.then(

@@ -27,11 +27,40 @@ export interface FileAnswer {
   /** Parts several ranges: 32 unguessable hex digits. */
   readonly boundary: () => string;
   readonly answer: Answer;
+  /** The bytes of a small file, verified, which others read too; undefined: it is larger. */
+  readonly whole: () => Promise<Uint8Array> | undefined;
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
 
 type Fields = Readonly<Record<string, string | number>>;
+
+/** What the answers about an entry have in common. */
+interface Prepared {
+  readonly contentType: string;
+  /** Its own time as a date, whether or not it may be told. */
+  readonly modified: string;
+  readonly digest: string;
+  /** Of 200 and 206. */
+  readonly shape: Fields;
+}
+
+/** Entries are kept by the tree as long as they are asked for. */
+const PREPARED = new WeakMap<FileEntry, Prepared>();
+
+function prepared(entry: FileEntry): Prepared {
+  const known = PREPARED.get(entry);
+  if (known !== undefined) return known;
+  const contentType = contentTypeOf(entry.path);
+  const facts = {
+    contentType,
+    modified: httpDate(entry.mtime.seconds),
+    digest: `sha-256=:${Buffer.from(entry.digest, "hex").toString("base64")}:`,
+    shape: { "accept-ranges": "bytes", "content-type": contentType, ...guardsOf(contentType) },
+  };
+  PREPARED.set(entry, facts);
+  return facts;
+}
 
 /**
  * Answers a GET or HEAD with a file, or a part of it, as its conditions and the codings that the client takes say. Errors:
@@ -44,7 +73,7 @@ export async function sendFile(
 ): Promise<void> {
   const { entry, cacheControl } = file;
   const { headers } = request;
-  const contentType = contentTypeOf(entry.path);
+  const { contentType, modified, digest, shape: common } = prepared(entry);
   const coding = chooseCoding(request, file, contentType);
   if (coding === undefined) {
     sendNotAcceptable(response, "content-encoding zstd, br, gzip or identity");
@@ -57,7 +86,7 @@ export async function sendFile(
     "cache-control": cacheControl,
     // Also of what is coded for nobody but who takes nothing else (identity;q=0).
     vary: "accept-encoding",
-    ...(modifiedSeconds === undefined ? {} : { "last-modified": httpDate(modifiedSeconds) }),
+    ...(modifiedSeconds === undefined ? {} : { "last-modified": modified }),
   };
   const status = checkConditions(headers, validators);
   if (status !== 200) {
@@ -65,16 +94,9 @@ export async function sendFile(
     response.end();
     return;
   }
-  const shape = {
-    ...about,
-    "accept-ranges": "bytes",
-    "content-type": contentType,
-    ...guardsOf(contentType),
-    ...dispositionOf(file),
-  };
+  const shape = { ...about, ...common, ...dispositionOf(file) };
   if (coding === "identity") {
-    const digest = Buffer.from(entry.digest, "hex").toString("base64");
-    await sendPlain(request, response, file, validators, { ...shape, "repr-digest": `sha-256=:${digest}:` });
+    await sendPlain(request, response, file, validators, { ...shape, "repr-digest": digest });
     return;
   }
   const isSent = request.method !== "HEAD";
@@ -156,11 +178,16 @@ function rangesOf(request: HttpRequest, validators: Validators, sizeBytes: numbe
 async function sendBytes(
   { method }: HttpRequest,
   response: HttpResponse,
-  { read, answer }: FileAnswer,
+  { read, whole, answer }: FileAnswer,
   range: ByteRange,
 ): Promise<void> {
   const bytes = range.end - range.start;
-  if (method === "HEAD" || bytes === 0) response.end();
+  if (method === "HEAD" || bytes === 0) {
+    response.end();
+    return;
+  }
+  const small = await whole();
+  if (small !== undefined) response.end(small.subarray(range.start, range.end));
   else if (bytes <= WHOLE_BYTES_MAX) response.end(await gather(read(range), bytes));
   else await new Body(response).send(answer.sent(read(range)));
 }

@@ -131,6 +131,7 @@ class Fs {
       nowMs: clock.nowMs(),
       boundary: () => random.id(),
       answer,
+      whole: () => tree.whole(node),
       read: (range: ByteRange) => tree.read(node, range),
     });
   }

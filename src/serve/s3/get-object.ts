@@ -129,7 +129,12 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
       ...contentRange,
     });
   }
-  if (!isSent) response.end();
+  if (!isSent) {
+    response.end();
+    return;
+  }
+  const small = await tree.whole(node);
+  if (small !== undefined) response.end(small.subarray(start, end));
   else await new Body(response).send(answer.sent(tree.read(node, { start, end })));
 }
 

@@ -1,5 +1,15 @@
 import { constants } from "node:fs";
-import { link, lstat, open, readFile, realpath, rename, unlink, type FileHandle } from "node:fs/promises";
+import {
+  link,
+  lstat,
+  open,
+  readFile,
+  realpath,
+  rename,
+  statfs,
+  unlink,
+  type FileHandle,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { totalBytes } from "../../../base/bytes.ts";
 import { checkRange, type ByteRange } from "../../../base/byte-range.ts";
@@ -16,6 +26,7 @@ import { diskError, isAbsent, isNoFile } from "./disk-errors.ts";
 import { Mutex } from "./file-lock.ts";
 import { Folders, makeRoot } from "./folders.ts";
 import { listFiles, listFolders } from "./listing.ts";
+import { isFileNow, QuickReads } from "./quick-reads.ts";
 import { sweepTemporaryFiles, TemporaryFiles } from "./temporary-files.ts";
 
 const TEMPORARY = `${STORE_ROOT}tmp`;
@@ -47,11 +58,12 @@ class DiskObjectStore implements ObjectStore {
   readonly #temporary: TemporaryFiles;
   readonly #mutex: Mutex;
   readonly #descriptors: DescriptorCache;
+  readonly #quick: QuickReads;
   /** The store's record was seen: where it is not any more, the disk is not mounted, or the folder was moved away. */
   #isStore = false;
 
-  /** `root` is an absolute path of a folder. openDisk makes it. */
-  constructor(root: string, options: DiskOptions) {
+  /** `root` is an absolute path of a folder, on a file system of that type (statfs(2)). openDisk makes it. */
+  constructor(root: string, fileSystem: number, options: DiskOptions) {
     const { name, clock, random } = options;
     this.name = name;
     this.#root = root;
@@ -64,12 +76,18 @@ class DiskObjectStore implements ObjectStore {
     this.#temporary = new TemporaryFiles(temporaryFolder, random);
     this.#mutex = new Mutex(async () => join(await temporaryFolder(), LOCK_NAME), clock, random);
     this.#descriptors = new DescriptorCache(OPEN_FILES_MAX, (path) => this.#openFile(path));
+    this.#quick = new QuickReads(clock, fileSystem);
   }
 
   get(key: Key, options: ReadOptions): Promise<Uint8Array | undefined> {
     return this.#reading(async () => {
       options.signal?.throwIfAborted();
-      const file = await this.#openFile(this.#path(key));
+      const path = this.#path(key);
+      const quick = this.#quick.read(path, options.bytesMax);
+      if (quick === "absent" && isFileNow(this.#path(STORE_KEY))) return undefined;
+      if (quick !== undefined && quick !== "absent") return quick.bytes;
+      const file = await this.#openFile(path);
+      this.#quick.note(path, file?.bytes);
       if (file === undefined) {
         await this.#checkStore();
         return undefined;
@@ -231,7 +249,7 @@ class DiskObjectStore implements ObjectStore {
   }
 
   #path(key: Key): string {
-    return join(this.#root, key);
+    return `${this.#root}/${key}`;
   }
 
   async #makeFolder(key: Key): Promise<string> {
@@ -339,7 +357,7 @@ export async function openDisk(path: string, options: DiskOptions): Promise<Obje
     if ((await realpath(temporary).catch(() => undefined)) === temporary) {
       await sweepTemporaryFiles(temporary, options.random);
     }
-    return new DiskObjectStore(root, options);
+    return new DiskObjectStore(root, (await statfs(root)).type, options);
   } catch (error) {
     throw openError(error, options);
   }

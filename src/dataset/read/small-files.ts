@@ -1,0 +1,54 @@
+/** Small files, whole, in memory. */
+import { KiB } from "../../base/limits.ts";
+import { LoadingCache } from "../version/loading-cache.ts";
+import type { Version } from "../version/version.ts";
+import type { PieceCount } from "./piece-cache.ts";
+
+/** A file of more bytes is none that is kept so. */
+export const SMALL_FILE_BYTES_MAX = 64 * KiB;
+/** What one takes besides its bytes. */
+const FILE_COST_BYTES = 300;
+
+/**
+ * The small files that were asked for last. One that many ask for at once is read once. Each belongs to its version: what digest a
+ * manifest says a file has, nobody has verified.
+ */
+export class SmallFiles {
+  readonly #files: LoadingCache<Uint8Array>;
+  readonly #found: PieceCount;
+
+  /** Keeps files of `bytesMax` together. `found` counts what was there. */
+  constructor(bytesMax: number, found: PieceCount) {
+    this.#files = new LoadingCache(bytesMax, ({ byteLength }) => byteLength + FILE_COST_BYTES);
+    this.#found = found;
+  }
+
+  /**
+   * The `bytes` of a file (at most SMALL_FILE_BYTES_MAX) from `start` in the version's stream on, which nobody may write to: others have
+   * them too. `read` gives them in pieces. Errors: those of `read`.
+   */
+  get(
+    { digest }: Pick<Version, "digest">,
+    start: number,
+    bytes: number,
+    read: () => AsyncIterable<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const key = `${digest}:${start}:${bytes}`;
+    const known = this.#files.use(key);
+    if (known === undefined) return this.#files.get(key, () => gather(read(), bytes));
+    this.#found.pieces++;
+    this.#found.bytes += bytes;
+    return known;
+  }
+}
+
+/** Not from the shared pool: a small part of it would keep the rest. */
+async function gather(pieces: AsyncIterable<Uint8Array>, bytes: number): Promise<Uint8Array> {
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for await (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.byteLength;
+  }
+  return whole.subarray(0, at);
+}
