@@ -1,23 +1,28 @@
-/** What the path of a request under /fs names. */
-import { AetherError } from "../../base/errors.ts";
-import { parseTreePath, type TreePath } from "../../vfs/tree-path.ts";
+/** What the path of a request names, where an interface shows the tree as paths. */
+import { AetherError } from "../base/errors.ts";
+import { parseTreePath, type TreePath } from "../vfs/tree-path.ts";
 
-/** A place in the tree; `isFolder`: the path ends with a slash. */
-export interface FsTarget {
+/** A place in the tree. */
+export interface TreeTarget {
+  /** The path's first segment: the interface's own name. */
+  readonly base: string;
+  /** The others, decoded. */
+  readonly segments: readonly string[];
   readonly place: TreePath;
+  /** The path ends with a slash. */
   readonly isFolder: boolean;
 }
 
 /**
- * `/fs/[@scope/]name/TAG/path`, where a digest (`sha256:…`) may stand for the tag; the query is not looked at.
+ * `/BASE/[@scope/]name/TAG/path`, where a digest (`sha256:…`) may stand for the tag; the query is not looked at.
  * Errors: PATH_INVALID, REFERENCE_INVALID.
  */
-export function parseFsTarget(target: string): FsTarget {
+export function parseTreeTarget(target: string): TreeTarget {
   const [path = ""] = target.split("?", 1);
-  const segments = path.split("/").slice(2).map(decodeSegment);
+  const [, base = "", ...segments] = path.split("/").map(decodeSegment);
   const isFolder = segments.at(-1) === "";
   if (isFolder) segments.pop();
-  return { place: parseTreePath(segments), isFolder };
+  return { base, segments, place: parseTreePath(segments), isFolder };
 }
 
 /** RFC 3986 §2.1, in UTF-8. A slash that is written %2F would be one more segment. */
