@@ -19,9 +19,11 @@ export interface TreeTarget {
  */
 export function parseTreeTarget(target: string): TreeTarget {
   const [path = ""] = target.split("?", 1);
-  const [, base = "", ...segments] = path.split("/").map(decodeSegment);
-  const isFolder = segments.at(-1) === "";
-  if (isFolder) segments.pop();
+  const [, base = "", ...below] = path.split("/").map(decodeSegment);
+  const last = below.at(-1);
+  const isFolder = last === "" || last === ".";
+  // Means nothing (RFC 3986 §5.2.4), and rclone writes it before names with a colon.
+  const segments = (isFolder ? below.slice(0, -1) : below).filter((segment) => segment !== ".");
   return { base, segments, place: parseTreePath(segments), isFolder };
 }
 
