@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
-import { createClient, type FileStat } from "webdav";
+import { createClient } from "webdav";
 import { MiB } from "../../src/base/limits.ts";
 import { requirePeer } from "../peers.ts";
 import type { Item } from "./awkward.ts";
@@ -50,9 +50,7 @@ export function npmWebdavDoor(place: Place): OpenDoor {
       const items = new Map<string, Item>();
       const folders = ["/"];
       for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-        for (const { filename, type, size, etag } of (await client.getDirectoryContents(
-          folder,
-        )) as FileStat[]) {
+        for (const { filename, type, size, etag } of await client.getDirectoryContents(folder)) {
           const path = filename.slice(1);
           if (type === "file") items.set(path, { kind: "file", size, sha256: etag ?? "" });
           else {
