@@ -25,6 +25,7 @@ import { benchS3Api } from "./s3-api.bench.ts";
 import { benchStore } from "./store.bench.ts";
 import { benchTree, TREE_BENCHES, type TreeBench } from "./tree.bench.ts";
 import { benchUpdates } from "./updates.bench.ts";
+import { benchWebdav } from "./webdav.bench.ts";
 
 const ROUNDS_DEFAULT = 3;
 
@@ -51,6 +52,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   events: benchEvents,
   s3: benchS3,
   "s3-api": benchS3Api,
+  webdav: benchWebdav,
 };
 
 const { values, positionals } = parseArgs({

@@ -41,6 +41,10 @@ export const PEERS = {
   "python3-boto3": "python3-boto3",
   s3cmd: "s3cmd",
   s3fs: "s3fs",
+  cadaver: "cadaver",
+  xmllint: "libxml2-utils",
+  fusermount3: "fuse3",
+  apache2: "apache2-bin",
 } as const;
 
 /** Programs that Debian does not have → how to come by them. Tests run with them where they are, and otherwise say that they did not. */

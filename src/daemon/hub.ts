@@ -24,6 +24,7 @@ import { createOps } from "../serve/ops/ops.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
 import { openPort, type Port, type PortLoad } from "../serve/port/one-port.ts";
 import { createRest } from "../serve/rest/rest.ts";
+import { createWebdav } from "../serve/webdav/webdav.ts";
 import type { HttpHandler } from "../serve/http-handler.ts";
 import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
@@ -161,11 +162,13 @@ async function openInterfaces(
   const { healthz, readyz, metrics, meter } = createOps(services);
   const web = meter.http("grpc-web", grpc.http);
   const s3 = await openS3Api(services, s3Api, (handler) => meter.http("s3", handler));
+  const fs = createFs(services);
   const http = route(
     {
       api: meter.http("rest", createRest(api, { clock: engine.clock, version: options.version })),
       bulk: meter.http("bulk", createBulk(services)),
-      fs: meter.http("fs", createFs(services)),
+      fs: meter.http("fs", fs),
+      webdav: meter.http("webdav", createWebdav(services, fs)),
       s3: s3.http,
       healthz,
       readyz,
@@ -201,7 +204,7 @@ function loadOf(ports: readonly Port[]): PortLoad {
 const PLAIN_S3: S3ApiOptions = { port: undefined, domains: [], keysFile: undefined };
 
 const nothingThere: HttpHandler = () => {
-  const places = "/fs has files, /s3 is the S3 API, /api/openapi.json describes /api";
+  const places = "/fs has files, /webdav is WebDAV, /s3 is the S3 API, /api/openapi.json describes /api";
   return Promise.reject(new AetherError("PATH_NOT_FOUND", `there is nothing here: ${places}`));
 };
 

@@ -36,10 +36,9 @@ export function sendProblem(response: HttpResponse, error: unknown): void {
     response.destroy();
     return;
   }
-  const { status, body } = problemOf(error);
-  const seconds = retryAfterOf(error);
-  if (seconds !== undefined) response.setHeader("retry-after", seconds);
-  sendProblemBody(response, status, body);
+  const { status, headers, bytes } = problemMessage(error);
+  response.writeHead(status, headers);
+  response.end(bytes);
 }
 
 /** Answers a method that the resource does not have (RFC 9110 §15.5.6). `allowed` are those that it has. */
@@ -64,12 +63,34 @@ export function sendUnsupportedMediaType(response: HttpResponse, taken: string):
 }
 
 function sendProblemBody(response: HttpResponse, status: number, body: Record<string, unknown>): void {
+  const { headers, bytes } = messageOf(body);
+  response.writeHead(status, headers);
+  response.end(bytes);
+}
+
+/** An error as a response's head and body. */
+export interface ProblemMessage {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly bytes: Buffer;
+}
+
+/** What sendProblem() sends. */
+export function problemMessage(error: unknown): ProblemMessage {
+  const { status, body } = problemOf(error);
+  const { headers, bytes } = messageOf(body);
+  const seconds = retryAfterOf(error);
+  const retry = seconds === undefined ? {} : { "retry-after": seconds };
+  return { status, headers: { ...headers, ...retry }, bytes };
+}
+
+function messageOf(body: Record<string, unknown>): Omit<ProblemMessage, "status"> {
   const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
-  response.writeHead(status, {
+  const headers = {
     "content-type": "application/problem+json",
     "content-length": bytes.byteLength,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-  });
-  response.end(bytes);
+  };
+  return { headers, bytes };
 }

@@ -58,7 +58,7 @@ export async function hashFiles(top: string, paths: readonly string[]): Promise<
 }
 
 /** A client that brings everything to a folder. */
-function byFolder(
+export function byFolder(
   fetchAll: (folder: string) => Promise<void>,
   folder: string,
 ): Awaited<ReturnType<OpenDoor>> {

@@ -20,6 +20,7 @@ import {
   type Place,
 } from "./doors.ts";
 import { interfaceSuite, type OpenDoor } from "./interface-suite.ts";
+import { LEFT_OUT_BY_RCLONE, npmWebdavDoor, rcloneWebdavDoor } from "./webdav-doors.ts";
 
 const REFERENCE = "awkward:v1";
 
@@ -71,11 +72,10 @@ describe("every interface", () => {
     at((place) => pythonDoor(place, "rest")),
   );
   interfaceSuite("/fs, met by curl,", LINKS, expected, at(httpDoor));
-  interfaceSuite(
-    "/fs, met by rclone,",
-    { directories: "all", symlinks: "followed" },
-    expected,
-    at(rcloneHttpDoor),
-  );
+  const followed = { directories: "all", symlinks: "followed" } as const;
+  interfaceSuite("/fs, met by rclone,", followed, expected, at(rcloneHttpDoor));
+  const cannot = (path: string): boolean => LEFT_OUT_BY_RCLONE.test(path);
+  interfaceSuite("/webdav, met by rclone,", { ...followed, cannot }, expected, at(rcloneWebdavDoor));
+  interfaceSuite("/webdav, met by the npm client,", followed, expected, at(npmWebdavDoor));
   interfaceSuite("/s3, met by boto3,", { directories: "all", symlinks: "files" }, expected, at(s3Door));
 });

@@ -6,7 +6,7 @@ import { DEFAULT_TAG, parseDatasetName, parseTag, type DatasetName } from "../..
 import type { Caller, DirectoryNode, Tree, EntryNode } from "../../vfs/tree.ts";
 import { isoTime } from "../http-time.ts";
 import { countCell, digestCell, NO_CELL, sizeCell, timeCell } from "./cells.ts";
-import { encodeSegments } from "./fs-target.ts";
+import { encodeSegments } from "../tree-target.ts";
 import type { Crumb, Listing, ListingItem } from "./listing.ts";
 
 /** Items that are rendered together. */

@@ -262,5 +262,7 @@ describe("a file under /fs", () => {
     assert.ok(stdout.equals(BIG.subarray(1000)));
     const climb = await run("curl", ["-sS", "--path-as-is", `${bed.url}/fs/set/v1/../../x`]);
     assert.match(climb.stdout, /PATH_INVALID/);
+    const here = `${bed.url}/fs/./set/v1/./notes/./hello.txt`;
+    assert.equal((await run("curl", ["-sS", "--path-as-is", here])).stdout, "hello world");
   });
 });

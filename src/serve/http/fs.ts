@@ -14,12 +14,12 @@ import {
   type HttpResponse,
 } from "../http-handler.ts";
 import type { Services } from "../services.ts";
+import { encodePath, parseTreeTarget } from "../tree-target.ts";
 import { sendArchive } from "./fs-archive.ts";
 import { sendFile } from "./fs-file.ts";
 import { sendListing } from "./fs-listing.ts";
 import { datasetsListing, folderListing, tagsListing } from "./fs-lists.ts";
 import { parseFsQuery, type FsQuery } from "./fs-query.ts";
-import { encodePath, parseFsTarget } from "./fs-target.ts";
 
 /** What a digest names never changes; what a tag names may any time. */
 const FOREVER = "public, max-age=31536000, immutable";
@@ -29,6 +29,8 @@ const METHODS = ["GET", "HEAD", "OPTIONS"];
 /** What a request asks for, and who asks. */
 interface Asked<Place> {
   readonly place: Place;
+  /** The interface's name in paths: lists may be asked for through others too. */
+  readonly base: string;
   readonly isFolder: boolean;
   readonly query: FsQuery;
   readonly caller: Caller;
@@ -63,27 +65,27 @@ class Fs {
       return;
     }
     const { url = "" } = request;
-    const { place, isFolder } = parseFsTarget(url);
+    const { base, place, isFolder } = parseTreeTarget(url);
     const query = parseFsQuery(url);
     const caller = callerOf(access, await access.identify(request.headers));
     await answers.run(request, response, (answer) =>
       place.kind === "version"
-        ? this.#answerInVersion(request, response, { place, isFolder, query, caller, answer })
-        : this.#answerList(request, response, { place, isFolder, query, caller, answer }),
+        ? this.#answerInVersion(request, response, { place, base, isFolder, query, caller, answer })
+        : this.#answerList(request, response, { place, base, isFolder, query, caller, answer }),
     );
   }
 
   async #answerList(
     request: HttpRequest,
     response: HttpResponse,
-    { place, isFolder, query, caller, answer }: Asked<Exclude<TreePath, VersionPath>>,
+    { place, base, isFolder, query, caller, answer }: Asked<Exclude<TreePath, VersionPath>>,
   ): Promise<void> {
     const { tree } = this.#services;
     const { after, limit, archive } = query;
     if (place.kind === "dataset") await caller.check("read", place.name);
     if (archive !== undefined) throw noArchive();
     if (!isFolder) {
-      redirectToFolder(request, response, nameOf(place));
+      redirectToFolder(request, response, nameOf(place, base));
       return;
     }
     const where = { tree, caller, after };
@@ -160,8 +162,8 @@ function cacheControlOf({ digest }: FileNode | DirectoryNode): string {
 }
 
 /** How the place's own list is called in a path. */
-function nameOf(place: Exclude<TreePath, VersionPath>): string {
-  if (place.kind === "root") return "fs";
+function nameOf(place: Exclude<TreePath, VersionPath>, base: string): string {
+  if (place.kind === "root") return base;
   return place.kind === "scope" ? place.scope : place.name;
 }
 

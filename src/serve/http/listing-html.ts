@@ -1,5 +1,5 @@
 /** Lists as a browser shows them: without scripts, in the reader's colors, on any screen. */
-import { encodePath } from "./fs-target.ts";
+import { encodePath } from "../tree-target.ts";
 import { ARCHIVE_KINDS } from "./fs-query.ts";
 import type { Cell, Listing, ListingItem, Page } from "./listing.ts";
 

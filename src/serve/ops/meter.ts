@@ -17,7 +17,16 @@ export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHea
 
 const BUCKETS_SECONDS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
 /** Methods of HTTP that get a line of their own: by HTTP/2 a client may name any. */
-const HTTP_METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const HTTP_METHODS: readonly string[] = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+  "PROPFIND",
+];
 /** Methods of gRPC that do. */
 const METHODS_MAX = 200;
 /** How a call ended that nobody waited for, and one to a method that is not there: gRPC's status codes. */

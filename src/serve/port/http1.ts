@@ -33,6 +33,10 @@ export function createHttp1(parts: PortParts): Server {
   server.on("request", (request, response) => {
     take(parts, must(speakers.get(request.socket), "a request comes on a connection"), request, response);
   });
+  server.on("checkContinue", (request, response) => {
+    continueWhenRead(request, response);
+    take(parts, must(speakers.get(request.socket), "a request comes on a connection"), request, response);
+  });
   server.on("timeout", (socket: Socket) => {
     const { connection, last } = must(speakers.get(socket), "a connection was taken in");
     const waitsForUs = connection.exchanges > 0 && last?.complete === true && socket.writableLength === 0;
@@ -52,6 +56,16 @@ function admit({ connections, limits }: PortParts, socket: Socket): Connection {
     connections.remove(connection);
   });
   return connection;
+}
+
+/** A client that asks whether it may send its body is told so when somebody reads it: not when it is refused. RFC 9110 §10.1.1 */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  const read = request._read.bind(request);
+  request._read = (bytes) => {
+    request._read = read;
+    if (!response.headersSent) response.writeContinue();
+    read(bytes);
+  };
 }
 
 /** A target in absolute form as one in origin form, which is what handlers read; all else as it is. RFC 9112 §3.2.2 */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import tls from "node:tls";
@@ -11,6 +12,8 @@ import { promisify } from "node:util";
 import { systemClock } from "../../base/clock.ts";
 import { SILENT_LOG } from "../../base/log.ts";
 import { requirePeer } from "../../../test/peers.ts";
+import type { HttpHandler } from "../http-handler.ts";
+import { refuse } from "../request-body.ts";
 import type { PortTls } from "./certificates.ts";
 import { openPort } from "./one-port.ts";
 import { echo, raw, withPort } from "./testing/port-bed.ts";
@@ -107,6 +110,40 @@ describe("one port", () => {
       assert.equal(await raw(port, []), "");
       assert.equal(await raw(port, ["PR"]), "");
       assert.match(await raw(port, ["GET / HTTP/1.1\r\nhost: a\r\n"]), /^HTTP\/1\.1 408 /);
+    });
+  });
+
+  it("asked whether a body may come, says so once it is read, and not when the request is refused", async () => {
+    const http: HttpHandler = (request, response) =>
+      request.method === "POST" ? echo().http(request, response) : refuse(request, response, new Error());
+    await withPort({ http }, async (port) => {
+      const head = "/ HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n";
+      const socket = net.connect(port.port, "127.0.0.1");
+      socket.write(`POST ${head}connection: close\r\n\r\n`);
+      let taken = "";
+      socket.on("data", (bytes) => {
+        if (taken === "") socket.write("abc");
+        taken += bytes.toString();
+      });
+      await new Promise((resolve) => socket.once("close", resolve));
+      assert.match(taken, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK[^]*POST \/ 1\.1 3\n/);
+      assert.match(await raw(port, [`PUT ${head}\r\n`]), /^HTTP\/1\.1 500 /);
+    });
+  });
+
+  it("refusing a body that is on its way, answers at once, and takes the rest", async () => {
+    const http: HttpHandler = (request, response) => refuse(request, response, new Error());
+    await withPort({ http }, async ({ port }) => {
+      const socket = net.connect(port, "127.0.0.1");
+      const answered = Promise.withResolvers<string>();
+      socket.on("data", (bytes) => {
+        answered.resolve(bytes.toString());
+      });
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.write("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 5000000\r\n\r\nbegun");
+      assert.match(await answered.promise, /^HTTP\/1\.1 500 [^]*connection: close/);
+      socket.write("x".repeat(4_999_995));
+      await closed;
     });
   });
 

@@ -9,6 +9,7 @@ import {
 import { ScalarType } from "@bufbuild/protobuf";
 import { AetherError } from "../../base/errors.ts";
 import type { HttpRequest } from "../http-handler.ts";
+import { readBody } from "../request-body.ts";
 import type { Match } from "./bindings.ts";
 
 const JSON_TYPE = /^application\/(?:json|[\w.-]+\+json)\s*(?:;|$)/i;
@@ -92,27 +93,4 @@ async function readJson(request: HttpRequest, bytesMax: number): Promise<JsonObj
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw new AetherError("ARGUMENT_INVALID", "the body is not a JSON object");
-}
-
-const FIRST_BYTES = 4096;
-
-/** A body whole. Errors: LIMIT_EXCEEDED; CANCELLED when the client goes away. */
-async function readBody(request: HttpRequest, bytesMax: number): Promise<Buffer> {
-  const tooLong = (): AetherError =>
-    new AetherError("LIMIT_EXCEEDED", `a body has at most ${bytesMax} bytes`, { data: { limit: bytesMax } });
-  if (Number(request.headers["content-length"] ?? 0) > bytesMax) throw tooLong();
-  // Parts are put together as they come: kept one by one, parts of a byte take a hundred times their length.
-  let body = Buffer.allocUnsafe(FIRST_BYTES);
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    const needed = bytes + part.byteLength;
-    if (needed > bytesMax) throw tooLong();
-    if (needed > body.byteLength) {
-      const larger = Buffer.allocUnsafe(Math.max(needed, body.byteLength * 2));
-      body.copy(larger, 0, 0, bytes);
-      body = larger;
-    }
-    bytes += part.copy(body, bytes);
-  }
-  return body.subarray(0, bytes);
 }

@@ -1,12 +1,12 @@
 /** The S3 API, for reading: buckets are datasets. docs/s3-api.md */
 import type { AccessKeys } from "../../auth/access-keys.ts";
-import { MiB } from "../../base/limits.ts";
 import type { Caller } from "../../vfs/tree.ts";
 import type { Answer } from "../answers.ts";
 import { callerOf } from "../caller.ts";
 import { closing, isClosed } from "../closing.ts";
 import { retryAfterOf, type HttpHandler, type HttpRequest, type HttpResponse } from "../http-handler.ts";
 import { httpDate } from "../http-time.ts";
+import { takeBody } from "../request-body.ts";
 import type { Services } from "../services.ts";
 import { authenticate } from "./authenticate.ts";
 import { FoundBuckets, type Bucket } from "./buckets.ts";
@@ -18,8 +18,6 @@ import { hostOf, parseS3Target, type S3Place, type S3Target } from "./s3-target.
 import { noUploads, subresource, subresourceOf } from "./subresources.ts";
 import { errorDocument, leaf } from "./xml.ts";
 
-/** Bytes of a refused body that are taken and thrown away, so that its connection can be used again: a part, as clients send them. */
-const REFUSED_BYTES_MAX = 256 * MiB;
 const REGION = "us-east-1";
 const READ_ONLY = "Access Denied: this S3 API is for reading. Push versions with aetherfs.";
 const WRITES: ReadonlySet<string> = new Set(["PUT", "POST", "DELETE"]);
@@ -208,18 +206,4 @@ async function sendError(
     leaf("RequestId", id),
   );
   sendXml(request, response, xml, status);
-}
-
-/** Throws a request's body away; false: there was more of it than is taken, or it broke off. */
-async function takeBody(request: HttpRequest): Promise<boolean> {
-  let bytes = 0;
-  try {
-    for await (const piece of request.iterator({ destroyOnReturn: false })) {
-      bytes += (piece as Uint8Array).byteLength;
-      if (bytes > REFUSED_BYTES_MAX) return false;
-    }
-    return true;
-  } catch {
-    return false;
-  }
 }

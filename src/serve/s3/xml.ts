@@ -1,20 +1,14 @@
 /** XML as clients of S3 read it: elements and text, nothing else. */
+import { escapeXml } from "../xml.ts";
 
 /** The namespace of what S3 answers, but for its errors. */
 const NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
-const NAMED: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-// What XML has no way to say stands as a reference all the same, as S3 has it: `encoding-type=url` is for such keys.
-const SPECIAL = /[&<>"\u0000-\u001f\u007f\ufffe\uffff]/g;
-
-/** Text as it stands in an element. */
-export function escapeXml(text: string): string {
-  return text.replace(SPECIAL, (one) => NAMED[one] ?? `&#x${one.charCodeAt(0).toString(16).toUpperCase()};`);
-}
-
 /** An element that holds a text, a number or a truth; "" of undefined. */
 export function leaf(name: string, value: string | number | boolean | undefined): string {
-  return value === undefined ? "" : `<${name}>${escapeXml(String(value))}</${name}>`;
+  if (value === undefined) return "";
+  // What XML has no way to say stands as a reference all the same, as S3 has it: `encoding-type=url` is for such keys.
+  return `<${name}>${escapeXml(String(value), "reference")}</${name}>`;
 }
 
 /** An element that holds others, which are XML already. */

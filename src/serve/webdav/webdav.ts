@@ -1,0 +1,176 @@
+/** WebDAV, for reading: `/webdav/[@scope/]name/TAG/path`. docs/webdav.md */
+import { AetherError, codeOf, ERRORS } from "../../base/errors.ts";
+import { KiB } from "../../base/limits.ts";
+import type { Answer } from "../answers.ts";
+import { Body } from "../body.ts";
+import { callerOf } from "../caller.ts";
+import {
+  sendMethodNotAllowed,
+  type HttpHandler,
+  type HttpRequest,
+  type HttpResponse,
+} from "../http-handler.ts";
+import { readBody, refuse } from "../request-body.ts";
+import type { Services } from "../services.ts";
+import { parseTreeTarget, type TreeTarget } from "../tree-target.ts";
+import { FINITE_DEPTH, hrefOf, isLastPiece, propfindPieces, refusedChanges } from "./multistatus.ts";
+import { PropertyWriter } from "./properties.ts";
+import {
+  checkDestination,
+  parseDepth,
+  parsePropfind,
+  parseProppatch,
+  type PropfindQuery,
+} from "./requests.ts";
+import { findResource, type Found } from "./resources.ts";
+
+/** The longest body of a PROPFIND or PROPPATCH. */
+const BODY_BYTES_MAX = 64 * KiB;
+const ALLOWED = ["OPTIONS", "GET", "HEAD", "PROPFIND"];
+/** What changes something, or would keep others from it. */
+const WRITES: ReadonlySet<string> = new Set([
+  ...["PUT", "DELETE", "MKCOL", "COPY", "MOVE", "PATCH", "LOCK", "UNLOCK"],
+]);
+
+/** Answers everything under /webdav. `files` answers GET and HEAD of the same tree, whatever the first segment of its paths. */
+export function createWebdav(services: Services, files: HttpHandler): HttpHandler {
+  const webdav = new Webdav(services, files);
+  return (request, response) => webdav.answer(request, response);
+}
+
+/** What a PROPFIND is answered from. */
+interface Asked {
+  readonly found: Found;
+  readonly target: TreeTarget;
+  readonly query: PropfindQuery;
+  readonly depth: ReturnType<typeof parseDepth>;
+}
+
+class Webdav {
+  readonly #services: Services;
+  readonly #files: HttpHandler;
+
+  constructor(services: Services, files: HttpHandler) {
+    this.#services = services;
+    this.#files = files;
+  }
+
+  async answer(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const { method = "" } = request;
+    if (method === "GET" || method === "HEAD") {
+      await this.#files(request, response);
+      return;
+    }
+    try {
+      await this.#answer(method, request, response);
+    } catch (error) {
+      if (response.headersSent || ERRORS[codeOf(error)].http >= 500) throw error;
+      await refuse(request, response, error);
+    }
+  }
+
+  async #answer(method: string, request: HttpRequest, response: HttpResponse): Promise<void> {
+    if (method === "OPTIONS") sendOptions(response);
+    else if (method === "PROPFIND") await this.#propfind(request, response);
+    else if (method === "PROPPATCH") await this.#proppatch(request, response);
+    else if (WRITES.has(method)) throw refusalOf(method, request);
+    else sendMethodNotAllowed(response, ALLOWED);
+  }
+
+  async #propfind(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const target = targetOf(request);
+    const { depth: header } = request.headers;
+    const depth = parseDepth(typeof header === "string" ? header : undefined);
+    const query = parsePropfind(await readBody(request, BODY_BYTES_MAX));
+    await this.#services.answers.run(request, response, async (answer) => {
+      const found = await this.#find(request, target);
+      if (depth === "infinity" && found.self.file === undefined) sendXml(response, 403, FINITE_DEPTH);
+      else await this.#sendFound(response, answer, { found, target, query, depth });
+    });
+  }
+
+  async #sendFound(
+    response: HttpResponse,
+    answer: Answer,
+    { found, target, query, depth }: Asked,
+  ): Promise<void> {
+    const writer = new PropertyWriter(query, this.#services.engine.clock.nowMs());
+    const path = hrefOf([target.base, ...target.segments], found.self);
+    const pieces = answer.inTurns(propfindPieces(found, writer, { path, withMembers: depth === "1" }));
+    const { value: first } = (await pieces.next()) as IteratorYieldResult<string>;
+    if (isLastPiece(first)) {
+      sendXml(response, 207, first);
+      return;
+    }
+    await answer.stream();
+    // What fails from here on breaks the connection off: a part of a list is never a whole one.
+    response.writeHead(207, HEADERS);
+    await new Body(response).send(answer.sent(after(first, pieces)));
+  }
+
+  async #proppatch(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const target = targetOf(request);
+    const names = parseProppatch(await readBody(request, BODY_BYTES_MAX));
+    await this.#services.answers.run(request, response, async () => {
+      const { self } = await this.#find(request, target);
+      sendXml(response, 207, refusedChanges(hrefOf([target.base, ...target.segments], self), names));
+    });
+  }
+
+  async #find({ headers }: HttpRequest, { place, segments, isFolder }: TreeTarget): Promise<Found> {
+    const { tree, access } = this.#services;
+    const caller = callerOf(access, await access.identify(headers));
+    const found = await findResource({ tree, caller, name: segments.at(-1) ?? "" }, place);
+    if (!isFolder || found.self.file === undefined) return found;
+    throw new AetherError("PATH_NOT_FOUND", "that is a file, no collection: leave the slash out");
+  }
+}
+
+async function* after(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}
+
+/** Clients look for names that no dataset can have (`.DS_Store`, `desktop.ini`): nothing is there, and that is no mistake. */
+function targetOf({ url = "" }: HttpRequest): TreeTarget {
+  try {
+    return parseTreeTarget(url);
+  } catch (cause) {
+    if (codeOf(cause) !== "REFERENCE_INVALID") throw cause;
+    const why = cause instanceof Error ? cause.message : "";
+    throw new AetherError("PATH_NOT_FOUND", `there is nothing here: ${why}`, { cause });
+  }
+}
+
+function refusalOf(method: string, { headers }: HttpRequest): AetherError {
+  const { destination } = headers;
+  if (method === "COPY" || method === "MOVE") {
+    checkDestination(typeof destination === "string" ? destination : undefined);
+  }
+  const text = "this WebDAV tree is for reading: push versions with aetherfs";
+  return new AetherError("ACCESS_DENIED", text, { data: { method } });
+}
+
+/** Class 3 is RFC 4918 itself; class 2, locks, is for who writes. RFC 4918 §18 */
+function sendOptions(response: HttpResponse): void {
+  response.writeHead(200, {
+    dav: "1, 3",
+    allow: ALLOWED.join(", "),
+    // Microsoft's clients ask it whether to speak WebDAV or FrontPage.
+    "ms-author-via": "DAV",
+    "content-length": 0,
+  });
+  response.end();
+}
+
+const HEADERS = {
+  "content-type": 'application/xml; charset="utf-8"',
+  "cache-control": "no-cache",
+  "x-content-type-options": "nosniff",
+};
+
+function sendXml(response: HttpResponse, status: number, xml: string): void {
+  const bytes = Buffer.from(xml);
+  response.writeHead(status, { ...HEADERS, "content-length": bytes.byteLength });
+  response.end(bytes);
+}
