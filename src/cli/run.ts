@@ -27,6 +27,7 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     cache: { pieceBytes: config.cachePieceSize, diskBytes: config.cacheSize },
     port: config.port,
     host: config.bind,
+    isPortShared: config.portShared,
     tls: tlsOf(config),
     s3Api: { port: config.s3Port, domains: config.s3Domains, keysFile: config.s3KeysFile },
     pruneIntervalMs: config.pruneInterval * 1000,

@@ -70,6 +70,11 @@ export const TLS_SETTINGS = {
 /** What `aetherfs run` takes. */
 export const RUN_SETTINGS = {
   port: port("port", 8080, "the one port for everything; 0: any that is free"),
+  portShared: flag({
+    flag: "port_shared",
+    commands,
+    help: "several hubs of one store on this machine take the same ports, and the system gives each connection to one of them: for readers, a push needs one hub for all its connections (Linux)",
+  }),
   bind: text("bind", "ADDRESS", "the address to listen on; all of the machine's when not given"),
   tlsReloadInterval: seconds("tls_reload_interval", 60, "how often certificates are read anew", commands),
   s3Port: optional(

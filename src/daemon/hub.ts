@@ -56,6 +56,8 @@ export interface HubOptions {
   readonly port: number;
   /** undefined: all addresses of the machine. */
   readonly host: string | undefined;
+  /** Whether other processes of the same user may listen there too. */
+  readonly isPortShared?: boolean;
   readonly tls: HubTls | undefined;
   /** How the S3 API is reached; undefined: below /s3 by everybody. */
   readonly s3Api?: S3ApiOptions | undefined;
@@ -147,7 +149,7 @@ async function openInterfaces(
   { pruner, scrub }: Background,
   options: HubOptions,
 ): Promise<{ readonly port: Port; readonly s3: Port | undefined }> {
-  const { host, port: number, tls, log, s3Api = PLAIN_S3 } = options;
+  const { host, port: number, isPortShared: isShared, tls, log, s3Api = PLAIN_S3 } = options;
   const { engine, stopping } = services;
   const views = new Views(engine, stopping);
   const api = [
@@ -177,7 +179,7 @@ async function openInterfaces(
     },
     meter.http("other", nothingThere),
   );
-  const common = { host, tls, log, clock: engine.clock };
+  const common = { host, isShared, tls, log, clock: engine.clock };
   const whole = { grpc: meter.grpc(grpc.stream), http: s3.besideBuckets(http) };
   const port = await openPort({ ...common, ...whole, port: number });
   const s3Port = await s3.listen(common).catch(async (error: unknown) => {

@@ -211,6 +211,36 @@ describe("one port", () => {
       await assert.rejects(second, { code: "CONFIG_INVALID", message: /listens there already/ });
     });
   });
+
+  it("that is shared, is answered by each of those who listen there, and by the rest when one has left", async (t) => {
+    if (process.platform !== "linux") {
+      t.skip("ports are shared on Linux");
+      return;
+    }
+    const named =
+      (name: string): HttpHandler =>
+      async (_request, response) => {
+        response.end(name);
+      };
+    await withPort({ http: named("first"), isShared: true }, async ({ port }) => {
+      const meet = async (): Promise<Set<string>> => {
+        const names = new Set<string>();
+        for (let connection = 0; connection < 60; connection++) {
+          const url = `http://127.0.0.1:${port}/`;
+          names.add(await (await fetch(url, { headers: { connection: "close" } })).text());
+        }
+        return names;
+      };
+      await withPort({ http: named("second"), isShared: true, port }, async () => {
+        assert.deepEqual(await meet(), new Set(["first", "second"]));
+      });
+      assert.deepEqual(await meet(), new Set(["first"]));
+      await assert.rejects(
+        withPort({ port }, async () => undefined),
+        { code: "CONFIG_INVALID" },
+      );
+    });
+  });
 });
 
 describe("one port with TLS", () => {

@@ -20,6 +20,8 @@ export interface PortOptions {
   readonly host: string | undefined;
   /** 0: any that is free. */
   readonly port: number;
+  /** Whether other processes of the same user may listen there too: the system gives each connection to one of them (SO_REUSEPORT). */
+  readonly isShared?: boolean | undefined;
   /** With it nothing is answered that is not encrypted. */
   readonly tls: PortTls | undefined;
   /** Gets the streams of HTTP/2 whose content is gRPC. */
@@ -143,12 +145,12 @@ async function openGate(
 
 async function listen(
   server: Server,
-  { host, port }: PortOptions,
+  { host, port, isShared = false }: PortOptions,
 ): Promise<{ readonly host: string; readonly port: number }> {
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ host, port }, () => {
+      server.listen({ host, port, reusePort: isShared }, () => {
         server.off("error", reject);
         resolve();
       });
@@ -194,6 +196,7 @@ class Sockets {
 function cannotListen(host: string | undefined, port: number, cause: unknown): AetherError {
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: "something listens there already: choose another port",
+    ENOTSUP: "ports cannot be shared on this system: leave --port_shared out",
     EACCES: "that is not allowed: choose a port above 1023",
     EADDRNOTAVAIL: "this machine does not have that address: see --bind",
     ENOTFOUND: "that is no address of this machine: see --bind",

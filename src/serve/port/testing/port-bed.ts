@@ -38,12 +38,16 @@ export async function withPort<T>(
     readonly limits?: Partial<PortLimits>;
     readonly http?: HttpHandler;
     readonly log?: Log;
+    readonly isShared?: boolean;
+    /** Any that is free, when not given. */
+    readonly port?: number;
   },
   work: (port: Port) => Promise<T>,
 ): Promise<T> {
   const port = await openPort({
     host: "127.0.0.1",
-    port: 0,
+    port: options.port ?? 0,
+    isShared: options.isShared,
     tls: options.tls,
     http: options.http ?? echo().http,
     grpc: (stream) => {
