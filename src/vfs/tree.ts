@@ -6,11 +6,13 @@ import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import type { PieceFigures } from "../dataset/read/piece-cache.ts";
 import { SMALL_FILE_BYTES_MAX, SmallFiles } from "../dataset/read/small-files.ts";
-import { StreamReader, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
+import { StreamReader, type HeldRange, type StreamReaderOptions } from "../dataset/read/stream-reader.ts";
 import type { OnLikely } from "../dataset/tag-head.ts";
 import {
   entries,
   expectEntries,
+  findEntry,
+  findEntryAt,
   listFolder,
   type EntriesOptions,
   type PlacedEntry,
@@ -71,8 +73,8 @@ export interface SymlinkNode extends NodeBase {
 /** Something in a version. */
 export type TreeNode = DirectoryNode | FileNode | SymlinkNode;
 
-/** The same, but no version's top. */
-export type EntryNode = TreeNode & { readonly entry: Entry };
+/** The same, but no version's top; `index` entries of the version stand before it. */
+export type EntryNode = TreeNode & { readonly entry: Entry; readonly index: number };
 
 /** Where the path of a request led in a version; undefined: to its top. */
 interface Found {
@@ -194,6 +196,18 @@ export class Tree {
     return (await this.#found.get(`${version.digest}:${path}`, find)).placed;
   }
 
+  /** What lies at a path from the top of a version, no link followed; undefined: nothing. Errors: those of findEntry. */
+  async entryIn(top: DirectoryNode, path: string): Promise<EntryNode | undefined> {
+    const found = await findEntry(top.version, path);
+    return found && nodeOf(top, found);
+  }
+
+  /** The entry of a version before which `index` others stand; undefined: there is none. Errors: those of findEntryAt. */
+  async entryAt(top: DirectoryNode, index: number): Promise<EntryNode | undefined> {
+    const found = await findEntryAt(top.version, index);
+    return found && nodeOf(top, found);
+  }
+
   /** Reads what is likely to be wanted. Never rejects: who wants it meets the errors. */
   async #expect(
     { likely, opening }: { readonly likely: Digest; readonly opening: TagOpening | undefined },
@@ -254,6 +268,16 @@ export class Tree {
   }
 
   /**
+   * As read(), the whole range at once, which is held until it is released: for short ranges. Errors: those of StreamReader.hold.
+   */
+  async hold({ version, start, entry }: FileNode, range: ByteRange): Promise<HeldRange> {
+    const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
+    const held = await this.#reader.hold(version, shifted(range, start));
+    if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
+    return held;
+  }
+
+  /**
    * The bytes from a file's first one on, which may go on into the files after it in byte order of path; each piece holds until the
    * next is asked for. Errors: those of StreamReader.read.
    */
@@ -270,8 +294,8 @@ function shifted({ start, end }: ByteRange, by: number): ByteRange {
   return { start: start + by, end: end + by };
 }
 
-function nodeOf({ name, tag, digest, version }: NodeBase, { entry, start }: PlacedEntry): EntryNode {
-  const base = { name, tag, digest, version };
+function nodeOf({ name, tag, digest, version }: NodeBase, { entry, start, index }: PlacedEntry): EntryNode {
+  const base = { name, tag, digest, version, index };
   if (entry.kind === "file") return { ...base, kind: "file", entry, start };
   if (entry.kind === "symlink") return { ...base, kind: "symlink", entry };
   return { ...base, kind: "directory", path: entry.path, entry };

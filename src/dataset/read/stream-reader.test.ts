@@ -66,6 +66,9 @@ describe("a reader of streams", () => {
             if (isAhead) await reader.prefetch(version, { start, end });
             const bytes = await collect(copied(reader.read(version, { start, end })));
             assert.ok(bytes.equals(stream.subarray(start, end)));
+            const held = await reader.hold(version, { start, end });
+            assert.ok(Buffer.concat(held.parts).equals(stream.subarray(start, end)));
+            held.release(true);
           }),
           { numRuns: 25 },
         );

@@ -33,6 +33,12 @@ interface Loaded {
   readonly release: (isFree: boolean) => void;
 }
 
+/** A range in memory: parts in order, which hold until they are released; `isFree`: nobody reads them any more. */
+export interface HeldRange {
+  readonly parts: readonly Uint8Array[];
+  readonly release: (isFree: boolean) => void;
+}
+
 /** The same on its way, and how many bytes it will be. */
 interface Loading {
   readonly loading: Promise<Loaded>;
@@ -127,6 +133,41 @@ export class StreamReader {
         const left = await loading.catch(() => undefined);
         left?.release(true);
       }
+    }
+  }
+
+  /**
+   * The bytes of a range of the version's stream, which lies in it, all at once: for ranges that are short, since memory does not
+   * bound it. Errors: those of ChunkReader.readRange.
+   */
+  async hold(version: Version, range: ByteRange): Promise<HeldRange> {
+    const parts: Promise<Loaded>[] = [];
+    const segments = this.#segments.of(version, range);
+    let segment: Segment | undefined;
+    try {
+      for (let at = range.start; at < range.end;) {
+        if (segment === undefined || at >= segment.end) segment = await nextOf(segments);
+        const { loading, bytes } = this.#begin(version, segment, at, range);
+        parts.push(loading);
+        at += bytes;
+      }
+      const loaded = await Promise.all(parts);
+      return {
+        parts: loaded.map(({ bytes }) => bytes),
+        release: (isFree) => {
+          for (const { release } of loaded) release(isFree);
+        },
+      };
+    } catch (error) {
+      for (const part of parts) {
+        part.then(
+          ({ release }) => {
+            release(true);
+          },
+          () => undefined,
+        );
+      }
+      throw error;
     }
   }
 

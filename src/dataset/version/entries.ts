@@ -13,10 +13,13 @@ import { topRef, type Version } from "./version.ts";
 /** Pages that listing asks a store for first that is far: some thousand entries, which is what most ask for at a time. */
 const EAGER_PAGES = 16;
 
-/** An entry, and where its bytes begin in the stream (of anything but a file: where the next file's do). */
+/** An entry, and where it stands. */
 export interface PlacedEntry {
   readonly entry: Entry;
+  /** Where its bytes begin in the stream; of anything but a file: where the next file's do. */
   readonly start: number;
+  /** How many entries of the version stand before it. */
+  readonly index: number;
 }
 
 /** Where to begin, and when to stop. */
@@ -63,7 +66,8 @@ export async function* entries(
         check(entry);
         counts[entry.kind]++;
         times ??= new TimeCursor(version, leaf.items + index);
-        batch.push({ entry: { ...entry, mtime: times.ready() ?? (await times.next()) }, start });
+        const mtime = times.ready() ?? (await times.next());
+        batch.push({ entry: { ...entry, mtime }, start, index: leaf.items + index });
       }
       if (entry.kind === "file") start += entry.size;
     }
@@ -97,32 +101,59 @@ export async function findEntry(
   path: string,
   soon?: ByteRange,
 ): Promise<PlacedEntry | undefined> {
+  const leaf = await findLeaf(version, (children) => lastAtOrBefore(children, path), soon);
+  return leaf && entryIn(version, leaf, (entry) => entry.path === path);
+}
+
+/** The entry before which `index` others stand, or undefined. Reads pages as findEntry() does. Errors: those of PageSource.load. */
+export async function findEntryAt(version: Version, index: number): Promise<PlacedEntry | undefined> {
+  const leaf = await findLeaf(version, (children, before) => childWith(children, index - before));
+  return leaf && entryIn(version, leaf, (_entry, at) => at === index);
+}
+
+/** Which child of a page leads on, by its place; -1: none does. `items` stand before the page. */
+type ChooseChild = (children: readonly ChildItem[], items: number) => number;
+
+async function findLeaf(
+  version: Version,
+  choose: ChooseChild,
+  soon?: ByteRange,
+): Promise<Omit<Leaf, "ref"> | undefined> {
   let ref = topRef(version, "entries");
   let items = 0;
-  let start = 0;
+  let bytes = 0;
   while (ref !== undefined) {
     const page = must((await version.pages.load([ref]))[0], "one page for each reference");
-    if (!("children" in page)) break;
-    const [below, index] = lastAtOrBefore(page.children, path);
+    if (!("children" in page)) return { page, items, bytes };
+    const chosen = choose(page.children, items);
+    const below = page.children[chosen];
     if (below === undefined) return undefined;
-    for (const child of page.children.slice(0, index)) {
+    for (const child of page.children.slice(0, chosen)) {
       items += child.items;
-      start += child.bytes;
+      bytes += child.bytes;
     }
     if (version.pages.isEager) {
       expectItems(version, "times", { start: items, end: items + below.items });
       // The file begins somewhere in the bytes below; a large one among small ones near their beginning.
-      const [first, end] = [start + (soon?.start ?? 0), start + below.bytes];
+      const [first, end] = [bytes + (soon?.start ?? 0), bytes + below.bytes];
       if (soon !== undefined) expectItems(version, "chunks", { start: first, end, isLast: ref.level === 1 });
     }
-    ref = childRef(ref, below, index);
+    ref = childRef(ref, below, chosen);
   }
-  if (ref === undefined) return undefined;
-  const page = must((await version.pages.load([ref]))[0], "one page for each reference");
-  for (const [index, entry] of timelessOf({ page }).entries()) {
-    if (entry.path === path) {
-      const mtime = await new TimeCursor(version, items + index).next();
-      return { entry: { ...entry, mtime }, start };
+  return undefined;
+}
+
+async function entryIn(
+  version: Version,
+  leaf: Omit<Leaf, "ref">,
+  isWanted: (entry: TimelessEntry, index: number) => boolean,
+): Promise<PlacedEntry | undefined> {
+  let start = leaf.bytes;
+  for (const [offset, entry] of timelessOf(leaf).entries()) {
+    const index = leaf.items + offset;
+    if (isWanted(entry, index)) {
+      const mtime = await new TimeCursor(version, index).next();
+      return { entry: { ...entry, mtime }, start, index };
     }
     if (entry.kind === "file") start += entry.size;
   }
@@ -195,7 +226,7 @@ async function* listUntilLeap(
   return undefined;
 }
 
-function lastAtOrBefore(children: readonly ChildItem[], path: string): [ChildItem | undefined, number] {
+function lastAtOrBefore(children: readonly ChildItem[], path: string): number {
   let low = 0;
   let high = children.length;
   while (low < high) {
@@ -203,7 +234,13 @@ function lastAtOrBefore(children: readonly ChildItem[], path: string): [ChildIte
     if (compareUtf8(children[middle]?.firstPath ?? "", path) <= 0) low = middle + 1;
     else high = middle;
   }
-  return [children[low - 1], low - 1];
+  return low - 1;
+}
+
+/** The child that holds an item, counted from the first one's first. */
+function childWith(children: readonly ChildItem[], item: number): number {
+  let before = 0;
+  return children.findIndex(({ items }) => (before += items) > item);
 }
 
 function entriesBefore(from: string | undefined) {

@@ -11,7 +11,7 @@ import { bytesOf, entriesOf, type Tree, type TreeNode } from "../testing/tree.ts
 import { VersionBuilder, openMemoryStore } from "../testing/version-builder.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { chunks } from "./chunks.ts";
-import { entries, findEntry, listFolder, type PlacedEntry } from "./entries.ts";
+import { entries, findEntry, findEntryAt, listFolder, type PlacedEntry } from "./entries.ts";
 import { openVersion, type Version } from "./version.ts";
 
 const store = await openMemoryStore();
@@ -96,6 +96,18 @@ for (const [name, tree, built] of [
         assert.equal(await findEntry(version, `${entry.path}\u0001`), undefined);
       }
       assert.equal(await findEntry(version, ""), undefined);
+    });
+
+    it("findEntryAt, each number and some beyond, finds what stands there", async () => {
+      const version = await openVersion(engine, built.digest);
+      const placed = await allEntries(version);
+      for (const [index, one] of placed.entries()) {
+        assert.equal(one.index, index);
+        if (index % 41 === 0 || index > placed.length - 3)
+          assert.deepEqual(await findEntryAt(version, index), one);
+      }
+      for (const index of [-1, placed.length, 2 ** 40])
+        assert.equal(await findEntryAt(version, index), undefined);
     });
 
     it("listFolder, each folder, gives what lies directly in it", async () => {
