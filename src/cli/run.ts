@@ -2,6 +2,7 @@ import { openLog } from "../daemon/log.ts";
 import { systemClock } from "../base/clock.ts";
 import { tlsFilesOf } from "../config/tls-files.ts";
 import { startHub, type HubTls } from "../daemon/hub.ts";
+import type { NfsDoorOptions } from "../daemon/nfs.ts";
 import { refuseUnsupported, storeAddressOf } from "../daemon/hub-settings.ts";
 import { s3SettingsOf } from "../daemon/s3-settings.ts";
 import type { Config } from "../config/schema.ts";
@@ -30,6 +31,7 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     isPortShared: config.portShared,
     tls: tlsOf(config),
     s3Api: { port: config.s3Port, domains: config.s3Domains, keysFile: config.s3KeysFile },
+    nfs: nfsOf(config),
     pruneIntervalMs: config.pruneInterval * 1000,
     pruneGraceMs: config.pruneGrace * 1000,
     scrubRateBytes: config.scrubRate,
@@ -38,7 +40,8 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     signal,
   });
   const startMs = Math.round(systemClock.elapsedMs() - begunMs);
-  log.info({ url: hub.url, ...(hub.s3Url && { s3Url: hub.s3Url }), store, startMs }, "ready");
+  const { url, s3Url, nfsPort } = hub;
+  log.info({ url, ...(s3Url && { s3Url }), ...(nfsPort && { nfsPort }), store, startMs }, "ready");
   log.warn({}, "everybody who reaches the port may read and write: there is no access control yet");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => {
@@ -49,6 +52,12 @@ export async function run({ config, environment, signal }: Context): Promise<voi
   log.info({}, "stopping: what is under way is finished");
   await hub.close({ graceMs: config.shutdownTimeout * 1000 });
   log.info({}, "stopped");
+}
+
+function nfsOf(config: Config): NfsDoorOptions | undefined {
+  if (!config.nfsEnable) return undefined;
+  const { nfsPort: port, nfsAllow: allowed, nfsTokensFile: tokensFile } = config;
+  return { port, allowed, tokensFile, handleKeyFile: config.nfsHandleKeyFile };
 }
 
 function tlsOf(config: Config): HubTls | undefined {

@@ -155,8 +155,6 @@ export const RUN_SETTINGS = {
 
 /** What the first AetherFS's `run` takes and this one does not do yet: see unsupportedSettings(). */
 export const FUTURE_SETTINGS = {
-  nfsEnable: flag({ flag: "nfs_enable", commands, help: "serve NFS; not supported yet" }),
-  nfsPort: port("nfs_port", 2049, "the port of --nfs_enable"),
   agentEnable: flag({
     flag: "agent_enable",
     commands,

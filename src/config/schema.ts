@@ -4,6 +4,7 @@ import { isAbsolute, join } from "node:path";
 import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
 import { DATASET_SETTINGS } from "./dataset-settings.ts";
 import { CACHE_SETTINGS } from "./cache-settings.ts";
+import { NFS_SETTINGS } from "./nfs-settings.ts";
 import { PRUNE_SETTINGS } from "./prune-settings.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
 import { S3_SETTINGS } from "./s3-settings.ts";
@@ -103,6 +104,7 @@ const SETTINGS = {
   ),
   ...TLS_SETTINGS,
   ...RUN_SETTINGS,
+  ...NFS_SETTINGS,
   ...S3_SETTINGS,
   ...FUTURE_SETTINGS,
   ...PRUNE_SETTINGS,

@@ -5,7 +5,6 @@ import type { Config } from "../config/schema.ts";
 
 /** Settings that the first AetherFS has and this one does not fulfil yet, with the value that asks for nothing. */
 const UNSUPPORTED = [
-  ["nfsEnable", "nfs_enable", false],
   ["agentEnable", "agent_enable", false],
   ["agentShutdownEnable", "agent_shutdown_enable", false],
   ["webEnable", "web_enable", false],

@@ -20,7 +20,9 @@ import { createBulk } from "../serve/bulk/bulk.ts";
 import { createGrpc } from "../serve/grpc/grpc.ts";
 import { createFs } from "../serve/http/fs.ts";
 import { showCache } from "../serve/ops/cache-figures.ts";
+import type { RpcPort } from "../serve/nfs/rpc-port.ts";
 import { createOps } from "../serve/ops/ops.ts";
+import type { Meter } from "../serve/ops/meter.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
 import { openPort, type Port, type PortLoad } from "../serve/port/one-port.ts";
 import { createRest } from "../serve/rest/rest.ts";
@@ -32,6 +34,7 @@ import type { Services } from "../serve/services.ts";
 import type { S3Settings } from "../store/drivers/all.ts";
 import { openStoreTree, type TreeCacheOptions } from "../vfs/store-tree.ts";
 import { openEngine } from "./local.ts";
+import { openNfsDoor, type NfsDoorOptions } from "./nfs.ts";
 import { openS3Api, type S3ApiOptions } from "./s3-api.ts";
 import { runPruneSchedule } from "./prune-schedule.ts";
 
@@ -61,6 +64,8 @@ export interface HubOptions {
   readonly tls: HubTls | undefined;
   /** How the S3 API is reached; undefined: below /s3 by everybody. */
   readonly s3Api?: S3ApiOptions | undefined;
+  /** How NFS is reached; undefined: not at all. */
+  readonly nfs?: NfsDoorOptions | undefined;
   /** How often it prunes the store, in milliseconds; 0: never by itself. */
   readonly pruneIntervalMs: number;
   /** How long what nothing needs stays, in milliseconds. */
@@ -80,6 +85,8 @@ export interface Hub {
   readonly url: string;
   /** Where the S3 API has a port of its own. */
   readonly s3Url: string | undefined;
+  /** Of NFS, where that is served. */
+  readonly nfsPort: number | undefined;
   /** Refuses new work, waits at most `graceMs` for what is under way, and lets the store go. */
   readonly close: (options: { readonly graceMs: number }) => Promise<void>;
 }
@@ -109,17 +116,17 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await local.close();
   };
   try {
-    const { port, s3 } = await openInterfaces(services, { pruner, scrub: scrub.figures }, options);
+    const { port, s3, nfs } = await openInterfaces(services, { pruner, scrub: scrub.figures }, options);
     const { clock, random } = engine;
     const timing = { pruner, clock, random, log, intervalMs: options.pruneIntervalMs };
     schedule = runPruneSchedule(timing, stopping.signal);
     const close = async ({ graceMs }: { readonly graceMs: number }): Promise<void> => {
       stopping.abort(new AetherError("HUB_UNAVAILABLE", "the hub is stopping: try again"));
-      await Promise.all([port.close({ graceMs }), s3?.close({ graceMs })]);
+      await Promise.all([port.close({ graceMs }), s3?.close({ graceMs }), nfs?.close({ graceMs })]);
       await closeEngine();
     };
     const s3Url = s3 && urlOf(options, s3.port);
-    return { port: port.port, url: urlOf(options, port.port), s3Url, close };
+    return { port: port.port, url: urlOf(options, port.port), s3Url, nfsPort: nfs?.port, close };
   } catch (error) {
     await closeEngine();
     throw error;
@@ -143,12 +150,19 @@ function startScrub(
   return { ended: scrubber.run(), figures: () => scrubber.figures };
 }
 
+/** The ports of a hub. */
+interface Interfaces {
+  readonly port: Port;
+  readonly s3: Port | undefined;
+  readonly nfs: RpcPort | undefined;
+}
+
 /** Everything that the port answers, told apart by the first part of the path. */
 async function openInterfaces(
   services: Services,
   { pruner, scrub }: Background,
   options: HubOptions,
-): Promise<{ readonly port: Port; readonly s3: Port | undefined }> {
+): Promise<Interfaces> {
   const { host, port: number, isPortShared: isShared, tls, log, s3Api = PLAIN_S3 } = options;
   const { engine, stopping } = services;
   const views = new Views(engine, stopping);
@@ -182,19 +196,40 @@ async function openInterfaces(
   const common = { host, isShared, tls, log, clock: engine.clock };
   const whole = { grpc: meter.grpc(grpc.stream), http: s3.besideBuckets(http) };
   const port = await openPort({ ...common, ...whole, port: number });
-  const s3Port = await s3.listen(common).catch(async (error: unknown) => {
-    await port.close({ graceMs: 0 });
+  const opened: { close: Port["close"]; load: Port["load"] }[] = [port];
+  const closing = async (error: unknown): Promise<never> => {
+    await Promise.all(opened.map((one) => one.close({ graceMs: 0 })));
     throw error;
-  });
-  meter.showPort(() => loadOf([port, ...(s3Port === undefined ? [] : [s3Port])]));
+  };
+  const s3Port = await s3.listen(common).catch(closing);
+  if (s3Port !== undefined) opened.push(s3Port);
+  const nfs = await openNfsOf(services, options, meter).catch(closing);
+  if (nfs !== undefined) opened.push(nfs);
+  meter.showPort(() => loadOf(opened));
   showCache(meter, () => services.tree.figures);
   showPrunes(meter, () => pruner.figures);
   meter.showScrub(scrub);
-  return { port, s3: s3Port };
+  return { port, s3: s3Port, nfs };
+}
+
+/** NFS, when it is wanted. */
+async function openNfsOf(
+  services: Services,
+  { nfs, host }: HubOptions,
+  meter: Meter,
+): Promise<RpcPort | undefined> {
+  if (nfs === undefined) return undefined;
+  const count = (procedure: string): ((status: string) => void) => {
+    const end = meter.begin("nfs");
+    return (status) => {
+      end(procedure, status);
+    };
+  };
+  return openNfsDoor(services, nfs, host, count);
 }
 
 /** Of several ports together. */
-function loadOf(ports: readonly Port[]): PortLoad {
+function loadOf(ports: readonly Pick<Port, "load">[]): PortLoad {
   const sum = { connections: 0, exchanges: 0, receivedBytes: 0, sentBytes: 0 };
   for (const load of ports.map((port) => port.load())) {
     for (const name of ["connections", "exchanges", "receivedBytes", "sentBytes"] as const)

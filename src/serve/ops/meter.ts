@@ -118,7 +118,7 @@ export class Meter {
   /** The handler, its requests counted under the interface's name. */
   http(name: string, handler: HttpHandler): HttpHandler {
     return (request, response) => {
-      const end = this.#begin(name);
+      const end = this.begin(name);
       const { method = "" } = request;
       response.once("close", () => {
         const isKnown = method === "HEAD" || response.writableFinished;
@@ -134,7 +134,7 @@ export class Meter {
   /** The handler of gRPC, its calls counted. */
   grpc(handler: StreamHandler): StreamHandler {
     return (stream, headers) => {
-      const end = this.#begin("grpc");
+      const end = this.begin("grpc");
       stream.once("close", () => {
         // A stream that was broken off before has neither.
         const early = stream.headersSent ? stream.sentHeaders["grpc-status"] : undefined;
@@ -146,7 +146,8 @@ export class Meter {
     };
   }
 
-  #begin(name: string): (method: string, status: string) => void {
+  /** Counts a request of an interface from now on, until what it gives is called. Both words are of a few that the interface knows. */
+  begin(name: string): (method: string, status: string) => void {
     const { clock } = this.#engine;
     const begunMs = clock.elapsedMs();
     this.#underWay.inc({ interface: name });

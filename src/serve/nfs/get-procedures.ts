@@ -1,0 +1,116 @@
+/** Looking at one thing: GETATTR, LOOKUP, ACCESS, READLINK, READ. RFC 1813 §3.3.1, §3.3.3 to §3.3.6 */
+import { MiB, KiB } from "../../base/limits.ts";
+import { writeAttributes, writeOptionalAttributes } from "./attributes.ts";
+import { NfsError } from "./nfs-status.ts";
+import { isDirectory, type EntryPlace, type Place } from "./nodes.ts";
+import type { NfsService } from "./nfs-service.ts";
+import type { RpcCaller, RpcProcedure, RpcTail } from "./rpc-programs.ts";
+import { zerosAfter, type XdrReader, type XdrWriter } from "./xdr.ts";
+
+/** Bytes that one READ gives at most. */
+export const READ_BYTES_MAX = MiB;
+/** So much is copied, and holds nothing of the reader's while it is sent. */
+const SMALL_BYTES_MAX = 16 * KiB;
+/** Bytes of a name or path that are looked at: longer ones are none. */
+const PATH_ARGUMENT_MAX = 4096;
+
+const [ACCESS_READ, ACCESS_LOOKUP, ACCESS_EXECUTE] = [0x01, 0x02, 0x20];
+const MODE_EXECUTE = 0o111;
+
+type GetName = "getattr" | "lookup" | "access" | "readlink" | "read";
+
+/** By their names. */
+export function getProcedures(nfs: NfsService): Readonly<Record<GetName, RpcProcedure>> {
+  return {
+    getattr: nfs.procedure("GETATTR", 0, async (args, results) => {
+      const { place } = await nfs.visit(args);
+      writeAttributes(results, place, nfs.facts);
+      return undefined;
+    }),
+    lookup: nfs.procedure("LOOKUP", 1, async (args, results) => {
+      const { place: directory, visitor } = await nfs.visit(args);
+      // A name that is not UTF-8 is none of the tree's.
+      const name = args.string(PATH_ARGUMENT_MAX) ?? "";
+      const place = await nfs.parts.places.lookup(visitor, directory, name);
+      results.opaque(nfs.handleOf(place, visitor));
+      writeOptionalAttributes(results, place, nfs.facts);
+      writeOptionalAttributes(results, directory, nfs.facts);
+      return undefined;
+    }),
+    access: nfs.procedure("ACCESS", 1, async (args, results) => {
+      const { place } = await nfs.visit(args);
+      const wanted = args.uint32();
+      writeOptionalAttributes(results, place, nfs.facts);
+      results.uint32(wanted & allowedOf(place));
+      return undefined;
+    }),
+    readlink: nfs.procedure("READLINK", 1, async (args, results) => {
+      const { place } = await nfs.visit(args);
+      const entry = place.kind === "entry" ? place.found.entry : undefined;
+      if (entry?.kind !== "symlink") throw new NfsError("NFS3ERR_INVAL");
+      writeOptionalAttributes(results, place, nfs.facts);
+      results.string(entry.target);
+      return undefined;
+    }),
+    read: nfs.procedure("READ", 1, (args, results, caller) => read(nfs, args, results, caller)),
+  };
+}
+
+function allowedOf(place: Place): number {
+  if (isDirectory(place)) return ACCESS_READ | ACCESS_LOOKUP | ACCESS_EXECUTE;
+  const isProgram = place.kind === "entry" && (place.found.entry.mode & MODE_EXECUTE) !== 0;
+  return isProgram ? ACCESS_READ | ACCESS_EXECUTE : ACCESS_READ;
+}
+
+async function read(
+  nfs: NfsService,
+  args: XdrReader,
+  results: XdrWriter,
+  caller: RpcCaller,
+): Promise<RpcTail | undefined> {
+  const { place } = await nfs.visit(args);
+  const [offset, count] = [args.uint64(), args.uint32()];
+  if (isDirectory(place)) throw new NfsError("NFS3ERR_ISDIR");
+  const entry = place.kind === "entry" ? place.found.entry : undefined;
+  if (place.kind !== "entry" || entry?.kind !== "file") throw new NfsError("NFS3ERR_INVAL");
+  const start = offset < BigInt(entry.size) ? Number(offset) : entry.size;
+  const end = Math.min(start + Math.min(count, READ_BYTES_MAX), entry.size);
+  const bytes = end - start;
+  const tail = bytes === 0 ? undefined : await hold(nfs, place, { start, end }, caller);
+  writeOptionalAttributes(results, place, nfs.facts);
+  results
+    .uint32(bytes)
+    .boolean(end === entry.size)
+    .uint32(bytes);
+  if (tail === undefined || bytes > SMALL_BYTES_MAX) return tail;
+  results.fixed(Buffer.concat(tail.parts.slice(0, -1), bytes));
+  tail.release(true);
+  return undefined;
+}
+
+/** A range of a file, padded. */
+async function hold(
+  nfs: NfsService,
+  place: EntryPlace,
+  range: { readonly start: number; readonly end: number },
+  caller: RpcCaller,
+): Promise<RpcTail> {
+  const { tree, places } = nfs.parts;
+  const { entry, start } = place.found;
+  if (entry.kind !== "file") throw new NfsError("NFS3ERR_INVAL");
+  const leave = await caller.room(range.end - range.start);
+  try {
+    const top = await places.topOf(place);
+    const held = await tree.hold({ ...top, kind: "file", entry, start }, range);
+    return {
+      parts: [...held.parts, zerosAfter(range.end - range.start)],
+      release: (isSent) => {
+        held.release(isSent);
+        leave();
+      },
+    };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}

@@ -1,0 +1,221 @@
+/** Reading directories: READDIR, READDIRPLUS. RFC 1813 §3.3.16, §3.3.17 */
+import { KiB } from "../../base/limits.ts";
+import type { Digest } from "../../format/digest.ts";
+import { writeOptionalAttributes } from "./attributes.ts";
+import { NfsError } from "./nfs-status.ts";
+import { NAME_BYTES_MAX } from "./nfs-tree.ts";
+import type { NfsService, Visited } from "./nfs-service.ts";
+import {
+  entryIdOf,
+  fileIdOf,
+  firstIdOf,
+  foundOf,
+  type EntryPlace,
+  type OpenDirectory,
+  type Place,
+  type TagPlace,
+  type VersionPlace,
+} from "./nodes.ts";
+import type { RpcProcedure } from "./rpc-programs.ts";
+import type { XdrReader, XdrWriter } from "./xdr.ts";
+
+/** What one answer has at most, whatever the client takes. */
+const LIST_BYTES_MAX = 256 * KiB;
+/** What ends the list: no further entry, and whether that was all. */
+const END_BYTES = 8;
+/** Bytes of an entry that the client counts as the directory's own, besides its name. */
+const ENTRY_BYTES = 20;
+const VERIFIER_BYTES = 8;
+const NO_VERIFIER = Buffer.alloc(VERIFIER_BYTES);
+const [COOKIE_SELF, COOKIE_PARENT, COOKIE_FIRST] = [1n, 2n, 3n];
+/** Versions of tags that were listed lately: a client that has begun goes on in the same when the tag has moved. */
+const LISTED_MAX = 1000;
+const INDEX_MAX = 2 ** 40;
+
+/** An item of the list; `hasAttributes`: they are at hand, and will be what the place's own are. */
+interface Item {
+  readonly name: string;
+  readonly cookie: bigint;
+  readonly fileId: bigint;
+  readonly place: Place;
+  readonly hasAttributes: boolean;
+}
+
+/** Where a client goes on, and what it takes. */
+interface Wish {
+  readonly cookie: bigint;
+  readonly verifier: Buffer;
+  readonly nameBytesMax: number;
+  readonly bytesMax: number;
+  readonly isPlus: boolean;
+}
+
+/** A list, and what says which one it is. */
+interface List {
+  readonly verifier: Buffer;
+  readonly items: AsyncIterable<Item>;
+}
+
+/** By their names. */
+export function listProcedures(nfs: NfsService): Readonly<Record<"readdir" | "readdirplus", RpcProcedure>> {
+  const lists = new Lists(nfs);
+  const answer = async (args: XdrReader, results: XdrWriter, isPlus: boolean): Promise<undefined> => {
+    const visited = await nfs.visit(args);
+    const [cookie, verifier] = [args.uint64(), Buffer.from(args.fixed(VERIFIER_BYTES))];
+    const first = args.uint32();
+    const bytesMax = Math.min(isPlus ? args.uint32() : first, LIST_BYTES_MAX);
+    const wish = { cookie, verifier, nameBytesMax: isPlus ? first : bytesMax, bytesMax, isPlus };
+    await lists.write(results, visited, wish);
+  };
+  return {
+    readdir: nfs.procedure("READDIR", 1, (args, results) => answer(args, results, false)),
+    readdirplus: nfs.procedure("READDIRPLUS", 1, (args, results) => answer(args, results, true)),
+  };
+}
+
+class Lists {
+  readonly #nfs: NfsService;
+  /** Digests by the first bytes, which are the verifier. */
+  readonly #listed = new Map<string, Digest>();
+
+  constructor(nfs: NfsService) {
+    this.#nfs = nfs;
+  }
+
+  async write(results: XdrWriter, visited: Visited, wish: Wish): Promise<void> {
+    const start = results.length;
+    const { verifier, items } = await this.#listOf(visited, wish);
+    writeOptionalAttributes(results, visited.place, this.#nfs.facts);
+    results.fixed(verifier);
+    let nameBytes = 0;
+    let count = 0;
+    let isAll = true;
+    for await (const item of items) {
+      const before = results.length;
+      this.#writeItem(results, visited, item, wish.isPlus);
+      nameBytes += ENTRY_BYTES + Buffer.byteLength(item.name);
+      const isTooMuch = results.length - start + END_BYTES > wish.bytesMax;
+      if (isTooMuch || (count > 0 && nameBytes > wish.nameBytesMax)) {
+        results.cut(before);
+        isAll = false;
+        break;
+      }
+      count++;
+    }
+    if (count === 0 && (!isAll || results.length - start + END_BYTES > wish.bytesMax))
+      throw new NfsError("NFS3ERR_TOOSMALL");
+    results.boolean(false).boolean(isAll);
+  }
+
+  #writeItem(results: XdrWriter, { visitor }: Visited, item: Item, isPlus: boolean): void {
+    const { name, cookie, fileId, place, hasAttributes } = item;
+    results.boolean(true).uint64(fileId).string(name).uint64(cookie);
+    if (!isPlus) return;
+    writeOptionalAttributes(results, hasAttributes ? place : undefined, this.#nfs.facts);
+    results.boolean(true).opaque(this.#nfs.handleOf(place, visitor));
+  }
+
+  async #listOf(visited: Visited, { cookie, verifier }: Wish): Promise<List> {
+    const { place } = visited;
+    if (place.kind === "tag" || place.kind === "version" || place.kind === "entry") {
+      const directory = await this.#directoryOf(place, cookie, verifier);
+      const { digest } = directory.top.version;
+      const items = this.#withDots(visited, cookie, this.#entries(visited, directory, cookie));
+      return { verifier: verifierOf(digest), items };
+    }
+    return { verifier: NO_VERIFIER, items: this.#withDots(visited, cookie, this.#names(visited, cookie)) };
+  }
+
+  /** The version that the client has begun to list, which a tag may have left meanwhile. */
+  async #directoryOf(
+    place: TagPlace | VersionPlace | EntryPlace,
+    cookie: bigint,
+    verifier: Buffer,
+  ): Promise<OpenDirectory> {
+    const { places } = this.#nfs.parts;
+    if (place.kind !== "tag") return places.open(place);
+    const { digest } = place.record;
+    this.#note(digest);
+    const isCurrent = verifier.equals(verifierOf(digest)) || verifier.equals(NO_VERIFIER);
+    if (cookie < COOKIE_FIRST || isCurrent) return places.open(place);
+    const begun = this.#listed.get(verifier.toString("hex"));
+    if (begun === undefined) throw new NfsError("NFS3ERR_BAD_COOKIE");
+    return places.open({ kind: "version", name: place.name, digest: begun });
+  }
+
+  #note(digest: Digest): void {
+    const key = verifierOf(digest).toString("hex");
+    this.#listed.delete(key);
+    this.#listed.set(key, digest);
+    for (const oldest of this.#listed.keys()) {
+      if (this.#listed.size <= LISTED_MAX) return;
+      this.#listed.delete(oldest);
+    }
+  }
+
+  async *#withDots({ place }: Visited, cookie: bigint, rest: AsyncIterable<Item>): AsyncGenerator<Item> {
+    const dot = (name: string, at: Place, own: bigint): Item => ({
+      name,
+      cookie: own,
+      fileId: fileIdOf(at),
+      place: at,
+      hasAttributes: true,
+    });
+    if (cookie < COOKIE_SELF) yield dot(".", place, COOKIE_SELF);
+    if (cookie < COOKIE_PARENT) yield dot("..", await this.#nfs.parts.places.parent(place), COOKIE_PARENT);
+    yield* rest;
+  }
+
+  async *#names({ place, visitor }: Visited, after: bigint): AsyncGenerator<Item> {
+    if (place.kind !== "root" && place.kind !== "scope" && place.kind !== "dataset") return;
+    const { names } = this.#nfs.parts.places;
+    for (const { name, place: child, cookie } of await names.list(visitor, place, after < COOKIE_FIRST)) {
+      if (cookie <= after) continue;
+      if (child.kind === "dataset") names.note("dataset", child.name);
+      else if (child.kind === "tag") names.note("tag", child.tag);
+      else if (child.kind === "scope") names.note("scope", child.scope);
+      // A tag may have moved since the list was made.
+      yield { name, cookie, fileId: fileIdOf(child), place: child, hasAttributes: child.kind !== "tag" };
+    }
+  }
+
+  /** The entries of a directory of a version: a cookie says which entry of the version it was. */
+  async *#entries({ place }: Visited, { top, path }: OpenDirectory, after: bigint): AsyncGenerator<Item> {
+    if (place.kind === "root" || place.kind === "scope" || place.kind === "dataset") return;
+    const { tree, places } = this.#nfs.parts;
+    const { digest } = top.version;
+    const first = firstIdOf(digest);
+    const prefixLength = path === "" ? 0 : path.length + 1;
+    const options = after < COOKIE_FIRST ? {} : { after: await this.#pathAt(top, path, after) };
+    for await (const batch of tree.list({ ...top, path }, options)) {
+      for (const node of batch) {
+        const name = node.entry.path.slice(prefixLength);
+        // Clients would take the whole list for broken.
+        if (Buffer.byteLength(name) > NAME_BYTES_MAX) continue;
+        const found = foundOf(node);
+        places.keep(digest, found);
+        yield {
+          name,
+          cookie: BigInt(found.index) + COOKIE_FIRST,
+          fileId: entryIdOf(first, found.index),
+          place: { kind: "entry", name: place.name, digest, found },
+          hasAttributes: true,
+        };
+      }
+    }
+  }
+
+  /** The path of the directory's entry that has the cookie. Errors: NFS3ERR_BAD_COOKIE. */
+  async #pathAt(top: OpenDirectory["top"], directory: string, cookie: bigint): Promise<string> {
+    const index = Number(cookie - COOKIE_FIRST);
+    const node = index < INDEX_MAX ? await this.#nfs.parts.tree.entryAt(top, index) : undefined;
+    const path = node?.entry.path;
+    const parent = path?.slice(0, Math.max(path.lastIndexOf("/"), 0));
+    if (path === undefined || parent !== directory) throw new NfsError("NFS3ERR_BAD_COOKIE");
+    return path;
+  }
+}
+
+function verifierOf(digest: Digest): Buffer {
+  return Buffer.from(digest.slice(0, 2 * VERIFIER_BYTES), "hex");
+}

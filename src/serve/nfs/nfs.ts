@@ -1,0 +1,62 @@
+/** NFS version 3 and MOUNT on one port. docs/nfs.md */
+import { createHmac, hash } from "node:crypto";
+import { BlockList } from "node:net";
+import type { MountTokens } from "../../auth/mount-tokens.ts";
+import type { AddressRange } from "../../base/address-range.ts";
+import { MiB } from "../../base/limits.ts";
+import type { Services } from "../services.ts";
+import { Handles } from "./handles.ts";
+import { mountProgram } from "./mount-program.ts";
+import { nfsProgram } from "./nfs-program.ts";
+import { NfsService } from "./nfs-service.ts";
+import { NfsTree } from "./nfs-tree.ts";
+import { openRpcPort, type RpcPort } from "./rpc-port.ts";
+import { RpcPrograms, type CountCall } from "./rpc-programs.ts";
+import { Visitors } from "./visitors.ts";
+
+/** The share of the engine's memory that answers under way may hold. */
+const HELD_SHARE = 1 / 4;
+const HELD_BYTES_MIN = 16 * MiB;
+/** What the store's identity is turned into a key with. */
+const KEY_PURPOSE = "aetherfs nfs handles 1";
+
+/** How NFS is reached, and by whom. */
+export interface NfsOptions {
+  /** undefined: all addresses of the machine. */
+  readonly host: string | undefined;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly allowed: readonly AddressRange[];
+  /** undefined: who is let in needs none. */
+  readonly tokens: MountTokens | undefined;
+  /** What handles are authenticated with; undefined: what follows from the store. */
+  readonly handleKey: Uint8Array | undefined;
+  readonly count: CountCall;
+}
+
+/** Opens the port. Errors: CONFIG_INVALID. */
+export async function openNfs(services: Services, options: NfsOptions): Promise<RpcPort> {
+  const { engine, tree, access, log } = services;
+  const { host, port, tokens, handleKey, count } = options;
+  const { clock, memoryBytes, store } = engine;
+  const { id } = store.datasets.store;
+  const nfs = new NfsService({
+    tree,
+    places: new NfsTree({ tree, clock, memoryBytes }),
+    handles: new Handles(handleKey ?? createHmac("sha256", id).update(KEY_PURPOSE).digest()),
+    visitors: new Visitors(access, tokens),
+    fsid: hash("sha256", `aetherfs nfs fsid ${id}`, "buffer").readBigUInt64BE(0),
+    clock,
+    log,
+  });
+  const groups = options.allowed.map(({ address, prefixBits }) => `${address}/${prefixBits}`);
+  const programs = new RpcPrograms([nfsProgram(nfs), mountProgram(nfs, groups)], count, log);
+  const heldBytesMax = Math.max(memoryBytes * HELD_SHARE, HELD_BYTES_MIN);
+  return openRpcPort({ host, port, programs, allowed: listOf(options.allowed), heldBytesMax, clock, log });
+}
+
+function listOf(ranges: readonly AddressRange[]): BlockList {
+  const list = new BlockList();
+  for (const { address, prefixBits, family } of ranges) list.addSubnet(address, prefixBits, family);
+  return list;
+}

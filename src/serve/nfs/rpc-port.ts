@@ -1,0 +1,125 @@
+/** A TCP port that answers remote procedure calls. */
+import { createServer, type BlockList, type Server, type Socket } from "node:net";
+import { must } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+import { AetherError, errnoOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { Gate } from "../../store/layers/gate.ts";
+import { RpcConnection } from "./rpc-connection.ts";
+import type { RpcPrograms } from "./rpc-programs.ts";
+
+/** Connections at a time; those beyond are dropped. */
+const CONNECTIONS_MAX = 1024;
+/** Calls of all connections that may wait for memory. */
+const WAITERS_MAX = 65_536;
+/** Addresses that are refused and were told of in the log: each once while it is among the latest. */
+const REFUSED_MAX = 1000;
+
+/** What a port is made of. */
+export interface RpcPortOptions {
+  /** undefined: all addresses of the machine. */
+  readonly host: string | undefined;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly programs: RpcPrograms;
+  /** The addresses that are let in. */
+  readonly allowed: BlockList;
+  /** Content that answers under way may hold. */
+  readonly heldBytesMax: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A port that answers. */
+export interface RpcPort {
+  readonly port: number;
+  readonly load: () => {
+    readonly connections: number;
+    readonly exchanges: number;
+    readonly receivedBytes: number;
+    readonly sentBytes: number;
+  };
+  /** Takes nothing new, waits at most `graceMs` for calls under way, and ends every connection. */
+  readonly close: (options: { readonly graceMs: number }) => Promise<void>;
+}
+
+/** Opens a port. Errors: CONFIG_INVALID when it cannot be had. */
+export async function openRpcPort(options: RpcPortOptions): Promise<RpcPort> {
+  const { programs, allowed, clock, log } = options;
+  const held = new Gate({ callsMax: WAITERS_MAX, bytesMax: options.heldBytesMax, waitersMax: WAITERS_MAX });
+  const open = new Map<Socket, RpcConnection>();
+  const refused = new Set<string>();
+  const closed = { receivedBytes: 0, sentBytes: 0 };
+  const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    const { remoteAddress: address = "", remoteFamily: family = "" } = socket;
+    const isAllowed = allowed.check(address, family === "IPv6" ? "ipv6" : "ipv4");
+    if (!isAllowed) tellOnce(refused, address, log);
+    open.set(socket, new RpcConnection(socket, { programs, held, isAllowed }));
+    socket.on("error", (error) => {
+      log.debug({ err: error, address }, "a connection broke off");
+    });
+    socket.once("close", () => {
+      open.delete(socket);
+      closed.receivedBytes += socket.bytesRead;
+      closed.sentBytes += socket.bytesWritten;
+    });
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  const port = await listen(server, options);
+  return {
+    port,
+    load: () => loadOf(open, closed),
+    close: async ({ graceMs }) => {
+      const ended = new Promise((resolve) => server.close(resolve));
+      for (const connection of open.values()) connection.close();
+      const timer = new AbortController();
+      await Promise.race([ended, clock.sleep(graceMs, timer.signal).catch(() => undefined)]);
+      timer.abort();
+      for (const socket of open.keys()) socket.destroy();
+      await ended;
+    },
+  };
+}
+
+function loadOf(
+  open: ReadonlyMap<Socket, RpcConnection>,
+  closed: { readonly receivedBytes: number; readonly sentBytes: number },
+): ReturnType<RpcPort["load"]> {
+  let { receivedBytes, sentBytes } = closed;
+  let exchanges = 0;
+  for (const [socket, connection] of open) {
+    receivedBytes += socket.bytesRead;
+    sentBytes += socket.bytesWritten;
+    exchanges += connection.underWay;
+  }
+  return { connections: open.size, exchanges, receivedBytes, sentBytes };
+}
+
+function tellOnce(told: Set<string>, address: string, log: Log): void {
+  if (told.has(address)) return;
+  told.add(address);
+  for (const oldest of told) {
+    if (told.size <= REFUSED_MAX) break;
+    told.delete(oldest);
+  }
+  log.warn({ address }, "a client of NFS is refused: --nfs_allow does not name its address");
+}
+
+async function listen(server: Server, { host, port }: RpcPortOptions): Promise<number> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+  } catch (cause) {
+    const why = errnoOf(cause) ?? String(cause);
+    const text = `cannot listen on port ${port} for NFS: ${why}; choose another with --nfs_port, or stop what listens there`;
+    throw new AetherError("CONFIG_INVALID", text, { data: { port }, cause });
+  }
+  const address = must(server.address(), "it listens");
+  if (typeof address === "string") throw new Error("assertion failed: it listens on a TCP port");
+  return address.port;
+}
