@@ -15,6 +15,7 @@ export interface TestHub {
   /** What stands before the slash of a reference. */
   readonly host: string;
   readonly url: string;
+  readonly nfsPort: number;
   /** Pushes a path to tags of this hub, `name:tag` each. */
   readonly push: (client: Client, source: string, tags: readonly string[]) => Promise<PushResult>;
   readonly close: () => Promise<void>;
@@ -37,6 +38,7 @@ export async function openHub(
       port: 0,
       host: "127.0.0.1",
       tls: undefined,
+      nfs: { port: 0, allowed: [], tokensFile: undefined, handleKeyFile: undefined },
       pruneIntervalMs: 0,
       pruneGraceMs: 0,
       scrubRateBytes: 0,
@@ -47,6 +49,7 @@ export async function openHub(
   return {
     host: `127.0.0.1:${hub.port}`,
     url: hub.url,
+    nfsPort: hub.nfsPort ?? 0,
     push: (client, source, tags) =>
       client.push({ source, tags: tags.map((text) => tagOf(parseReference(text))), publisher: "test" }),
     close: async () => {

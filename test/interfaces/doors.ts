@@ -11,6 +11,7 @@ import { MiB } from "../../src/base/limits.ts";
 import { entries } from "../../src/dataset/version/entries.ts";
 import { parseReference } from "../../src/format/reference.ts";
 import { connect } from "../../src/sdk/index.ts";
+import { NfsClient } from "../../src/serve/nfs/testing/nfs-client.ts";
 import { requirePeer } from "../peers.ts";
 import type { Item } from "./awkward.ts";
 import type { OpenDoor } from "./interface-suite.ts";
@@ -22,6 +23,7 @@ const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 export interface Place {
   readonly host: string;
   readonly url: string;
+  readonly nfsPort: number;
   /** `name:tag`. */
   readonly reference: string;
   readonly scratch: (name: string) => string;
@@ -253,6 +255,90 @@ export function s3Door({ url, reference }: Place): OpenDoor {
       read: async (paths) => new Map(paths.map((path) => [path, items.get(path)?.sha256 ?? ""])),
     };
   };
+}
+
+/**
+ * NFS: folders by nfs-ls, files by nfs-cat. A client of ours reads where libnfs's URLs cannot say a name, since they have no escape for `?`; and
+ * most of the many files of one folder, since each nfs-cat is a process.
+ */
+export function nfsDoor({ nfsPort, reference }: Place): OpenDoor {
+  const top = `/${reference.replace(":", "/")}`;
+  const urlOf = (path: string): string =>
+    `nfs://127.0.0.1${top}/${path}?nfsport=${nfsPort}&mountport=${nfsPort}`;
+  return async (t) => {
+    const [ls, cat] = [requirePeer(t, "nfs-ls"), requirePeer(t, "nfs-cat")];
+    if (ls === undefined || cat === undefined) return undefined;
+    const client = await NfsClient.open(nfsPort);
+    t.after(() => {
+      client.close();
+    });
+    const root = await client.mount(top);
+    const handleOf = (path: string): Promise<Buffer> =>
+      client.lookup(root, ...path.split("/").filter((name) => name !== ""));
+    const list = async (): Promise<Map<string, Item>> => {
+      const items = new Map<string, Item>();
+      const folders = [""];
+      // nfs-ls -R takes a path of 16 folders for a loop.
+      for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+        const found = folder.includes("?")
+          ? await client.list(await handleOf(folder))
+          : listedBy((await run(ls, [urlOf(folder)], { maxBuffer: 64 * MiB })).stdout);
+        for (const { name, attributes } of found) {
+          const path = `${folder}${name}`;
+          if (attributes?.type === 2) folders.push(`${path}/`);
+          items.set(path, itemOfType(attributes?.type ?? 0, attributes?.size ?? -1));
+        }
+      }
+      return items;
+    };
+    const read = async (paths: readonly string[]): Promise<Map<string, string>> => {
+      const found = new Map<string, string>();
+      const left = paths.values();
+      // Several at once, each with the next path that is left.
+      const readSome = async (): Promise<void> => {
+        for (const path of left) {
+          const isOurs = path.includes("?") || (path.startsWith("many/") && !path.endsWith("77"));
+          const content = isOurs
+            ? await readFile(client, await handleOf(path))
+            : (await run(cat, [urlOf(path)], { encoding: "buffer", maxBuffer: 64 * MiB })).stdout;
+          found.set(path, createHash("sha256").update(content).digest("hex"));
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, readSome));
+      return found;
+    };
+    return { list, read };
+  };
+}
+
+/** What nfs-ls prints: `-r--r--r--  1     0     0         4096 name`. */
+function listedBy(
+  stdout: string,
+): { readonly name: string; readonly attributes: { readonly type: number; readonly size: number } }[] {
+  return stdout
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => {
+      const [, kind, size, name] = /^(.)\S+ +\d+ +\d+ +\d+ +(\d+) (.+)$/.exec(line) ?? [];
+      assert.ok(kind !== undefined && name !== undefined, line);
+      return { name, attributes: { type: kind === "d" ? 2 : kind === "l" ? 5 : 1, size: Number(size) } };
+    });
+}
+
+function itemOfType(type: number, size: number): Item {
+  if (type === 1) return { kind: "file", size };
+  return { kind: type === 2 ? "directory" : "symlink" };
+}
+
+async function readFile(client: NfsClient, handle: Buffer): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (let offset = 0, isEnd = false; !isEnd;) {
+    const part = await client.read(handle, offset, MiB);
+    parts.push(part.bytes);
+    offset += part.bytes.byteLength;
+    ({ isEnd } = part);
+  }
+  return Buffer.concat(parts);
 }
 
 /** Makes folders below `top`. */

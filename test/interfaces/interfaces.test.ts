@@ -12,6 +12,7 @@ import { writeAwkward, type Item } from "./awkward.ts";
 import {
   cliDoor,
   httpDoor,
+  nfsDoor,
   pythonDoor,
   rcloneHttpDoor,
   s3Door,
@@ -50,7 +51,10 @@ after(async () => {
 
 /** A door whose place is known when it is opened. */
 function at(make: (place: Place) => OpenDoor): OpenDoor {
-  return (t) => make({ host: hub.host, url: hub.url, reference: REFERENCE, scratch: scratchIn(folder) })(t);
+  return (t) => {
+    const { host, url, nfsPort } = hub;
+    return make({ host, url, nfsPort, reference: REFERENCE, scratch: scratchIn(folder) })(t);
+  };
 }
 
 const LINKS = { directories: "all", symlinks: "links" } as const;
@@ -77,5 +81,6 @@ describe("every interface", () => {
   const cannot = (path: string): boolean => LEFT_OUT_BY_RCLONE.test(path);
   interfaceSuite("/webdav, met by rclone,", { ...followed, cannot }, expected, at(rcloneWebdavDoor));
   interfaceSuite("/webdav, met by the npm client,", followed, expected, at(npmWebdavDoor));
+  interfaceSuite("NFS, met by libnfs,", LINKS, expected, at(nfsDoor));
   interfaceSuite("/s3, met by boto3,", { directories: "all", symlinks: "files" }, expected, at(s3Door));
 });
