@@ -17,6 +17,7 @@ import { benchFs } from "./fs.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
+import { benchNfs } from "./nfs.bench.ts";
 import { benchPrune } from "./prune.bench.ts";
 import { benchPruneScale } from "./prune-scale.bench.ts";
 import { formatResult, record, type BenchResult } from "./result.ts";
@@ -48,6 +49,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   copy: benchCopy,
   fs: benchFs,
   "first-byte": benchFirstByte,
+  nfs: benchNfs,
   calls: benchCalls,
   events: benchEvents,
   s3: benchS3,

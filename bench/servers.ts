@@ -107,7 +107,7 @@ function childrenOf(pid: number): number[] {
 }
 
 /** Sums over the process and its children. */
-function usageOf(pid: number): Usage {
+export function usageOf(pid: number): Usage {
   const all = [ownUsage(pid), ...childrenOf(pid).map(usageOf)];
   const sum = (pick: (usage: Usage) => number): number =>
     all.reduce((total, usage) => total + pick(usage), 0);

@@ -11,10 +11,11 @@ export interface WebServer {
   readonly start: () => Promise<Server>;
 }
 
-/** Starts a hub whose store and caches lie in a folder. */
-export async function startHub(folder: string): Promise<Server> {
+/** Starts a hub whose store and caches lie in a folder; `words`: more of its settings. */
+export async function startHub(folder: string, words: readonly string[] = []): Promise<Server> {
   const port = await freePort();
-  return startServer(hubCommand(folder, port), port, "/healthz");
+  const { argv, env } = hubCommand(folder, port);
+  return startServer({ argv: [...argv, ...words], env }, port, "/healthz");
 }
 
 /** nginx, caddy and rclone, which serve the files as they are. */
@@ -34,7 +35,7 @@ export function webServers(folder: string, files: string): readonly WebServer[] 
   ];
 }
 
-function hubCommand(folder: string, port: number): Command {
+function hubCommand(folder: string, port: number): Command & { readonly env: NonNullable<Command["env"]> } {
   const argv = [AETHERFS, "run", "--bind", "127.0.0.1", "--port", String(port)];
   argv.push("--storage_file_path", join(folder, "store"), "--cache_dir", join(folder, "hub-cache"));
   argv.push("--log_level", "error", "--cache_size", "2GiB");

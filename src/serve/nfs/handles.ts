@@ -10,7 +10,8 @@
  *    45   5   of what lies in it: how many of its entries stand before
  *    end 14   HMAC-SHA-256 of all before and of the token's secret, cut short (RFC 2104 §5)
  */
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
+import { assert } from "../../base/assert.ts";
 import { digestBytes, digestFromBytes, DIGEST_BYTES, type Digest } from "../../format/digest.ts";
 
 /** RFC 1813 §2.3.3 */
@@ -59,13 +60,26 @@ const LENGTHS: Readonly<Record<HandlePlace["kind"], number>> = {
   entry: 50,
 };
 const MAC_BYTES = 14;
+/** RFC 2104 §2 */
+const BLOCK_BYTES = 64;
+const [INNER_PAD, OUTER_PAD] = [0x36, 0x5c];
 const [TOKEN_AT, NAME_AT, TAG_AT, DIGEST_AT, INDEX_AT] = [1, 5, 13, 13, 13 + DIGEST_BYTES];
 const INDEX_BYTES = 5;
 const TOKEN_BYTES = 4;
 
+/** Hashes that are at hand: the few names that are asked for again and again. */
+const HASHES_MAX = 1000;
+const hashes = new Map<string, NameHash>();
+
 /** Which hash a name has in handles: 64 bits. */
 export function hashName(kind: "scope" | "dataset" | "tag", name: string): NameHash {
-  return hash("sha256", `${kind} ${name}`, "buffer").readBigUInt64BE(0) as NameHash;
+  const text = `${kind} ${name}`;
+  const known = hashes.get(text);
+  if (known !== undefined) return known;
+  const made = hash("sha256", text, "buffer").readBigUInt64BE(0) as NameHash;
+  if (hashes.size >= HASHES_MAX) hashes.clear();
+  hashes.set(text, made);
+  return made;
 }
 
 /** The short form of a token, from the digest of its secret; never 0. */
@@ -75,11 +89,18 @@ export function tokenIdOf(secret: Uint8Array): TokenId {
 
 /** Makes and reads handles. */
 export class Handles {
-  readonly #key: Uint8Array;
+  readonly #inner: Buffer;
+  readonly #outer: Buffer;
 
-  /** `key`: what nobody else knows, the same on all hubs of a store. */
+  /** `key`: what nobody else knows, the same on all hubs of a store; at most 64 bytes. */
   constructor(key: Uint8Array) {
-    this.#key = key;
+    assert(key.byteLength <= BLOCK_BYTES, "a key of HMAC is no longer than a block");
+    this.#inner = Buffer.alloc(BLOCK_BYTES, INNER_PAD);
+    this.#outer = Buffer.alloc(BLOCK_BYTES, OUTER_PAD);
+    for (const [at, byte] of key.entries()) {
+      this.#inner[at] = byte ^ INNER_PAD;
+      this.#outer[at] = byte ^ OUTER_PAD;
+    }
   }
 
   /** The handle of a place, for who came with the token of this secret (its digest), or with none. */
@@ -111,10 +132,11 @@ export class Handles {
     return undefined;
   }
 
+  /** HMAC of hashes in one call each: node:crypto's own takes four times as long for so little. */
   #mac(body: Uint8Array, secret: Uint8Array | undefined): Buffer {
-    const mac = createHmac("sha256", this.#key).update(body);
-    if (secret !== undefined) mac.update(secret);
-    return mac.digest().subarray(0, MAC_BYTES);
+    const parts = secret === undefined ? [this.#inner, body] : [this.#inner, body, secret];
+    const inner = hash("sha256", Buffer.concat(parts), "buffer");
+    return hash("sha256", Buffer.concat([this.#outer, inner]), "buffer").subarray(0, MAC_BYTES);
   }
 }
 
