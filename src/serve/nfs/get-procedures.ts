@@ -9,7 +9,7 @@ import { zerosAfter, type XdrReader, type XdrWriter } from "./xdr.ts";
 
 /** Bytes that one READ gives at most. */
 export const READ_BYTES_MAX = MiB;
-/** So much is copied, and holds nothing of the reader's while it is sent. */
+/** Files of so much are read whole, and kept for a while. */
 const SMALL_BYTES_MAX = 16 * KiB;
 /** Bytes of a name or path that are looked at: longer ones are none. */
 const PATH_ARGUMENT_MAX = 4096;
@@ -76,16 +76,16 @@ async function read(
   const start = offset < BigInt(entry.size) ? Number(offset) : entry.size;
   const end = Math.min(start + Math.min(count, READ_BYTES_MAX), entry.size);
   const bytes = end - start;
-  const tail = bytes === 0 ? undefined : await hold(nfs, place, { start, end }, caller);
+  const isSmall = entry.size <= SMALL_BYTES_MAX;
+  const content = isSmall && bytes > 0 ? await nfs.parts.places.small(place, entry) : undefined;
+  const tail = isSmall || bytes === 0 ? undefined : await hold(nfs, place, { start, end }, caller);
   writeOptionalAttributes(results, place, nfs.facts);
   results
     .uint32(bytes)
     .boolean(end === entry.size)
     .uint32(bytes);
-  if (tail === undefined || bytes > SMALL_BYTES_MAX) return tail;
-  results.fixed(Buffer.concat(tail.parts.slice(0, -1), bytes));
-  tail.release(true);
-  return undefined;
+  if (content !== undefined) results.fixed(content.subarray(start, end));
+  return tail;
 }
 
 /** A range of a file, padded. */

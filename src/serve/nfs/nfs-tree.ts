@@ -1,8 +1,10 @@
 /** Places of the tree: found by handle, by name, from what lies in them to what they lie in. */
+import { concatBytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { LoadingCache } from "../../dataset/version/loading-cache.ts";
 import { parseDigest, type Digest } from "../../format/digest.ts";
+import type { FileEntry } from "../../format/entry.ts";
 import type { HistoryRecord } from "../../format/record.ts";
 import {
   parseDatasetName,
@@ -39,6 +41,9 @@ const TOPS_MAX = 128;
 /** The share of the memory that entries may take which handles led to, and what one takes besides its path. */
 const ENTRIES_SHARE = 1 / 64;
 const ENTRY_BYTES = 500;
+/** The share that content of small files may take, and what one takes besides. */
+const SMALL_SHARE = 1 / 32;
+const SMALL_COST_BYTES = 300;
 
 const GONE: ReadonlySet<ErrorCode> = new Set([
   ...(["DATASET_NOT_FOUND", "TAG_NOT_FOUND", "VERSION_NOT_FOUND", "PATH_NOT_FOUND"] as const),
@@ -59,7 +64,9 @@ export class NfsTree {
   readonly #tree: Tree;
   readonly #pointers: Remembered<HistoryRecord | undefined>;
   readonly #tops: Remembered<DirectoryNode>;
+  /** By their place in a version, and by their path. */
   readonly #entries: LoadingCache<FoundEntry>;
+  readonly #small: LoadingCache<Uint8Array>;
 
   constructor({ tree, clock, memoryBytes }: NfsTreeOptions) {
     this.#tree = tree;
@@ -68,6 +75,10 @@ export class NfsTree {
     this.#tops = new Remembered(clock, { ageMsMax: TOP_AGE_MS, countMax: TOPS_MAX });
     const weigh = ({ entry }: FoundEntry): number => ENTRY_BYTES + 2 * entry.path.length;
     this.#entries = new LoadingCache(memoryBytes * ENTRIES_SHARE, weigh);
+    this.#small = new LoadingCache(
+      memoryBytes * SMALL_SHARE,
+      ({ byteLength }) => SMALL_COST_BYTES + byteLength,
+    );
   }
 
   /** What a handle names. Errors: NFS3ERR_STALE when it is there no more; ACCESS_DENIED; those of the tree. */
@@ -119,11 +130,14 @@ export class NfsTree {
     if (directory.kind === "scope")
       return this.#dataset(visitor, parsed(parseDatasetName, `${directory.scope}/${name}`));
     if (directory.kind === "dataset") return this.#versionOf(directory.name, name);
-    const open = await this.open(directory);
-    const node = await this.#tree.entryIn(open.top, inDirectory(open.path, name));
-    if (node === undefined) return undefined;
-    const { digest } = open.top.version;
-    const found = foundOf(node);
+    const { top, path } = await this.open(directory);
+    const { digest } = top.version;
+    const inside = inDirectory(path, name);
+    const found = await this.#entries.get(`${digest}/${inside}`, async () => {
+      const node = await this.#tree.entryIn(top, inside);
+      if (node === undefined) throw new NfsError("NFS3ERR_NOENT");
+      return foundOf(node);
+    });
     this.keep(digest, found);
     return { kind: "entry", name: directory.name, digest, found };
   }
@@ -157,6 +171,19 @@ export class NfsTree {
   /** The version of a file, open. Errors: those of Tree.open. */
   topOf({ name, digest }: EntryPlace): Promise<DirectoryNode> {
     return goneIsStale(this.#top(name, digest));
+  }
+
+  /** The whole content of a file that is small: kept, since finding it costs more than it is. Errors: those of Tree.hold. */
+  async small(place: EntryPlace, file: FileEntry): Promise<Uint8Array> {
+    const { digest, found } = place;
+    return this.#small.get(keyOf(digest, found.index), async () => {
+      const top = await this.topOf(place);
+      const node = { ...top, kind: "file", entry: file, start: found.start } as const;
+      const held = await this.#tree.hold(node, { start: 0, end: file.size });
+      const content = concatBytes(held.parts);
+      held.release(true);
+      return content;
+    });
   }
 
   /** Remembers an entry whose handle a client gets. */
