@@ -215,7 +215,7 @@ async function openInterfaces(
 /** NFS, when it is wanted. */
 async function openNfsOf(
   services: Services,
-  { nfs, host }: HubOptions,
+  { nfs, host, isPortShared: isShared = false }: HubOptions,
   meter: Meter,
 ): Promise<RpcPort | undefined> {
   if (nfs === undefined) return undefined;
@@ -225,7 +225,7 @@ async function openNfsOf(
       end(procedure, status);
     };
   };
-  return openNfsDoor(services, nfs, host, count);
+  return openNfsDoor(services, nfs, { host, isShared }, count);
 }
 
 /** Of several ports together. */

@@ -29,14 +29,14 @@ const KEY_BYTES_MIN = 16;
 export async function openNfsDoor(
   services: Services,
   { port, allowed, tokensFile, handleKeyFile }: NfsDoorOptions,
-  host: string | undefined,
+  { host, isShared }: { readonly host: string | undefined; readonly isShared: boolean },
   count: CountCall,
 ): Promise<RpcPort> {
   const handleKey = handleKeyFile === undefined ? undefined : await readKey(handleKeyFile);
   const tokens = tokensFile === undefined ? undefined : await FileTokens.open(tokensFile, services.log);
   void tokens?.watch(services.engine.clock, services.stopping);
   const ranges = allowed.length === 0 ? LOOPBACK : allowed;
-  return openNfs(services, { host, port, allowed: ranges, tokens, handleKey, count });
+  return openNfs(services, { host, isShared, port, allowed: ranges, tokens, handleKey, count });
 }
 
 async function readKey(path: string): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
 /** Looking at one thing: GETATTR, LOOKUP, ACCESS, READLINK, READ. RFC 1813 §3.3.1, §3.3.3 to §3.3.6 */
-import { MiB, KiB } from "../../base/limits.ts";
+import { MiB } from "../../base/limits.ts";
 import { writeAttributes, writeOptionalAttributes } from "./attributes.ts";
 import { NfsError } from "./nfs-status.ts";
 import { isDirectory, type EntryPlace, type Place } from "./nodes.ts";
@@ -9,8 +9,6 @@ import { zerosAfter, type XdrReader, type XdrWriter } from "./xdr.ts";
 
 /** Bytes that one READ gives at most. */
 export const READ_BYTES_MAX = MiB;
-/** Files of so much are read whole, and kept for a while. */
-const SMALL_BYTES_MAX = 16 * KiB;
 /** Bytes of a name or path that are looked at: longer ones are none. */
 const PATH_ARGUMENT_MAX = 4096;
 
@@ -76,9 +74,9 @@ async function read(
   const start = offset < BigInt(entry.size) ? Number(offset) : entry.size;
   const end = Math.min(start + Math.min(count, READ_BYTES_MAX), entry.size);
   const bytes = end - start;
-  const isSmall = entry.size <= SMALL_BYTES_MAX;
-  const content = isSmall && bytes > 0 ? await nfs.parts.places.small(place, entry) : undefined;
-  const tail = isSmall || bytes === 0 ? undefined : await hold(nfs, place, { start, end }, caller);
+  const content = bytes === 0 ? undefined : await nfs.parts.places.small(place, entry);
+  const isHeld = bytes > 0 && content === undefined;
+  const tail = isHeld ? await hold(nfs, place, { start, end }, caller) : undefined;
   writeOptionalAttributes(results, place, nfs.facts);
   results
     .uint32(bytes)

@@ -1,5 +1,4 @@
 /** Places of the tree: found by handle, by name, from what lies in them to what they lie in. */
-import { concatBytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { LoadingCache } from "../../dataset/version/loading-cache.ts";
@@ -41,9 +40,6 @@ const TOPS_MAX = 128;
 /** The share of the memory that entries may take which handles led to, and what one takes besides its path. */
 const ENTRIES_SHARE = 1 / 64;
 const ENTRY_BYTES = 500;
-/** The share that content of small files may take, and what one takes besides. */
-const SMALL_SHARE = 1 / 32;
-const SMALL_COST_BYTES = 300;
 
 const GONE: ReadonlySet<ErrorCode> = new Set([
   ...(["DATASET_NOT_FOUND", "TAG_NOT_FOUND", "VERSION_NOT_FOUND", "PATH_NOT_FOUND"] as const),
@@ -66,7 +62,6 @@ export class NfsTree {
   readonly #tops: Remembered<DirectoryNode>;
   /** By their place in a version, and by their path. */
   readonly #entries: LoadingCache<FoundEntry>;
-  readonly #small: LoadingCache<Uint8Array>;
 
   constructor({ tree, clock, memoryBytes }: NfsTreeOptions) {
     this.#tree = tree;
@@ -75,10 +70,6 @@ export class NfsTree {
     this.#tops = new Remembered(clock, { ageMsMax: TOP_AGE_MS, countMax: TOPS_MAX });
     const weigh = ({ entry }: FoundEntry): number => ENTRY_BYTES + 2 * entry.path.length;
     this.#entries = new LoadingCache(memoryBytes * ENTRIES_SHARE, weigh);
-    this.#small = new LoadingCache(
-      memoryBytes * SMALL_SHARE,
-      ({ byteLength }) => SMALL_COST_BYTES + byteLength,
-    );
   }
 
   /** What a handle names. Errors: NFS3ERR_STALE when it is there no more; ACCESS_DENIED; those of the tree. */
@@ -173,17 +164,10 @@ export class NfsTree {
     return goneIsStale(this.#top(name, digest));
   }
 
-  /** The whole content of a file that is small: kept, since finding it costs more than it is. Errors: those of Tree.hold. */
-  async small(place: EntryPlace, file: FileEntry): Promise<Uint8Array> {
-    const { digest, found } = place;
-    return this.#small.get(keyOf(digest, found.index), async () => {
-      const top = await this.topOf(place);
-      const node = { ...top, kind: "file", entry: file, start: found.start } as const;
-      const held = await this.#tree.hold(node, { start: 0, end: file.size });
-      const content = concatBytes(held.parts);
-      held.release(true);
-      return content;
-    });
+  /** The whole content of a file that is small, which nobody may write to; undefined: it is not. Errors: those of Tree.whole. */
+  async small(place: EntryPlace, file: FileEntry): Promise<Uint8Array | undefined> {
+    const top = await this.topOf(place);
+    return this.#tree.whole({ ...top, kind: "file", entry: file, start: place.found.start });
   }
 
   /** Remembers an entry whose handle a client gets. */

@@ -26,6 +26,8 @@ export interface NfsOptions {
   readonly host: string | undefined;
   /** 0: any that is free. */
   readonly port: number;
+  /** Other processes may listen on it too. */
+  readonly isShared: boolean;
   readonly allowed: readonly AddressRange[];
   /** undefined: who is let in needs none. */
   readonly tokens: MountTokens | undefined;
@@ -35,9 +37,12 @@ export interface NfsOptions {
 }
 
 /** Opens the port. Errors: CONFIG_INVALID. */
-export async function openNfs(services: Services, options: NfsOptions): Promise<RpcPort> {
+export async function openNfs(
+  services: Pick<Services, "engine" | "tree" | "access" | "log">,
+  options: NfsOptions,
+): Promise<RpcPort> {
   const { engine, tree, access, log } = services;
-  const { host, port, tokens, handleKey, count } = options;
+  const { host, port, isShared, tokens, handleKey, count } = options;
   const { clock, memoryBytes, store } = engine;
   const { id } = store.datasets.store;
   const nfs = new NfsService({
@@ -52,7 +57,16 @@ export async function openNfs(services: Services, options: NfsOptions): Promise<
   const groups = options.allowed.map(({ address, prefixBits }) => `${address}/${prefixBits}`);
   const programs = new RpcPrograms([nfsProgram(nfs), mountProgram(nfs, groups)], count, log);
   const heldBytesMax = Math.max(memoryBytes * HELD_SHARE, HELD_BYTES_MIN);
-  return openRpcPort({ host, port, programs, allowed: listOf(options.allowed), heldBytesMax, clock, log });
+  return openRpcPort({
+    host,
+    port,
+    isShared,
+    programs,
+    allowed: listOf(options.allowed),
+    heldBytesMax,
+    clock,
+    log,
+  });
 }
 
 function listOf(ranges: readonly AddressRange[]): BlockList {

@@ -21,6 +21,8 @@ export interface RpcPortOptions {
   readonly host: string | undefined;
   /** 0: any that is free. */
   readonly port: number;
+  /** Other processes may listen on it too, each with a part of the connections. */
+  readonly isShared: boolean;
   readonly programs: RpcPrograms;
   /** The addresses that are let in. */
   readonly allowed: BlockList;
@@ -105,11 +107,11 @@ function tellOnce(told: Set<string>, address: string, log: Log): void {
   log.warn({ address }, "a client of NFS is refused: --nfs_allow does not name its address");
 }
 
-async function listen(server: Server, { host, port }: RpcPortOptions): Promise<number> {
+async function listen(server: Server, { host, port, isShared }: RpcPortOptions): Promise<number> {
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ host, port }, () => {
+      server.listen({ host, port, reusePort: isShared }, () => {
         server.off("error", reject);
         resolve();
       });

@@ -65,6 +65,7 @@ async function open(t: TestContext, held = new Held()): Promise<{ port: RpcPort;
   const port = await openRpcPort({
     host: "127.0.0.1",
     port: 0,
+    isShared: false,
     programs: new RpcPrograms([program], () => () => undefined, SILENT_LOG),
     allowed,
     heldBytesMax: 16 * MiB,

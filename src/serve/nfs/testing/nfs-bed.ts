@@ -8,7 +8,6 @@ import { WorkerPool } from "../../../dataset/workers/pool.ts";
 import { formatDigest } from "../../../format/digest.ts";
 import { parseReference } from "../../../format/reference.ts";
 import { openStoreTree } from "../../../vfs/store-tree.ts";
-import type { Services } from "../../services.ts";
 import { openNfs, type NfsOptions } from "../nfs.ts";
 import type { RpcPort } from "../rpc-port.ts";
 import { NfsClient } from "./nfs-client.ts";
@@ -38,6 +37,7 @@ export async function openNfsBed(): Promise<NfsBed> {
     const port = await openNfs(servicesOf(push, access), {
       host: "127.0.0.1",
       port: 0,
+      isShared: false,
       allowed: [{ address: "127.0.0.1", prefixBits: 32, family: "ipv4" }],
       tokens: undefined,
       handleKey: undefined,
@@ -75,8 +75,6 @@ export function tokensOf(all: MountTokens["all"]): { all: MountTokens["all"] } {
   return { all };
 }
 
-function servicesOf({ engine }: PushBed, access: Access): Services {
-  const sessions = undefined as unknown as Services["sessions"];
-  const stopping = new AbortController().signal;
-  return { engine, tree: openStoreTree(engine), sessions, access, log: SILENT_LOG, stopping };
+function servicesOf({ engine }: PushBed, access: Access): Parameters<typeof openNfs>[0] {
+  return { engine, tree: openStoreTree(engine), access, log: SILENT_LOG };
 }
