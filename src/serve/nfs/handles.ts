@@ -1,6 +1,6 @@
 /**
  * File handles: what a client keeps of a place, for as long as it likes. They say all that a hub must know, and are the same on every hub
- * of a store. docs/decisions/0020-nfs.md
+ * of a store. docs/decisions/0021-nfs.md
  *
  *     0   1   form and kind of the place
  *     1   4   the token by which the client came, or zeros
