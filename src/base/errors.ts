@@ -111,6 +111,14 @@ export const ERRORS = {
     "NFS3ERR_ACCES",
     6,
   ),
+  MOUNT_FAILED: row(
+    "It could not be mounted or unmounted.",
+    "FAILED_PRECONDITION",
+    409,
+    "EBUSY",
+    "NFS3ERR_PERM",
+    6,
+  ),
   SPACE_EXHAUSTED: row("The disk is full.", "RESOURCE_EXHAUSTED", 507, "ENOSPC", "NFS3ERR_NOSPC", 7),
   STORE_UNAVAILABLE: row("The store does not answer.", "UNAVAILABLE", 503, "EIO", "NFS3ERR_JUKEBOX", 8, true),
   DEADLINE_EXCEEDED: row(

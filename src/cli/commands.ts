@@ -194,6 +194,28 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./set.ts"),
   },
   {
+    name: "mount",
+    takes: "<ref> <dir>",
+    usage: "[options] REF DIR",
+    summary: "show a version as a folder, whose files are fetched as they are read",
+    examples: [
+      "aetherfs mount hub.example:8080/maxmind:2026-11-22 /mnt/maxmind",
+      "aetherfs mount --follow --cache_size 20GiB maxmind:stable /mnt/maxmind   # the newest, always",
+      "aetherfs mount --store /srv/data --foreground maxmind:stable /mnt/maxmind",
+    ],
+    load: () => import("./mount.ts"),
+  },
+  {
+    name: "umount",
+    takes: "<dir>",
+    summary: "unmount a folder that mount shows",
+    examples: [
+      "aetherfs umount /mnt/maxmind",
+      "aetherfs umount --lazy /mnt/maxmind   # although it is in use",
+    ],
+    load: () => import("./umount.ts"),
+  },
+  {
     name: "completion",
     takes: "<shell>",
     summary: "write a script that completes commands and options in bash, zsh or fish",

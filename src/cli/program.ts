@@ -66,11 +66,13 @@ export function parseArguments(
     describe(run, command);
     run.action(() => {
       const parameters = run.processedArgs.flat().filter((word): word is string => typeof word === "string");
-      invocation = { command, parameters, flags: writtenIn(run.optsWithGlobals()) };
+      const flags = writtenIn(run.optsWithGlobals());
+      if (command.name === "mount") addMountOptions(flags);
+      invocation = { command, parameters, flags };
     });
   }
   try {
-    program.parse(words.length === 0 ? ["--help"] : words, { from: "user" });
+    program.parse(words.length === 0 ? ["--help"] : words.map(spelled), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return undefined;
@@ -112,7 +114,27 @@ function optionOf(name: SettingName, setting: Setting<unknown>): Option {
   return option;
 }
 
-function writtenIn(options: Readonly<Record<string, unknown>>): Written {
+/** `--cache-size` for `--cache_size`, and the other way round. */
+function spelled(word: string): string {
+  const [, name = "", rest = ""] = /^--([a-z0-9]+(?:[-_][a-z0-9]+)+)(=.*)?$/s.exec(word) ?? [];
+  const setting = SETTING_LIST.find(
+    ([, { flag }]) => flag.replaceAll("-", "_") === name.replaceAll("-", "_"),
+  );
+  return setting === undefined ? word : `--${setting[1].flag}${rest}`;
+}
+
+/** Options of `-o` that are this command's stand as if they were flags; all others are for whoever reads /etc/fstab. */
+function addMountOptions(flags: Map<SettingName, readonly string[]>): void {
+  for (const option of (flags.get("mountOptions") ?? []).flatMap((list) => list.split(","))) {
+    const [name = "", ...value] = option.split("=");
+    const found = SETTING_LIST.find(
+      ([, { flag, commands }]) => flag === name && commands?.includes("mount") !== false,
+    );
+    if (found !== undefined) flags.set(found[0], [value.length === 0 ? "true" : value.join("=")]);
+  }
+}
+
+function writtenIn(options: Readonly<Record<string, unknown>>): Map<SettingName, readonly string[]> {
   const written = new Map<SettingName, readonly string[]>();
   for (const [name] of SETTING_LIST) {
     const value = options[name];

@@ -3,7 +3,7 @@ import { GiB, KiB, MiB, PIECE_BYTES_DEFAULT } from "../base/limits.ts";
 import { single } from "./setting.ts";
 import { parseSize } from "./values.ts";
 
-const commands = ["run"];
+const commands = ["run", "mount"];
 const PIECE_BYTES_MIN = 16 * KiB;
 
 function parsePiece(text: string): number {

@@ -5,6 +5,7 @@ import { ANALYZE_VERSIONS_MAX, KiB, MiB } from "../base/limits.ts";
 import { DATASET_SETTINGS } from "./dataset-settings.ts";
 import { CACHE_SETTINGS } from "./cache-settings.ts";
 import { NFS_SETTINGS } from "./nfs-settings.ts";
+import { MOUNT_SETTINGS } from "./mount-settings.ts";
 import { PRUNE_SETTINGS } from "./prune-settings.ts";
 import { FUTURE_SETTINGS, RUN_SETTINGS, TLS_SETTINGS } from "./run-settings.ts";
 import { S3_SETTINGS } from "./s3-settings.ts";
@@ -109,6 +110,7 @@ const SETTINGS = {
   ...FUTURE_SETTINGS,
   ...PRUNE_SETTINGS,
   ...CACHE_SETTINGS,
+  ...MOUNT_SETTINGS,
   tags: list(
     {
       flag: "tag",

@@ -12,6 +12,7 @@ import { entries } from "../../src/dataset/version/entries.ts";
 import { parseReference } from "../../src/format/reference.ts";
 import { connect } from "../../src/sdk/index.ts";
 import { NfsClient } from "../../src/serve/nfs/testing/nfs-client.ts";
+import { requireFuse, said, startMount } from "../mount/mount-place.ts";
 import { requirePeer } from "../peers.ts";
 import type { Item } from "./awkward.ts";
 import type { OpenDoor } from "./interface-suite.ts";
@@ -82,6 +83,20 @@ export function cliDoor({ host, reference, scratch }: Place): OpenDoor {
     });
   };
   return async () => byFolder(pull, scratch("cli"));
+}
+
+/** `aetherfs mount`, and what `cp -a` makes of it. Nothing of this process looks into the mount: the hub is in it. */
+export function mountDoor({ host, reference, scratch }: Place): OpenDoor {
+  return async (t) => {
+    if (!requireFuse(t)) return undefined;
+    const folder = scratch("mount-home");
+    const place = { folder, environment: { STORE: "", HUB: host } };
+    const mount = await startMount(t, place, [reference]);
+    const copy = async (into: string): Promise<void> => {
+      await said("cp", ["-a", `${mount.folder}/.`, into]);
+    };
+    return byFolder(copy, scratch("mount"));
+  };
 }
 
 /** entries() and cat() of the SDK. */

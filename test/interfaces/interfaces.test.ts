@@ -13,6 +13,7 @@ import {
   cliDoor,
   httpDoor,
   nfsDoor,
+  mountDoor,
   pythonDoor,
   rcloneHttpDoor,
   s3Door,
@@ -62,6 +63,7 @@ const expected = (): ReadonlyMap<string, Item> => items;
 
 describe("every interface", () => {
   interfaceSuite("aetherfs pull", LINKS, expected, at(cliDoor));
+  interfaceSuite("aetherfs mount, met by cp,", LINKS, expected, at(mountDoor));
   interfaceSuite("the SDK", LINKS, expected, at(sdkDoor));
   interfaceSuite(
     "gRPC, met by grpcio,",

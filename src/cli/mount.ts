@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { AetherError, ERRORS, type ErrorCode } from "../base/errors.ts";
+import { openLog } from "../daemon/log.ts";
+import { mountVersion } from "../daemon/mount.ts";
+import { formatDigest } from "../format/digest.ts";
+import { formatReference } from "../format/reference.ts";
+import type { Client } from "../sdk/client.ts";
+import { readReference, withClient, type Context } from "./context.ts";
+
+/** What a mount in the background says, at most, of why it did not come about. */
+const SAID_BYTES_MAX = 64 * 1024;
+
+/** `aetherfs mount REF DIR`: in the background, unless --foreground is given; returns when it is mounted. */
+export async function run(context: Context, text: string, place: string): Promise<void> {
+  const { config } = context;
+  const reference = readReference(context, text);
+  if (config.follow && reference.digest !== undefined) {
+    throw new AetherError(
+      "ARGUMENT_INVALID",
+      `${text} names a version, which never moves: leave --follow out`,
+    );
+  }
+  if (config.foreground) {
+    await withClient(context, { references: [reference] }, (client) => serve(context, client, text, place));
+  } else await inBackground(context);
+}
+
+/** Serves the mount until it is unmounted, or a signal ends it, which is a good end. */
+async function serve(context: Context, client: Client, text: string, place: string): Promise<void> {
+  const { config, output, signal } = context;
+  const reference = readReference(context, text);
+  const folder = resolve(place);
+  const { timeout, memoryLimit: memoryBytes, cacheDir, cachePieceSize, cacheSize } = config;
+  const log = openLog({
+    level: config.logLevel,
+    format: "text",
+    write: (line) => void process.stderr.write(line),
+  });
+  const mounted = await mountVersion({
+    ...{ client, reference, folder, memoryBytes, cacheDir, log, signal },
+    isLocal: config.store !== undefined && !config.store.startsWith("s3:"),
+    source: config.store === undefined ? formatReference(reference) : text,
+    isFollowed: config.follow,
+    allowOther: config.allowOther || process.getuid?.() === 0,
+    timeoutMs: timeout * 1000,
+    cache: { pieceBytes: cachePieceSize, diskBytes: cacheSize },
+  });
+  const version = formatDigest(mounted.version);
+  if (output.isJson) await output.json({ folder, version });
+  else await output.lines(`mounted  ${formatReference(reference)} at ${folder}`, `version  ${version}`);
+  await mounted.ended;
+}
+
+/** Starts this command again as a process of its own, and waits until that has mounted. */
+async function inBackground({ config, environment, output, signal }: Context): Promise<void> {
+  const file = config.logFile ?? (config.cacheDir && join(config.cacheDir, "mount.log"));
+  if (file !== undefined) mkdirSync(dirname(resolve(file)), { recursive: true });
+  const log = openSync(file ?? "/dev/null", "a", 0o600);
+  const begun = file === undefined ? 0 : statSync(file).size;
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    detached: true,
+    stdio: ["ignore", "pipe", log],
+    env: { ...environment, FOREGROUND: "true" },
+  });
+  closeSync(log);
+  const onAbort = (): void => void child.kill("SIGTERM");
+  signal.addEventListener("abort", onAbort);
+  const first = await new Promise<string | undefined>((settle, reject) => {
+    child.stdout?.setEncoding("utf8").once("data", settle);
+    child.on("error", reject);
+    child.on("exit", () => {
+      settle(undefined);
+    });
+  });
+  signal.removeEventListener("abort", onAbort);
+  signal.throwIfAborted();
+  if (first === undefined) throw saidIn(file, begun);
+  child.stdout?.destroy();
+  child.unref();
+  await output.write(Buffer.from(first));
+}
+
+/** What the process in the background said last: an error as the command prints it. */
+function saidIn(file: string | undefined, begun: number): AetherError {
+  const said =
+    file === undefined ? "" : readFileSync(file).subarray(begun).subarray(-SAID_BYTES_MAX).toString();
+  for (const line of said.split("\n").reverse()) {
+    const [, code = "", message = ""] =
+      /^aetherfs: ([A-Z_]+): (.*)$/.exec(line) ??
+      /^\{"error":\{"code":"([A-Z_]+)","message":"((?:[^"\\]|\\.)*)"/.exec(line) ??
+      [];
+    if (code in ERRORS) return new AetherError(code as ErrorCode, message);
+  }
+  return new AetherError(
+    "MOUNT_FAILED",
+    `the mount ended before it began${file === undefined ? "" : `: see ${file}`}`,
+  );
+}

@@ -1,0 +1,204 @@
+/** The composition root of a mount: a store or a hub at one end, the kernel at the other. */
+import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
+import { AetherError, codeOf } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import { DiskPieces } from "../dataset/read/disk-pieces.ts";
+import type { Digest } from "../format/digest.ts";
+import { DEFAULT_TAG, formatReference, type Reference } from "../format/reference.ts";
+import { ClientCatalog } from "../sdk/client-catalog.ts";
+import type { Client } from "../sdk/client.ts";
+import { FuseDevice } from "../serve/fuse/device.ts";
+import { mountFuse } from "../serve/fuse/mount.ts";
+import {
+  clearStale,
+  FILE_SYSTEM_TYPE,
+  mountAt,
+  readFurtherAhead,
+  unmount,
+} from "../serve/fuse/mount-table.ts";
+import { FuseSession } from "../serve/fuse/session.ts";
+import { Tree, type Caller, type DirectoryNode } from "../vfs/tree.ts";
+import type { VersionName } from "../vfs/tree-path.ts";
+
+/** What is mounted where. */
+export interface MountOptions {
+  /** The store or hub. It stays open until the mount has ended. */
+  readonly client: Client;
+  /** Reads of it go no further than a disk of this machine. */
+  readonly isLocal: boolean;
+  readonly reference: Reference;
+  /** Where, absolute. */
+  readonly folder: string;
+  /** What stands in the list of mounts. */
+  readonly source: string;
+  readonly isFollowed: boolean;
+  readonly allowOther: boolean;
+  /** How long a request may take, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly memoryBytes: number;
+  readonly cacheDir: string | undefined;
+  /** What is kept of what was decoded: bytes together, and on disk in `cacheDir`. */
+  readonly cache: { readonly pieceBytes: number; readonly diskBytes: number };
+  readonly log: Log;
+  /** Unmounts. */
+  readonly signal: AbortSignal;
+}
+
+/** What is mounted. */
+export interface Mounted {
+  readonly version: Digest;
+  /** Resolves when it is unmounted, by whomever. Rejects when the kernel does not let itself be served. */
+  readonly ended: Promise<void>;
+}
+
+/** Whoever may mount sees all. */
+const ANYBODY: Caller = { check: async () => undefined };
+/** Memory for one node, of the memory's share: some 600 bytes with its texts. */
+const NODE_SHARE_BYTES = 8 * 600;
+const NODES_MIN = 16_384;
+/** How long what is open may stay so after the mount was told to end. */
+const FINISH_MS = 10_000;
+/** How long a tag is followed by its events alone; and after they failed, until they are asked for again. */
+const LOOK_MS = 30_000;
+const RETRY_MS = 1000;
+
+/**
+ * Mounts a version, or the one that a tag points at. What nobody serves any more in its place is unmounted first.
+ * Errors: MOUNT_FAILED, FEATURE_UNSUPPORTED; those of Client.resolve and openVersion.
+ */
+export async function mountVersion(options: MountOptions): Promise<Mounted> {
+  const { folder, source, allowOther, isFollowed, memoryBytes, timeoutMs, log, signal } = options;
+  const tree = openTree(options);
+  const open = (): Promise<DirectoryNode> => tree.open(ANYBODY, versionName(options.reference));
+  const top = await open();
+  signal.throwIfAborted();
+  await clearStale(folder);
+  const device = new FuseDevice(await mountFuse({ folder, source, allowOther }), log);
+  const session = new FuseSession(device, {
+    ...{ tree, top, isFollowed, timeoutMs, clock: systemClock, log },
+    reference: formatReference(options.reference),
+    owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    nodesMax: Math.max(NODES_MIN, memoryBytes / NODE_SHARE_BYTES),
+  });
+  const served = device.serve((request) => {
+    session.handle(request);
+  });
+  readFurtherAhead(folder);
+  const stop = new AbortController();
+  const leave = (): void => void leaveMount(folder, log, stop.signal);
+  signal.addEventListener("abort", leave);
+  if (signal.aborted) leave();
+  const following = isFollowed ? follow({ ...options, open, session, stop: stop.signal }, top) : undefined;
+  const ended = served.finally(async () => {
+    signal.removeEventListener("abort", leave);
+    session.close();
+    stop.abort();
+    await following;
+  });
+  return { version: top.version.digest, ended };
+}
+
+function versionName({ name, tag, digest }: Reference): VersionName {
+  return { name, tag: digest === undefined ? tag : undefined, digest };
+}
+
+function openTree({ client, reference, isLocal, cacheDir, cache, log }: MountOptions): Tree {
+  const engine = client.copyEngine(reference.name);
+  const { clock, random } = { clock: systemClock, random: systemRandom };
+  const { pieceBytes, diskBytes: bytesMax } = cache;
+  const hasDisk = bytesMax > 0 && cacheDir !== undefined;
+  const disk = hasDisk
+    ? new DiskPieces({ folder: join(cacheDir, "pieces"), bytesMax, clock, random, log })
+    : undefined;
+  return new Tree(engine, new ClientCatalog(client), { isLocal, pieceBytes, disk });
+}
+
+/** Unmounts, also what is in use. Whoever uses it may finish for a while; then the process ends, and with it all that is open. */
+async function leaveMount(folder: string, log: Log, ended: AbortSignal): Promise<void> {
+  try {
+    await unmount(folder, false).catch((error: unknown) => {
+      log.warn({ err: error }, "it is in use: who uses it may finish, but not for long");
+      return unmount(folder, true);
+    });
+    await systemClock.sleep(FINISH_MS, ended);
+  } catch (error) {
+    if (ended.aborted) return;
+    log.error({ err: error }, "it cannot be unmounted");
+  }
+  // A thread that waits for the kernel cannot be ended in another way; what is left of the mount answers nobody.
+  process.kill(process.pid, "SIGKILL");
+}
+
+interface Following extends Pick<MountOptions, "client" | "reference" | "log"> {
+  readonly open: () => Promise<DirectoryNode>;
+  readonly session: FuseSession;
+  readonly stop: AbortSignal;
+}
+
+/** Moves the session to where the tag points, until it is stopped. Never rejects. */
+async function follow(following: Following, top: DirectoryNode): Promise<void> {
+  const { open, session, log } = following;
+  let shown = top;
+  const lookOnce = async (): Promise<void> => {
+    try {
+      const found = await open();
+      if (found.version.digest === shown.version.digest) return;
+      shown = found;
+      session.move(found);
+      log.info({ version: found.version.digest }, "the tag moved");
+    } catch (error) {
+      // What was there last is shown on: also of a tag that was removed, and while a hub is away.
+      log.warn({ code: codeOf(error), err: error }, "where the tag points is not to be had");
+    }
+  };
+  let last = Promise.resolve();
+  let waiting = 0;
+  const look = (): void => {
+    // One that has not begun sees what this one would.
+    if (waiting > 0) return;
+    waiting++;
+    last = last.then(() => {
+      waiting--;
+      return lookOnce();
+    });
+  };
+  await Promise.all([lookAtEvents(following, look), lookNowAndThen(following, look)]);
+  await last;
+}
+
+async function lookAtEvents(following: Following, look: () => void): Promise<void> {
+  const { client, reference, log, stop: signal } = following;
+  const { name, tag = DEFAULT_TAG } = reference;
+  while (!signal.aborted) {
+    try {
+      for await (const { sequence } of client.watch(name, { tag, signal })) {
+        log.debug({ sequence }, "the tag has an event");
+        look();
+      }
+    } catch (error) {
+      log.debug({ err: error }, "the dataset's events ended");
+    }
+    await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
+  }
+}
+
+/** Events may be missed between the first look and the first that is watched for, or while nobody answers. */
+async function lookNowAndThen({ stop }: Following, look: () => void): Promise<void> {
+  for (let delayMs = RETRY_MS; !stop.aborted; delayMs = LOOK_MS) {
+    await systemClock.sleep(delayMs, stop).then(look, () => undefined);
+  }
+}
+
+/**
+ * Unmounts what is mounted at a folder, also when nobody serves it any more; `lazily`: also when it is in use. Errors: MOUNT_FAILED, also
+ * when nothing of AetherFS is mounted there.
+ */
+export async function endMount(folder: string, lazily: boolean): Promise<void> {
+  if (mountAt(folder)?.type !== FILE_SYSTEM_TYPE) {
+    const text = `nothing of AetherFS is mounted at ${folder}`;
+    throw new AetherError("MOUNT_FAILED", text, { data: { folder } });
+  }
+  await unmount(folder, lazily);
+}

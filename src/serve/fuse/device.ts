@@ -1,0 +1,90 @@
+import { closeSync, write, writevSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { errnoOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { answerHeader } from "./answers.ts";
+import type { DeviceWorkerData } from "./device-worker.ts";
+import { decodeRequest, type Request } from "./protocol.ts";
+import type { Kernel } from "./requests.ts";
+
+/** The worker's module, whichever form this one runs in. */
+const WORKER_URL = new URL(
+  import.meta.url.endsWith(".ts") ? "./device-worker.ts" : "./device-worker.js",
+  import.meta.url,
+);
+/** Nobody waits for the answer, or there is no mount any more. */
+const NOBODY: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENODEV", "ENOTCONN"]);
+
+/** An open /dev/fuse with a mount at its other end. */
+export class FuseDevice implements Kernel {
+  readonly #fd: number;
+  readonly #log: Log;
+  readonly #notices: Uint8Array[] = [];
+  #isNotifying = false;
+
+  /** `fd` is closed when it is unmounted. */
+  constructor(fd: number, log: Log) {
+    this.#fd = fd;
+    this.#log = log;
+  }
+
+  get notices(): number {
+    return this.#notices.length;
+  }
+
+  /** Hands each request to `take`, until it is unmounted. Rejects when the device cannot be read. */
+  async serve(take: (request: Request) => void): Promise<void> {
+    const taken = new Int32Array(new SharedArrayBuffer(4));
+    const workerData: DeviceWorkerData = { fd: this.#fd, taken };
+    const worker = new Worker(WORKER_URL, { workerData });
+    worker.on("message", (bytes: Uint8Array) => {
+      const request = decodeRequest(bytes);
+      if (request !== undefined) take(request);
+      else
+        this.#log.error({ bytes: bytes.byteLength }, "the kernel asked for something that is not understood");
+      Atomics.add(taken, 0, 1);
+      Atomics.notify(taken, 0);
+    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        worker.on("error", reject);
+        worker.on("exit", () => {
+          resolve();
+        });
+      });
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+
+  answer(unique: bigint, errno: number, ...parts: readonly Uint8Array[]): boolean {
+    const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    try {
+      writevSync(this.#fd, [answerHeader(unique, errno, bytes), ...parts]);
+      return true;
+    } catch (error) {
+      if (!NOBODY.has(errnoOf(error))) this.#log.error({ err: error }, "the kernel refused an answer");
+      return false;
+    }
+  }
+
+  /**
+   * In another thread than answers are: the kernel may hold a lock that it takes for this for a request that waits for its
+   * answer.
+   */
+  notify(notice: Uint8Array): void {
+    this.#notices.push(notice);
+    if (!this.#isNotifying) this.#notifyNext();
+  }
+
+  #notifyNext(): void {
+    const notice = this.#notices.shift();
+    this.#isNotifying = notice !== undefined;
+    if (notice === undefined) return;
+    write(this.#fd, notice, (error) => {
+      // What the kernel does not know it need not forget.
+      if (error !== null && !NOBODY.has(error.code)) this.#log.debug({ err: error }, "a notice was refused");
+      this.#notifyNext();
+    });
+  }
+}

@@ -1,0 +1,91 @@
+import type { DirectoryNode, EntryNode, Tree } from "../../vfs/tree.ts";
+
+/** Lists that are under way: of each, a page of entries is kept. */
+const CURSORS_MAX = 256;
+/** Bytes of a name that every kernel takes (`FUSE_NAME_MAX`); what is longer is not shown. */
+const NAME_BYTES_MAX = 1024;
+
+/** Takes an entry and its name, unless there is no room. */
+export type TakeName = (name: Uint8Array, entry: EntryNode, index: number) => boolean;
+
+/**
+ * The entries of directories, for a kernel that asks for what comes after the n-th and says not who is asking. The next part
+ * of a list is at hand where the last one ended; who asks from elsewhere has the list made again.
+ */
+export class Directories {
+  readonly #tree: Tree;
+  readonly #cursors = new Map<string, Cursor>();
+
+  constructor(tree: Tree) {
+    this.#tree = tree;
+  }
+
+  /**
+   * The entries of a directory, as long as `take` takes them. `node` names the directory, of which `skipped` entries were taken
+   * before. Errors: those of Tree.list.
+   */
+  async read(node: number, directory: DirectoryNode, skipped: number, take: TakeName): Promise<void> {
+    const key = `${node}:${skipped}`;
+    const known = this.#cursors.get(key);
+    // Two who ask for the same part must not share the place in the list.
+    this.#cursors.delete(key);
+    const cursor = known ?? new Cursor(this.#tree, directory);
+    for (let passed = known === undefined ? 0 : skipped; passed < skipped; passed++) {
+      if ((await cursor.peek()) === undefined) return;
+      cursor.pass();
+    }
+    for (let index = skipped; ; index++) {
+      // Waiting takes longer than all else, and is needed once a page.
+      const entry = cursor.atHand ?? (await cursor.peek());
+      if (entry === undefined) return;
+      const name = Buffer.from(entry.entry.path.slice(cursor.prefix));
+      if (name.byteLength <= NAME_BYTES_MAX && !take(name, entry, index)) {
+        this.#keep(`${node}:${index}`, cursor);
+        return;
+      }
+      cursor.pass();
+    }
+  }
+
+  #keep(key: string, cursor: Cursor): void {
+    this.#cursors.set(key, cursor);
+    for (const oldest of this.#cursors.keys()) {
+      if (this.#cursors.size <= CURSORS_MAX) return;
+      this.#cursors.delete(oldest);
+    }
+  }
+}
+
+/** A place in a directory's list. */
+class Cursor {
+  /** What stands before the names, as many characters. */
+  readonly prefix: number;
+  readonly #batches: AsyncGenerator<EntryNode[]>;
+  #batch: readonly EntryNode[] = [];
+  #index = 0;
+
+  constructor(tree: Tree, directory: DirectoryNode) {
+    this.prefix = directory.path === "" ? 0 : directory.path.length + 1;
+    this.#batches = tree.list(directory);
+  }
+
+  /** The next entry, unless it is to be waited for, or there is none. */
+  get atHand(): EntryNode | undefined {
+    return this.#batch[this.#index];
+  }
+
+  /** The next entry; undefined: there is none. */
+  async peek(): Promise<EntryNode | undefined> {
+    while (this.atHand === undefined) {
+      const next = await this.#batches.next();
+      if (next.done === true) return undefined;
+      this.#batch = next.value;
+      this.#index = 0;
+    }
+    return this.atHand;
+  }
+
+  pass(): void {
+    this.#index++;
+  }
+}

@@ -1,0 +1,335 @@
+/** One mounted version, or those that a tag points at one after another, as the kernel asks about it. */
+import { constants } from "node:os";
+import type { Clock } from "../../base/clock.ts";
+import { MiB } from "../../base/limits.ts";
+import type { Log } from "../../base/log.ts";
+import type { DirectoryNode, EntryNode, Tree } from "../../vfs/tree.ts";
+import * as answers from "./answers.ts";
+import { Directories } from "./directories.ts";
+import { attributesOf, inodeOf, Nodes, type Node } from "./nodes.ts";
+import {
+  EXPIRE_ONLY,
+  INIT_FLAGS,
+  INIT_FLAGS2,
+  KEEP_CACHE,
+  MAJOR,
+  MINOR_MIN,
+  ROOT_ID,
+  type InitRequest,
+  type Request,
+} from "./protocol.ts";
+import { Requests, type Kernel, type Pending } from "./requests.ts";
+import { xattrsOf } from "./xattrs.ts";
+
+const { EINVAL, EISDIR, ENODATA, ENOENT, ENOSYS, ENOTDIR } = constants.errno;
+const { ENAMETOOLONG, EPROTO, ERANGE, EROFS } = constants.errno;
+
+/** Bytes of one READ: as many as the kernel has pages for in a request by itself. */
+const READ_BYTES_MAX = MiB;
+/** Bytes of a link's target that the kernel has room for. */
+const TARGET_BYTES_MAX = 4095;
+/** Buffers kept for their next use. */
+const BUFFERS_KEPT_MAX = 16;
+/** Nodes that the kernel is asked to forget for each new one, when there are too many. */
+const TURNED = 2;
+/** Notices on their way that ask the kernel to forget nodes. */
+const NOTICES_MAX = 256;
+const EVER = { entrySeconds: answers.FOREVER_SECONDS, attrSeconds: answers.FOREVER_SECONDS };
+
+/** What is shown, and how. */
+export interface SessionOptions {
+  readonly tree: Tree;
+  readonly top: DirectoryNode;
+  /** As what is mounted was named, for an extended attribute. */
+  readonly reference: string;
+  /** Another version may take the place of this one: see move(). */
+  readonly isFollowed: boolean;
+  readonly owner: answers.Owner;
+  /** How long a request may take before it fails with EIO, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Nodes to remember; with more the kernel is asked to forget some. */
+  readonly nodesMax: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Answers what the kernel asks, many requests at a time. Nothing is ever written to a version. */
+export class FuseSession {
+  readonly #kernel: Kernel;
+  readonly #options: SessionOptions;
+  readonly #nodes: Nodes;
+  readonly #directories: Directories;
+  readonly #requests: Requests;
+  readonly #buffers: Buffer[] = [];
+  #topSeconds: number;
+  #canExpire = false;
+  #isOpenless = false;
+
+  constructor(kernel: Kernel, options: SessionOptions) {
+    this.#kernel = kernel;
+    this.#options = options;
+    this.#nodes = new Nodes(options.top);
+    this.#directories = new Directories(options.tree);
+    this.#topSeconds = Math.floor(options.clock.nowMs() / 1000);
+    this.#requests = new Requests(kernel, options);
+  }
+
+  /** Ends what the session does by itself. */
+  close(): void {
+    this.#requests.close();
+  }
+
+  /**
+   * Shows another version from now on. What is open stays what it is, and so does what is looked up from inside of folders of the
+   * version before, as long as somebody is in there.
+   */
+  move(top: DirectoryNode): void {
+    this.#nodes.root.entry = top;
+    this.#topSeconds = Math.floor(this.#options.clock.nowMs() / 1000);
+    const flags = this.#canExpire ? EXPIRE_ONLY : 0;
+    for (const { name } of this.#nodes.within(ROOT_ID)) {
+      this.#kernel.notify(answers.forgetNameNotice(ROOT_ID, Buffer.from(name), flags));
+    }
+    this.#kernel.notify(answers.forgetContentNotice(ROOT_ID));
+  }
+
+  /** Takes a request; the answer follows when there is one. Never throws. */
+  handle(request: Request): void {
+    const { unique, kind } = request;
+    if (kind === "forget") {
+      for (const forgotten of request.nodes) this.#nodes.forget(forgotten);
+      return;
+    }
+    if (kind === "interrupt") {
+      this.#requests.interrupt(request.interrupted);
+      return;
+    }
+    if (kind === "init") {
+      this.#init(unique, request);
+      return;
+    }
+    if (kind === "writing") this.#refuse(unique, EROFS);
+    else if (kind === "destroy" || kind === "release") this.#kernel.answer(unique, 0);
+    // The kernel asks no more for what it is told to be unknown, and needs nobody for opening then.
+    else if (kind === "opendir" || kind === "unknown") this.#refuse(unique, ENOSYS);
+    else this.#handleNode(request);
+  }
+
+  #handleNode(request: Request): void {
+    const { unique, kind } = request;
+    const node = this.#nodes.get(request.node);
+    if (node === undefined) {
+      this.#refuse(unique, ENOENT);
+      return;
+    }
+    switch (kind) {
+      case "getattr":
+        this.#kernel.answer(
+          unique,
+          0,
+          answers.attrAnswer(this.#attributesOf(node), EVER, this.#options.owner),
+        );
+        return;
+      case "lookup":
+        this.#requests.begin(unique, (pending) => this.#lookUp(pending, node, request.name));
+        return;
+      case "read":
+        this.#requests.begin(unique, (pending) => this.#read(pending, node, request.offset, request.size));
+        return;
+      case "readdir":
+      case "readdirplus":
+        this.#requests.begin(unique, (pending) => this.#list(pending, node, request, kind === "readdirplus"));
+        return;
+      case "readlink":
+        this.#readLink(unique, node);
+        return;
+      case "open":
+        if (this.#isOpenless) this.#refuse(unique, ENOSYS);
+        else this.#kernel.answer(unique, 0, answers.openAnswer(0, KEEP_CACHE));
+        return;
+      case "statfs": {
+        const { bytes, files, directories, symlinks } = node.entry.version.root;
+        this.#kernel.answer(unique, 0, answers.statfsAnswer(bytes, files + directories + symlinks));
+        return;
+      }
+      case "getxattr":
+        this.#getXattr(unique, node, request.name, request.size);
+        return;
+      case "listxattr":
+        this.#listXattrs(unique, node, request.size);
+        return;
+      default:
+        this.#refuse(unique, ENOSYS);
+    }
+  }
+
+  #init(unique: bigint, request: InitRequest): void {
+    const { major, minor, flags } = request;
+    if (major !== MAJOR || minor < MINOR_MIN) {
+      this.#options.log.error({ major, minor }, "the kernel's FUSE is too old: Linux 5.4 is needed");
+      this.#refuse(unique, EPROTO);
+      return;
+    }
+    this.#isOpenless = (flags & INIT_FLAGS.noOpenSupport) !== 0;
+    this.#canExpire = (request.flags2 & INIT_FLAGS2.expireOnly) !== 0;
+    this.#kernel.answer(unique, 0, answers.initAnswer(request, READ_BYTES_MAX));
+  }
+
+  async #lookUp(pending: Pending, parent: Node, nameBytes: Uint8Array): Promise<void> {
+    const isTop = parent.id === ROOT_ID;
+    const name = textOf(nameBytes);
+    for (;;) {
+      const { entry: folder } = parent;
+      if (folder.kind !== "directory") {
+        pending.refuse(ENOTDIR);
+        return;
+      }
+      const found =
+        name === undefined ? undefined : await this.#options.tree.entryIn(folder, joined(folder.path, name));
+      // The version before is none that the kernel may still be told of: it was told to forget it.
+      if (parent.entry.version !== folder.version) continue;
+      if (found === undefined || name === undefined) {
+        const seconds = isTop && this.#options.isFollowed ? 0 : answers.FOREVER_SECONDS;
+        pending.settle(answers.nothingAnswer(seconds));
+        return;
+      }
+      if (pending.isAnswered) return;
+      const node = this.#give(parent, name, found);
+      const answer = answers.entryAnswer(this.#attributesOf(node), EVER, this.#options.owner);
+      if (!pending.settle(answer)) this.#nodes.forget({ node: node.id, lookups: 1 });
+      return;
+    }
+  }
+
+  /** Counts that the kernel is told of a node. When it knows too many, it is asked to forget others. */
+  #give(parent: Node, name: string, entry: EntryNode): Node {
+    const node = this.#nodes.give(parent, name, entry);
+    if (this.#nodes.size > this.#options.nodesMax && this.#kernel.notices < NOTICES_MAX) {
+      for (const old of this.#nodes.turn(TURNED)) {
+        this.#kernel.notify(answers.forgetNameNotice(old.parent, Buffer.from(old.name), 0));
+      }
+    }
+    return node;
+  }
+
+  async #list(
+    pending: Pending,
+    node: Node,
+    { offset, size }: { readonly offset: number; readonly size: number },
+    isPlus: boolean,
+  ): Promise<void> {
+    const { owner } = this.#options;
+    for (;;) {
+      const { entry: folder } = node;
+      if (folder.kind !== "directory") {
+        pending.refuse(ENOTDIR);
+        return;
+      }
+      const list = new answers.DirectoryAnswer(Math.min(size, READ_BYTES_MAX), isPlus);
+      const found: { readonly name: string; readonly entry: EntryNode }[] = [];
+      const self = this.#attributesOf(node);
+      const dots = [".", ".."].slice(offset);
+      const hasRoom = dots.every((name, at) => list.add(Buffer.from(name), offset + at + 1, self));
+      if (hasRoom) {
+        await this.#directories.read(node.id, folder, Math.max(0, offset - 2), (name, entry, index) => {
+          const { kind } = entry;
+          const isTaken = list.add(name, index + 3, { kind, inode: inodeOf(entry.entry.path) });
+          if (isTaken) found.push({ name: name.toString(), entry });
+          return isTaken;
+        });
+      }
+      if (node.entry.version !== folder.version) continue;
+      if (pending.isAnswered) return;
+      const given = isPlus ? found.map(({ name, entry }) => this.#give(node, name, entry)) : [];
+      for (const [index, each] of given.entries())
+        list.tell(dots.length + index, this.#attributesOf(each), EVER, owner);
+      if (!pending.settle(list.bytes)) {
+        for (const { id } of given) this.#nodes.forget({ node: id, lookups: 1 });
+      }
+      return;
+    }
+  }
+
+  async #read(pending: Pending, { entry: file }: Node, offset: number, size: number): Promise<void> {
+    if (file.kind !== "file") {
+      pending.refuse(file.kind === "directory" ? EISDIR : EINVAL);
+      return;
+    }
+    const end = Math.min(file.entry.size, offset + Math.min(size, READ_BYTES_MAX));
+    if (offset >= end) {
+      pending.settle();
+      return;
+    }
+    const wanted = end - offset;
+    let buffer: Buffer | undefined;
+    let filled = 0;
+    for await (const bytes of this.#options.tree.read(file, { start: offset, end })) {
+      if (pending.isAnswered) break;
+      if (bytes.byteLength === wanted) {
+        // Written before anything else happens: its memory need not be copied. There is no other piece.
+        pending.settle(bytes);
+      } else {
+        buffer ??= this.#buffers.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES_MAX);
+        buffer.set(bytes, filled);
+        filled += bytes.byteLength;
+      }
+    }
+    if (buffer === undefined) return;
+    if (filled === wanted) pending.settle(buffer.subarray(0, wanted));
+    if (this.#buffers.length < BUFFERS_KEPT_MAX) this.#buffers.push(buffer);
+  }
+
+  #readLink(unique: bigint, { entry: { kind, entry } }: Node): void {
+    if (kind !== "symlink") {
+      this.#refuse(unique, EINVAL);
+      return;
+    }
+    const target = Buffer.from(entry.target);
+    if (target.byteLength > TARGET_BYTES_MAX) {
+      this.#refuse(unique, ENAMETOOLONG);
+      return;
+    }
+    this.#kernel.answer(unique, 0, target);
+  }
+
+  #getXattr(unique: bigint, { entry }: Node, name: Uint8Array, size: number): void {
+    const value = xattrsOf(entry, this.#options.reference).get(textOf(name) ?? "");
+    if (value === undefined) this.#refuse(unique, ENODATA);
+    else this.#answerSized(unique, size, Buffer.from(value));
+  }
+
+  #listXattrs(unique: bigint, { entry }: Node, size: number): void {
+    const names = [...xattrsOf(entry, this.#options.reference).keys()];
+    this.#answerSized(unique, size, Buffer.from(names.map((name) => `${name}\0`).join("")));
+  }
+
+  /** Who asks with no room wants to know how much it takes. */
+  #answerSized(unique: bigint, size: number, bytes: Uint8Array): void {
+    if (size === 0) this.#kernel.answer(unique, 0, answers.sizeAnswer(bytes.byteLength));
+    else if (size < bytes.byteLength) this.#refuse(unique, ERANGE);
+    else this.#kernel.answer(unique, 0, bytes);
+  }
+
+  #attributesOf(node: Node): answers.Attributes {
+    return attributesOf(node, this.#topSeconds);
+  }
+
+  #refuse(unique: bigint, errno: number): void {
+    this.#kernel.answer(unique, errno);
+  }
+}
+
+function joined(folder: string, name: string): string {
+  return folder === "" ? name : `${folder}/${name}`;
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The text, or undefined when it is no UTF-8: nothing in a version is called so. */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

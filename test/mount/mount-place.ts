@@ -1,0 +1,130 @@
+/** Mounts of tests: real ones, which end with the test whatever happens. Nothing here looks into a mount in this process. */
+import assert from "node:assert/strict";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { environmentOf, type Place } from "../cli/command.ts";
+import { PEER_MISSING } from "../peers.ts";
+
+const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
+/** A program that looks into a mount and does not end by then is ended: the test fails, and waits for nothing. */
+const PROGRAM_MS_MAX = 60_000;
+
+/** What a program did. */
+export interface Ran {
+  /** Its exit code; the signal that ended it. */
+  readonly exit: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A mount under way, served by a process in the foreground. */
+export interface TestMount {
+  readonly folder: string;
+  readonly child: ChildProcess;
+  /** The exit code, or the signal, when it has ended. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  readonly stderr: () => string;
+}
+
+/** Whether mounts can be made here: root, with a /dev/fuse. Else the test is skipped, or fails when peers are required. */
+export function requireFuse(t: TestContext): boolean {
+  const why = !existsSync("/dev/fuse")
+    ? "no /dev/fuse: the kernel has no FUSE, or the container no device (docker run --device /dev/fuse)"
+    : process.getuid?.() !== 0
+      ? "not root: mounts of these tests are root's"
+      : !mayMount()
+        ? "no CAP_SYS_ADMIN: the container may not mount (docker run --cap-add SYS_ADMIN)"
+        : undefined;
+  if (why === undefined) return true;
+  const reason = `${PEER_MISSING}mounting (${why})`;
+  if (process.env["AETHERFS_TEST_PEERS"] === "required") assert.fail(reason);
+  t.skip(reason);
+  return false;
+}
+
+const CAP_SYS_ADMIN = 21n;
+
+/** capabilities(7) */
+function mayMount(): boolean {
+  const [, bits = "0"] = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return ((BigInt(`0x${bits}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+}
+
+/** Runs a program to its end, or for so long. Never rejects. */
+export function ran(
+  program: string,
+  words: readonly string[],
+  options: { readonly cwd?: string } = {},
+): Promise<Ran> {
+  const limits = { timeout: PROGRAM_MS_MAX, killSignal: "SIGKILL", maxBuffer: 2 ** 26 } as const;
+  return new Promise((resolve) => {
+    execFile(program, words, { ...limits, ...options }, (error, stdout, stderr) => {
+      const exit = error === null ? 0 : (error.signal ?? error.code ?? "unknown");
+      resolve({ exit, stdout, stderr });
+    });
+  });
+}
+
+/** What a program says on stdout, which must succeed. */
+export async function said(
+  program: string,
+  words: readonly string[],
+  options?: { readonly cwd?: string },
+): Promise<string> {
+  const { exit, stdout, stderr } = await ran(program, words, options);
+  assert.equal(exit, 0, `${program} ${words.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+/** A folder to mount at, from which all that is mounted is taken away when the test ends. */
+export function mountPoint(t: TestContext): string {
+  // Outside of the test's place, which is removed before.
+  const point = mkdtempSync(join(tmpdir(), "aetherfs-mount-"));
+  t.after(async () => {
+    for (let count = 0; isMounted(point) && count < 5; count++)
+      await ran("umount", ["-i", "-f", "-l", point]);
+    rmdirSync(point);
+  });
+  return point;
+}
+
+/** Whether anything is mounted there. */
+export function isMounted(point: string): boolean {
+  return readFileSync("/proc/self/mountinfo", "utf8").includes(` ${point} `);
+}
+
+/** Mounts in the foreground, and waits until it is mounted. Rejects with what the command says when it ends before. */
+export async function startMount(
+  t: TestContext,
+  place: Pick<Place, "folder" | "environment">,
+  words: readonly string[],
+  point = mountPoint(t),
+): Promise<TestMount> {
+  const env = { ...environmentOf(place.folder), ...place.environment };
+  const args = ["mount", "--foreground", ...words, point];
+  const child = spawn(LAUNCHER, args, { env, cwd: place.folder, stdio: ["ignore", "pipe", "pipe"] });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.on("exit", (code, signal) => {
+      resolve(code ?? signal ?? "SIGKILL");
+    });
+  });
+  t.after(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once("data", () => {
+      resolve();
+    });
+    void ended.then((exit) => {
+      reject(new Error(`the mount ended with ${exit}: ${stderr}`));
+    });
+  });
+  return { folder: point, child, ended, stderr: () => stderr };
+}
