@@ -5,10 +5,12 @@ import { AetherError, codeOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import { DiskPieces } from "../dataset/read/disk-pieces.ts";
+import { WholeFiles } from "../dataset/read/whole-files.ts";
 import type { Digest } from "../format/digest.ts";
 import { DEFAULT_TAG, formatReference, type Reference } from "../format/reference.ts";
 import { ClientCatalog } from "../sdk/client-catalog.ts";
 import type { Client } from "../sdk/client.ts";
+import { openBackings } from "../serve/fuse/backings.ts";
 import { FuseDevice } from "../serve/fuse/device.ts";
 import { mountFuse } from "../serve/fuse/mount.ts";
 import {
@@ -58,6 +60,8 @@ const ANYBODY: Caller = { check: async () => undefined };
 /** Memory for one node, of the memory's share: some 600 bytes with its texts. */
 const NODE_SHARE_BYTES = 8 * 600;
 const NODES_MIN = 16_384;
+/** Of the disk's cache, what whole files may take; the rest is for pieces. */
+const FILES_SHARE = 1 / 2;
 /** How long what is open may stay so after the mount was told to end. */
 const FINISH_MS = 10_000;
 /** How long a tag is followed by its events alone; and after they failed, until they are asked for again. */
@@ -75,13 +79,18 @@ export async function mountVersion(options: MountOptions): Promise<Mounted> {
   const top = await open();
   signal.throwIfAborted();
   await clearStale(folder);
-  const device = new FuseDevice(await mountFuse({ folder, source, allowOther }), log);
+  const files = await openFiles(options);
+  const fd = await mountFuse({ folder, source, allowOther });
+  const device = new FuseDevice(fd, log);
   const session = new FuseSession(device, {
     ...{ tree, top, isFollowed, timeoutMs, clock: systemClock, log },
     reference: formatReference(options.reference),
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     nodesMax: Math.max(NODES_MIN, memoryBytes / NODE_SHARE_BYTES),
+    files,
+    backings: files && process.getuid?.() === 0 ? openBackings(fd, log) : undefined,
   });
+  process.once("exit", endProcess);
   const served = device.serve((request) => {
     session.handle(request);
   });
@@ -92,10 +101,11 @@ export async function mountVersion(options: MountOptions): Promise<Mounted> {
   if (signal.aborted) leave();
   const following = isFollowed ? follow({ ...options, open, session, stop: stop.signal }, top) : undefined;
   const ended = served.finally(async () => {
+    process.removeListener("exit", endProcess);
     signal.removeEventListener("abort", leave);
     session.close();
     stop.abort();
-    await following;
+    await Promise.all([following, files?.rest()]);
   });
   return { version: top.version.digest, ended };
 }
@@ -107,12 +117,23 @@ function versionName({ name, tag, digest }: Reference): VersionName {
 function openTree({ client, reference, isLocal, cacheDir, cache, log }: MountOptions): Tree {
   const engine = client.copyEngine(reference.name);
   const { clock, random } = { clock: systemClock, random: systemRandom };
-  const { pieceBytes, diskBytes: bytesMax } = cache;
+  const { pieceBytes, diskBytes } = cache;
+  const bytesMax = diskBytes * (1 - FILES_SHARE);
   const hasDisk = bytesMax > 0 && cacheDir !== undefined;
   const disk = hasDisk
     ? new DiskPieces({ folder: join(cacheDir, "pieces"), bytesMax, clock, random, log })
     : undefined;
   return new Tree(engine, new ClientCatalog(client), { isLocal, pieceBytes, disk });
+}
+
+/** Where large files are kept whole, for the kernel to read them by itself. */
+async function openFiles(options: MountOptions): Promise<WholeFiles | undefined> {
+  const { client, reference, cacheDir, cache, log } = options;
+  const bytesMax = cache.diskBytes * FILES_SHARE;
+  if (bytesMax === 0 || cacheDir === undefined) return undefined;
+  const { pool } = client.copyEngine(reference.name);
+  const parts = { pool, clock: systemClock, random: systemRandom, log };
+  return await WholeFiles.open({ folder: join(cacheDir, "files"), bytesMax, ...parts });
 }
 
 /** Unmounts, also what is in use. Whoever uses it may finish for a while; then the process ends, and with it all that is open. */
@@ -127,7 +148,11 @@ async function leaveMount(folder: string, log: Log, ended: AbortSignal): Promise
     if (ended.aborted) return;
     log.error({ err: error }, "it cannot be unmounted");
   }
-  // A thread that waits for the kernel cannot be ended in another way; what is left of the mount answers nobody.
+  endProcess();
+}
+
+/** Without this a process that ends would wait for the thread that waits for the kernel. What is left of the mount answers nobody. */
+function endProcess(): void {
   process.kill(process.pid, "SIGKILL");
 }
 

@@ -1,7 +1,7 @@
 /** Mounts as programs meet them that know nothing of AetherFS. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { makePlace, type Kind, type Place } from "../cli/command.ts";
@@ -268,4 +268,24 @@ test("a followed tag that moves shows the new version, and what is open stays th
       assert.equal(await seen(), "ONE MOREis newe\n5\n");
     });
   }
+});
+
+test("a large file that is opened again is kept whole, and has the right bytes, also when that copy was damaged meanwhile", async (t) => {
+  if (!requireFuse(t)) return;
+  const place = await pushedPlace(t);
+  const source = join(place.folder, "source/big");
+  const kept = join(place.folder, ".cache/aetherfs/files", hashOf(readFileSync(source)));
+  const first = await startMount(t, place, ["set:v1"]);
+  const same = async (folder: string): Promise<void> =>
+    void (await said("cmp", [join(folder, "big"), source]));
+  while (!existsSync(kept)) await same(first.folder);
+  // Open by several at once, some of them since before the copy was there.
+  await Promise.all(Array.from({ length: 6 }, () => same(first.folder)));
+  first.child.kill("SIGTERM");
+  assert.equal(await first.ended, 0, first.stderr());
+  const bytes = readFileSync(kept);
+  bytes[1000] = (bytes[1000] ?? 0) ^ 1;
+  writeFileSync(kept, bytes);
+  const second = await startMount(t, place, ["set:v1"]);
+  for (let round = 0; round < 4; round++) await same(second.folder);
 });

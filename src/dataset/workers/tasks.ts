@@ -4,6 +4,7 @@ import { encodeFrames } from "./encode-task.ts";
 import { cutFile, probeChunks } from "./cut-task.ts";
 import { decodePlain } from "./decode-plain-task.ts";
 import { decodeUnit } from "./decode-task.ts";
+import { hashFile } from "./hash-file-task.ts";
 import { inspectPaths } from "./inspect-task.ts";
 import { finishPaths, listStrangers, placePaths, removePaths } from "./place-task.ts";
 import { sketchChunks } from "./sketch-task.ts";
@@ -24,6 +25,7 @@ export const TASKS = {
   decodeUnit,
   verifyPlain,
   verifyUnit,
+  hashFile,
   inspectPaths,
   cutFile,
   probeChunks,

@@ -1,7 +1,7 @@
 /** Answers and notices as the Linux kernel takes them: include/uapi/linux/fuse.h, as in protocol.ts. */
 import { must } from "../../base/assert.ts";
 import type { FileTime } from "../../format/entry.ts";
-import { INIT_FLAGS, MAJOR, MINOR_MAX, type InitRequest } from "./protocol.ts";
+import { INIT_EXT, INIT_FLAGS, INIT_FLAGS2, MAJOR, MINOR_MAX, type InitRequest } from "./protocol.ts";
 
 /** `struct fuse_out_header` */
 const HEADER_BYTES = 16;
@@ -65,9 +65,17 @@ export function answerHeader(unique: bigint, errno: number, bytes: number): Uint
   return header;
 }
 
-/** `struct fuse_init_out`: what of the kernel's offers is taken. READs have at most `readBytesMax`. */
-export function initAnswer({ minor, flags, readAheadBytes }: InitRequest, readBytesMax: number): Uint8Array {
-  const wanted = Object.values(INIT_FLAGS).reduce((all, flag) => all | flag);
+/**
+ * `struct fuse_init_out`: what of the kernel's offers is taken. READs have at most `readBytesMax`. `isPassing`: the kernel offers to read
+ * files of this machine by itself, and is taken at its word.
+ */
+export function initAnswer(
+  { minor, flags, readAheadBytes }: InitRequest,
+  readBytesMax: number,
+  isPassing: boolean,
+): Uint8Array {
+  const always = Object.values(INIT_FLAGS).reduce((all, flag) => all | flag);
+  const wanted = always | (isPassing ? INIT_EXT : 0);
   const answer = new Uint8Array(INIT_BYTES);
   const view = new DataView(answer.buffer);
   view.setUint32(0, MAJOR, true);
@@ -80,6 +88,11 @@ export function initAnswer({ minor, flags, readAheadBytes }: InitRequest, readBy
   // Times are as fine as a nanosecond.
   view.setUint32(24, 1, true);
   view.setUint16(28, readBytesMax / PAGE_BYTES, true);
+  if (isPassing) {
+    view.setUint32(32, INIT_FLAGS2.passthrough, true);
+    // `max_stack_depth`: what it reads lies on a file system that is none of another.
+    view.setUint32(36, 1, true);
+  }
   return answer;
 }
 
@@ -106,13 +119,12 @@ export function attrAnswer(attributes: Attributes, { attrSeconds }: Validity, ow
   return answer;
 }
 
-/** `struct fuse_open_out` */
-export function openAnswer(handle: number, flags: number, backingId = 0): Uint8Array {
+/** `struct fuse_open_out` of a file that has no handle. `backing`: the kernel's number of the file that it reads itself. */
+export function openAnswer(flags: number, backing = 0): Uint8Array {
   const answer = new Uint8Array(16);
   const view = new DataView(answer.buffer);
-  setInteger(view, 0, handle);
   view.setUint32(8, flags, true);
-  view.setInt32(12, backingId, true);
+  view.setInt32(12, backing, true);
   return answer;
 }
 

@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { errnoOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { answerHeader } from "./answers.ts";
-import type { DeviceWorkerData } from "./device-worker.ts";
+import { OPENS_SMALL, TAKEN, type DeviceWorkerData } from "./device-shared.ts";
 import { decodeRequest, type Request } from "./protocol.ts";
 import type { Kernel } from "./requests.ts";
 
@@ -19,6 +19,7 @@ const NOBODY: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENODEV", "EN
 export class FuseDevice implements Kernel {
   readonly #fd: number;
   readonly #log: Log;
+  readonly #shared = new Int32Array(new SharedArrayBuffer(8));
   readonly #notices: Uint8Array[] = [];
   #isNotifying = false;
 
@@ -34,16 +35,16 @@ export class FuseDevice implements Kernel {
 
   /** Hands each request to `take`, until it is unmounted. Rejects when the device cannot be read. */
   async serve(take: (request: Request) => void): Promise<void> {
-    const taken = new Int32Array(new SharedArrayBuffer(4));
-    const workerData: DeviceWorkerData = { fd: this.#fd, taken };
+    const shared = this.#shared;
+    const workerData: DeviceWorkerData = { fd: this.#fd, shared };
     const worker = new Worker(WORKER_URL, { workerData });
     worker.on("message", (bytes: Uint8Array) => {
       const request = decodeRequest(bytes);
       if (request !== undefined) take(request);
       else
         this.#log.error({ bytes: bytes.byteLength }, "the kernel asked for something that is not understood");
-      Atomics.add(taken, 0, 1);
-      Atomics.notify(taken, 0);
+      Atomics.add(shared, TAKEN, 1);
+      Atomics.notify(shared, TAKEN);
     });
     try {
       await new Promise<void>((resolve, reject) => {
@@ -55,6 +56,10 @@ export class FuseDevice implements Kernel {
     } finally {
       closeSync(this.#fd);
     }
+  }
+
+  openSmall(): void {
+    Atomics.store(this.#shared, OPENS_SMALL, 1);
   }
 
   answer(unique: bigint, errno: number, ...parts: readonly Uint8Array[]): boolean {

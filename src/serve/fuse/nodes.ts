@@ -1,7 +1,13 @@
 import { must } from "../../base/assert.ts";
+import { MiB } from "../../base/limits.ts";
 import type { EntryNode, TreeNode } from "../../vfs/tree.ts";
 import type { Attributes } from "./answers.ts";
 import { ROOT_ID, type Forgotten } from "./protocol.ts";
+
+/** Files from this size on may be worth a copy that the kernel reads by itself. */
+const LARGE_BYTES = MiB;
+/** Where the numbers of their nodes begin, so that these tell. */
+export const LARGE_ID = 2 ** 40;
 
 /** Something that the kernel knows by a number. */
 export interface Node {
@@ -56,8 +62,9 @@ export class Nodes {
       return known;
     }
     const { path } = entry.entry;
+    const isLarge = entry.kind === "file" && entry.entry.size >= LARGE_BYTES;
     const node = {
-      ...{ id: ++this.#last, key, parent: parent.id, name },
+      ...{ id: ++this.#last + (isLarge ? LARGE_ID : 0), key, parent: parent.id, name },
       ...{ entry, inode: inodeOf(path), lookups: 1 },
     };
     this.#byId.set(node.id, node);

@@ -26,8 +26,11 @@ export const INIT_FLAGS = {
 } as const;
 /** Bits of `flags2` there. */
 export const INIT_FLAGS2 = { expireOnly: 1 << 3, passthrough: 1 << 5 } as const;
-/** `FOPEN_KEEP_CACHE` of `struct fuse_open_out` */
+/** `FUSE_INIT_EXT`: `flags2` of an answer counts. */
+export const INIT_EXT = 1 << 30;
+/** `FOPEN_KEEP_CACHE` and `FOPEN_PASSTHROUGH` of `struct fuse_open_out` */
 export const KEEP_CACHE = 1 << 1;
+export const PASSTHROUGH = 1 << 7;
 /** `FUSE_EXPIRE_ONLY` of `struct fuse_notify_inval_entry_out`, which a kernel with INIT_FLAGS2.expireOnly knows. */
 export const EXPIRE_ONLY = 1 << 0;
 
@@ -192,4 +195,15 @@ function nameAt<T>(body: DataView, at: number, make: (name: Uint8Array) => T): T
 /** 64 bits as a number; what is above 2^53 is no number that was given out, whichever it becomes. */
 function integerAt(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+}
+
+/** As much of a request as says that a file is opened or closed; undefined: it is another. */
+export function opening(
+  bytes: Uint8Array,
+): { readonly kind: "open" | "release"; readonly unique: bigint; readonly node: number } | undefined {
+  const kind = bytes[4] === 14 ? "open" : bytes[4] === 18 ? "release" : undefined;
+  if (kind === undefined || bytes.byteLength < HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(4, true) > 255) return undefined;
+  return { kind, unique: view.getBigUint64(8, true), node: integerAt(view, 16) };
 }

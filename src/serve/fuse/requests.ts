@@ -14,6 +14,8 @@ const LOOK_SHARE = 1 / 8;
 export interface Kernel {
   /** Answers a request with the parts, or with an errno; false: nobody waits for it any more. */
   answer(unique: bigint, errno: number, ...parts: readonly Uint8Array[]): boolean;
+  /** Answers from now on by itself that small files are open, and closed, which is all that there is to say. */
+  openSmall(): void;
   /** Tells the kernel something, after all that it was told before. */
   notify(notice: Uint8Array): void;
   /** Notices that it was not told yet. */

@@ -5,19 +5,20 @@ import { MiB } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { DirectoryNode, EntryNode, Tree } from "../../vfs/tree.ts";
 import * as answers from "./answers.ts";
+import type { WholeFiles } from "../../dataset/read/whole-files.ts";
 import { Directories } from "./directories.ts";
 import { attributesOf, inodeOf, Nodes, type Node } from "./nodes.ts";
 import {
   EXPIRE_ONLY,
-  INIT_FLAGS,
+  INIT_EXT,
   INIT_FLAGS2,
-  KEEP_CACHE,
   MAJOR,
   MINOR_MIN,
   ROOT_ID,
   type InitRequest,
   type Request,
 } from "./protocol.ts";
+import { OpenFiles, type Backings } from "./open-files.ts";
 import { Requests, type Kernel, type Pending } from "./requests.ts";
 import { xattrsOf } from "./xattrs.ts";
 
@@ -49,6 +50,9 @@ export interface SessionOptions {
   readonly timeoutMs: number;
   /** Nodes to remember; with more the kernel is asked to forget some. */
   readonly nodesMax: number;
+  /** Both are there: large files that are opened again are kept whole, and the kernel reads them by itself. */
+  readonly files: WholeFiles | undefined;
+  readonly backings: Backings | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -63,7 +67,7 @@ export class FuseSession {
   readonly #buffers: Buffer[] = [];
   #topSeconds: number;
   #canExpire = false;
-  #isOpenless = false;
+  #openFiles: OpenFiles | undefined;
 
   constructor(kernel: Kernel, options: SessionOptions) {
     this.#kernel = kernel;
@@ -109,7 +113,11 @@ export class FuseSession {
       return;
     }
     if (kind === "writing") this.#refuse(unique, EROFS);
-    else if (kind === "destroy" || kind === "release") this.#kernel.answer(unique, 0);
+    else if (kind === "destroy") this.#kernel.answer(unique, 0);
+    else if (kind === "release") {
+      this.#openFiles?.release(request.node);
+      this.#kernel.answer(unique, 0);
+    }
     // The kernel asks no more for what it is told to be unknown, and needs nobody for opening then.
     else if (kind === "opendir" || kind === "unknown") this.#refuse(unique, ENOSYS);
     else this.#handleNode(request);
@@ -144,8 +152,7 @@ export class FuseSession {
         this.#readLink(unique, node);
         return;
       case "open":
-        if (this.#isOpenless) this.#refuse(unique, ENOSYS);
-        else this.#kernel.answer(unique, 0, answers.openAnswer(0, KEEP_CACHE));
+        this.#open(unique, node);
         return;
       case "statfs": {
         const { bytes, files, directories, symlinks } = node.entry.version.root;
@@ -164,15 +171,25 @@ export class FuseSession {
   }
 
   #init(unique: bigint, request: InitRequest): void {
-    const { major, minor, flags } = request;
+    const { major, minor, flags, flags2 } = request;
     if (major !== MAJOR || minor < MINOR_MIN) {
       this.#options.log.error({ major, minor }, "the kernel's FUSE is too old: Linux 5.4 is needed");
       this.#refuse(unique, EPROTO);
       return;
     }
-    this.#isOpenless = (flags & INIT_FLAGS.noOpenSupport) !== 0;
-    this.#canExpire = (request.flags2 & INIT_FLAGS2.expireOnly) !== 0;
-    this.#kernel.answer(unique, 0, answers.initAnswer(request, READ_BYTES_MAX));
+    const { files, backings, tree } = this.#options;
+    const isPassing = (flags & INIT_EXT) !== 0 && (flags2 & INIT_FLAGS2.passthrough) !== 0;
+    if (isPassing && files !== undefined && backings !== undefined) {
+      this.#openFiles = new OpenFiles(tree, files, backings);
+      this.#kernel.openSmall();
+    }
+    this.#options.log.debug({ minor, isPassing, passes: this.#openFiles !== undefined }, "the kernel's FUSE");
+    this.#canExpire = (flags2 & INIT_FLAGS2.expireOnly) !== 0;
+    this.#kernel.answer(
+      unique,
+      0,
+      answers.initAnswer(request, READ_BYTES_MAX, this.#openFiles !== undefined),
+    );
   }
 
   async #lookUp(pending: Pending, parent: Node, nameBytes: Uint8Array): Promise<void> {
@@ -277,6 +294,14 @@ export class FuseSession {
     if (buffer === undefined) return;
     if (filled === wanted) pending.settle(buffer.subarray(0, wanted));
     if (this.#buffers.length < BUFFERS_KEPT_MAX) this.#buffers.push(buffer);
+  }
+
+  /** Only where the kernel can read files by itself does it matter what is open. */
+  #open(unique: bigint, node: Node): void {
+    const { entry: file } = node;
+    if (this.#openFiles === undefined || file.kind !== "file") this.#refuse(unique, ENOSYS);
+    else if (!this.#kernel.answer(unique, 0, this.#openFiles.open(node, file)))
+      this.#openFiles.release(node.id);
   }
 
   #readLink(unique: bigint, { entry: { kind, entry } }: Node): void {
