@@ -14,6 +14,7 @@ import { benchDeltaReads } from "./delta-reads.bench.ts";
 import { benchEvents } from "./events.bench.ts";
 import { benchFirstByte } from "./first-byte.bench.ts";
 import { benchFs } from "./fs.bench.ts";
+import { benchFuse } from "./fuse.bench.ts";
 import { benchHub } from "./hub.bench.ts";
 import { benchManifest } from "./manifest.bench.ts";
 import { benchMemory } from "./memory.bench.ts";
@@ -50,6 +51,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   fs: benchFs,
   "first-byte": benchFirstByte,
   nfs: benchNfs,
+  fuse: benchFuse,
   calls: benchCalls,
   events: benchEvents,
   s3: benchS3,

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path";
 import { AetherError, ERRORS, type ErrorCode } from "../base/errors.ts";
 import { openLog } from "../daemon/log.ts";
-import { mountVersion } from "../daemon/mount.ts";
+import { mountFolder, mountVersion } from "../daemon/mount.ts";
 import { formatDigest } from "../format/digest.ts";
 import { formatReference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
@@ -31,7 +31,7 @@ export async function run(context: Context, text: string, place: string): Promis
 async function serve(context: Context, client: Client, text: string, place: string): Promise<void> {
   const { config, output, signal } = context;
   const reference = readReference(context, text);
-  const folder = resolve(place);
+  const folder = mountFolder(place);
   const { timeout, memoryLimit: memoryBytes, cacheDir, cachePieceSize, cacheSize } = config;
   const log = openLog({
     level: config.logLevel,

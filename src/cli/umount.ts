@@ -1,10 +1,9 @@
-import { resolve } from "node:path";
-import { endMount } from "../daemon/mount.ts";
+import { endMount, mountFolder } from "../daemon/mount.ts";
 import type { Context } from "./context.ts";
 
 /** `aetherfs umount DIR`. */
 export async function run({ config, output }: Context, place: string): Promise<void> {
-  const folder = resolve(place);
+  const folder = mountFolder(place);
   await endMount(folder, config.lazy);
   if (output.isJson) await output.json({ folder });
   else await output.lines(`unmounted  ${folder}`);

@@ -1,5 +1,6 @@
 /** The composition root of a mount: a store or a hub at one end, the kernel at the other. */
-import { join } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AetherError, codeOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -94,6 +95,8 @@ export async function mountVersion(options: MountOptions): Promise<Mounted> {
   const served = device.serve((request) => {
     session.handle(request);
   });
+  // What cannot be served any more must not stay.
+  served.catch(() => unmount(folder, true).catch(() => undefined));
   readFurtherAhead(folder);
   const stop = new AbortController();
   const leave = (): void => void leaveMount(folder, log, stop.signal);
@@ -213,6 +216,19 @@ async function lookAtEvents(following: Following, look: () => void): Promise<voi
 async function lookNowAndThen({ stop }: Following, look: () => void): Promise<void> {
   for (let delayMs = RETRY_MS; !stop.aborted; delayMs = LOOK_MS) {
     await systemClock.sleep(delayMs, stop).then(look, () => undefined);
+  }
+}
+
+/** The absolute path of a folder to mount at, links above it followed: itself it may be a mount that nobody serves. Errors: MOUNT_FAILED. */
+export function mountFolder(place: string): string {
+  const path = resolve(place);
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch (cause) {
+    throw new AetherError("MOUNT_FAILED", `there is no folder ${dirname(path)}`, {
+      data: { folder: path },
+      cause,
+    });
   }
 }
 

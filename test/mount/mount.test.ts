@@ -276,8 +276,7 @@ test("a large file that is opened again is kept whole, and has the right bytes, 
   const source = join(place.folder, "source/big");
   const kept = join(place.folder, ".cache/aetherfs/files", hashOf(readFileSync(source)));
   const first = await startMount(t, place, ["set:v1"]);
-  const same = async (folder: string): Promise<void> =>
-    void (await said("cmp", [join(folder, "big"), source]));
+  const same = (folder: string): Promise<string> => said("cmp", [join(folder, "big"), source]);
   while (!existsSync(kept)) await same(first.folder);
   // Open by several at once, some of them since before the copy was there.
   await Promise.all(Array.from({ length: 6 }, () => same(first.folder)));

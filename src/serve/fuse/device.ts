@@ -21,7 +21,8 @@ export class FuseDevice implements Kernel {
   readonly #log: Log;
   readonly #shared = new Int32Array(new SharedArrayBuffer(8));
   readonly #notices: Uint8Array[] = [];
-  #isNotifying = false;
+  #notifying: Promise<void> | undefined;
+  #isClosed = false;
 
   /** `fd` is closed when it is unmounted. */
   constructor(fd: number, log: Log) {
@@ -54,6 +55,10 @@ export class FuseDevice implements Kernel {
         });
       });
     } finally {
+      // Its number may be another file's soon.
+      this.#isClosed = true;
+      this.#notices.length = 0;
+      await this.#notifying;
       closeSync(this.#fd);
     }
   }
@@ -63,6 +68,7 @@ export class FuseDevice implements Kernel {
   }
 
   answer(unique: bigint, errno: number, ...parts: readonly Uint8Array[]): boolean {
+    if (this.#isClosed) return false;
     const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     try {
       writevSync(this.#fd, [answerHeader(unique, errno, bytes), ...parts]);
@@ -78,18 +84,24 @@ export class FuseDevice implements Kernel {
    * answer.
    */
   notify(notice: Uint8Array): void {
+    if (this.#isClosed) return;
     this.#notices.push(notice);
-    if (!this.#isNotifying) this.#notifyNext();
+    this.#notifying ??= this.#notifyAll();
   }
 
-  #notifyNext(): void {
-    const notice = this.#notices.shift();
-    this.#isNotifying = notice !== undefined;
-    if (notice === undefined) return;
-    write(this.#fd, notice, (error) => {
-      // What the kernel does not know it need not forget.
-      if (error !== null && !NOBODY.has(error.code)) this.#log.debug({ err: error }, "a notice was refused");
-      this.#notifyNext();
-    });
+  async #notifyAll(): Promise<void> {
+    for (let notice = this.#notices.shift(); notice !== undefined; notice = this.#notices.shift()) {
+      const bytes = notice;
+      await new Promise<void>((resolve) => {
+        write(this.#fd, bytes, (error) => {
+          // What the kernel does not know it need not forget.
+          if (error !== null && !NOBODY.has(error.code))
+            this.#log.debug({ err: error }, "a notice was refused");
+          resolve();
+        });
+      });
+    }
+    // At once: what is told from here on begins anew.
+    this.#notifying = undefined;
   }
 }

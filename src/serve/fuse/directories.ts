@@ -25,7 +25,9 @@ export class Directories {
    * before. Errors: those of Tree.list.
    */
   async read(node: number, directory: DirectoryNode, skipped: number, take: TakeName): Promise<void> {
-    const key = `${node}:${skipped}`;
+    // Of another version, the rest of a list would be what the kernel was told to forget.
+    const place = `${node}:${directory.version.digest}`;
+    const key = `${place}:${skipped}`;
     const known = this.#cursors.get(key);
     // Two who ask for the same part must not share the place in the list.
     this.#cursors.delete(key);
@@ -40,7 +42,7 @@ export class Directories {
       if (entry === undefined) return;
       const name = Buffer.from(entry.entry.path.slice(cursor.prefix));
       if (name.byteLength <= NAME_BYTES_MAX && !take(name, entry, index)) {
-        this.#keep(`${node}:${index}`, cursor);
+        this.#keep(`${place}:${index}`, cursor);
         return;
       }
       cursor.pass();
