@@ -1,7 +1,7 @@
 /** Mounts as programs meet them that know nothing of AetherFS. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { makePlace, type Kind, type Place } from "../cli/command.ts";
@@ -33,11 +33,24 @@ test("mount in the background returns when the tree is there, and umount ends it
   const { version } = (await place.json("mount", "set:v1", point)) as { version: string };
   assert.match(version, /^sha256:/);
   assert.equal(await said("cat", [join(point, "d/e/c")]), "three");
-  const pids = await said("pgrep", ["-f", point]);
+  const pids = processesOf(point);
+  assert.equal(pids.length, 1);
   assert.deepEqual(await place.json("umount", point), { folder: point });
   assert.ok(!isMounted(point));
-  for (const pid of pids.trim().split("\n")) await said("tail", ["--pid", pid, "-f", "/dev/null"]);
+  while (pids.some((pid) => existsSync(`/proc/${pid}`)))
+    await new Promise((resolve) => setTimeout(resolve, 20));
 });
+
+/** Processes with a word in their command line. */
+function processesOf(word: string): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
 
 test("a mount of awkward names and links is the same to find, sha256sum, tar, cp and rsync as what was pushed", async (t) => {
   if (!requireFuse(t)) return;
