@@ -32,11 +32,11 @@ function file(of: DirectoryNode, path: string, digit: string): EntryNode {
     size: 3,
     digest: digit.repeat(64) as Digest,
   } as const;
-  return { ...of, kind: "file", entry, start: 0 };
+  return { ...of, kind: "file", entry, start: 0, index: 0 };
 }
 
 function folder(of: DirectoryNode, path: string): EntryNode {
-  return { ...of, path, entry: { kind: "directory", path, mode: 0o755, mtime: MTIME } };
+  return { ...of, index: 0, path, entry: { kind: "directory", path, mode: 0o755, mtime: MTIME } };
 }
 
 test("a node that was given twice is forgotten when both were, and its number is never given again", () => {
