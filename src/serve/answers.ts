@@ -1,5 +1,6 @@
 /** What a hub has under way for those who read files and lists: bounded together for all interfaces, and shared among clients. */
 import type { Clock } from "../base/clock.ts";
+import { AetherError } from "../base/errors.ts";
 import { KiB, MiB } from "../base/limits.ts";
 import { closing, isClosed } from "./closing.ts";
 import { FairGate, type Occupant } from "./fair-gate.ts";
@@ -142,7 +143,18 @@ export class Answer implements Occupant {
     }
   }
 
-  /** Pieces that cost processor time, each made in a turn. */
+  /**
+   * The pieces, as long as the client is there: for what is made of them by something that may give nothing for long, as a compressor
+   * does, so that no write tells that the client has gone. Errors: those of `pieces`; CANCELLED.
+   */
+  async *wanted<T>(pieces: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const piece of pieces) {
+      if (isClosed(this.#response)) throw new AetherError("CANCELLED", "the client has gone");
+      yield piece;
+    }
+  }
+
+  /** Pieces that cost processor time, each made in a turn. Errors: those of `pieces`; CANCELLED when the client goes. */
   async *inTurns<T>(pieces: AsyncIterable<T>): AsyncGenerator<T> {
     const iterator = pieces[Symbol.asyncIterator]();
     try {
@@ -206,7 +218,7 @@ export class Answer implements Occupant {
   }
 
   async #enter(gate: FairGate, occupant: Occupant = this): Promise<() => void> {
-    const leave = gate.tryEnter(occupant);
+    const leave = isClosed(this.#response) ? undefined : gate.tryEnter(occupant);
     if (leave !== undefined) return leave;
     this.#closing ??= closing(this.#response);
     return gate.enter(occupant, this.#closing);

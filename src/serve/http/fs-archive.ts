@@ -72,7 +72,7 @@ export async function sendArchive(
   await answer.stream();
   if (kind === "tar.zst") await answer.takeCoder();
   const plain = joined(kind === "zip" ? zipOf(source) : tarOf(source));
-  const content = await begun(kind === "tar.zst" ? code(plain, "zstd") : plain);
+  const content = await begun(kind === "tar.zst" ? code(answer.wanted(plain), "zstd") : plain);
   response.writeHead(200, shape);
   await new Body(response).send(answer.sent(content));
 }

@@ -106,7 +106,7 @@ export async function sendFile(
   }
   response.writeHead(200, { ...shape, "content-encoding": coding });
   const content = file.read({ start: 0, end: entry.size });
-  if (isSent) await new Body(response).send(file.answer.sent(code(content, coding)));
+  if (isSent) await new Body(response).send(file.answer.sent(code(file.answer.wanted(content), coding)));
   else response.end();
 }
 

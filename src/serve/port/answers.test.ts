@@ -5,6 +5,7 @@ import net from "node:net";
 import { request as ask } from "node:http";
 import { describe, it } from "node:test";
 import { systemClock } from "../../base/clock.ts";
+import { codeOf } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import { Answers, answerLimitsOf, type AnswerLimits } from "../answers.ts";
 import { Body } from "../body.ts";
@@ -158,6 +159,36 @@ for (const [way, stall] of Object.entries(WAYS)) {
         assert.equal((await get(port, "/stream")).bytes, STREAM_BYTES);
       });
     });
+  });
+}
+
+for (const [way, stall] of Object.entries(WAYS)) {
+  describe(`when a client has gone, by ${way},`, { timeout: TIMEOUT_MS }, () => {
+    for (const kind of ["wanted", "inTurns"] as const) {
+      it(`pieces of which nothing was sent yet are asked for no more (${kind})`, async () => {
+        const answers = new Answers(answerLimitsOf(64 * MiB), systemClock);
+        let made = 0;
+        async function* endless(): AsyncGenerator<number> {
+          for (;;) {
+            await immediate();
+            yield made++;
+          }
+        }
+        const ended = Promise.withResolvers<unknown>();
+        const http: HttpHandler = (request, response) =>
+          answers
+            .run(request, response, async (answer) => {
+              for await (const piece of answer[kind](endless())) assert.equal(piece, made - 1);
+            })
+            .catch(ended.resolve);
+        await withPort({ http }, async (port) => {
+          const end = stall(port, 1, "127.0.0.1");
+          while (made < 3) await systemClock.sleep(5);
+          end();
+          assert.equal(codeOf(await ended.promise), "CANCELLED");
+        });
+      });
+    }
   });
 }
 

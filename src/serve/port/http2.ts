@@ -64,6 +64,10 @@ function admit({ connections, limits }: PortParts, session: ServerHttp2Session):
   };
   const connection = connections.add(ends, limits.idleMs);
   session.setLocalWindowSize(limits.sessionWindowBytes);
+  // Who has closed its side moves no window either: it has gone. The port's sockets stay half open by themselves.
+  session.socket.once("end", () => {
+    ends.destroy();
+  });
   session.once("close", () => {
     connections.remove(connection);
   });
