@@ -77,6 +77,26 @@ describe("the tree", () => {
       assert.equal(Buffer.from((await small()) ?? []).toString(), "two");
     }));
 
+  it("looked at again and again by one, lets others have their turns", () =>
+    withBed(async (bed, tree) => {
+      bed.write("a", "content");
+      symlinkSync("nowhere", `${bed.source}/lost`);
+      await bed.push();
+      const top = await tree.open(ANYBODY, place());
+      const look = async (): Promise<void> => {
+        for (let index = 0; index < 500; index++) {
+          await tree.lookIn(top, "a");
+          await assert.rejects(tree.lookIn(top, "lost"), { code: "PATH_NOT_FOUND" });
+        }
+      };
+      let turns = 0;
+      const looks = look();
+      for (let isOver = false as boolean; !isOver; turns++) {
+        isOver = await Promise.race([looks.then(() => true), new Promise(setImmediate).then(() => false)]);
+      }
+      assert.ok(turns > 20, `${turns} turns`);
+    }));
+
   it("lists a folder, links not followed, and looks through them", () =>
     withBed(async (bed, tree) => {
       bed.write("d/b", "content");
