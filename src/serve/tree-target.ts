@@ -44,7 +44,11 @@ export function encodeSegments(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-/** A path as it stands in a relative reference: never taken for a scheme, a host or a query. RFC 3986 §4.2 */
+/**
+ * A path as it stands in a relative reference. After "./" where its first segment has a colon: clients that decode it would take what is
+ * before for a scheme. RFC 3986 §4.2
+ */
 export function encodePath(path: string): string {
-  return `./${encodeSegments(path)}`;
+  const [first = ""] = path.split("/", 1);
+  return `${first.includes(":") ? "./" : ""}${encodeSegments(path)}`;
 }
