@@ -138,7 +138,7 @@ describe("PROPFIND", () => {
 
   it("that names properties, gives those that there are, and a 404 for the others; all give no others", async () => {
     const body = `<p:propfind xmlns:p="DAV:" xmlns:a="https://aetherfs.dev/ns/webdav"><p:prop><p:getetag/><p:getetag/><a:digest/>
-      <color xmlns="urn:x&amp;y"/><p:quota-used-bytes/><none xmlns=""/></p:prop><p:unknown><p:prop/></p:unknown></p:propfind>`;
+      <color xmlns="urn:x&amp;y"/><p:quota-used-bytes/><none xmlns=""/><xml:x/></p:prop><p:unknown><p:prop/></p:unknown></p:propfind>`;
     const { text } = await propfind("/set/v1/notes/hello.txt", "0", body);
     const [found = "", missing = ""] = text.split("</D:propstat>");
     assert.match(
@@ -147,7 +147,7 @@ describe("PROPFIND", () => {
     );
     assert.match(
       missing,
-      /<color xmlns="urn:x&amp;y"\/><D:quota-used-bytes\/><none xmlns=""\/>.*HTTP\/1\.1 404 Not Found/,
+      /<color xmlns="urn:x&amp;y"\/><D:quota-used-bytes\/><none xmlns=""\/><xml:x\/>.*HTTP\/1\.1 404 Not Found/,
     );
     const ofTag = await propfind("/set/v1", "0", body);
     assert.ok(ofTag.text.includes(`>${version}</digest>`));

@@ -105,9 +105,14 @@ export function isProtected(name: PropertyName): boolean {
   return valueOf(name) !== undefined;
 }
 
+/** Has a prefix of its own, and can be no element's default. "Namespaces in XML 1.0" §3 */
+const XML = "http://www.w3.org/XML/1998/namespace";
+
 /** The element of a property, with nothing in it. */
 export function emptyElement({ namespace, name }: PropertyName): string {
-  return namespace === DAV ? `<D:${name}/>` : `<${name} xmlns="${escapeXml(namespace, "replacement")}"/>`;
+  if (namespace === DAV) return `<D:${name}/>`;
+  if (namespace === XML) return `<xml:${name}/>`;
+  return `<${name} xmlns="${escapeXml(namespace, "replacement")}"/>`;
 }
 
 function namesOf(query: PropfindQuery): readonly PropertyName[] {
