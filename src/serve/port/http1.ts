@@ -68,13 +68,19 @@ function continueWhenRead(request: IncomingMessage, response: ServerResponse): v
   };
 }
 
-/** A target in absolute form as one in origin form, which is what handlers read; all else as it is. RFC 9112 §3.2.2 */
-function originForm(target: string): string {
-  if (target.startsWith("/")) return target;
-  const [authority] = /^https?:\/\/[^/?#]+/i.exec(target) ?? [];
-  if (authority === undefined) return target;
-  const rest = target.slice(authority.length);
-  return rest.startsWith("/") ? rest : `/${rest}`;
+const ABSOLUTE = /^https?:\/\/(?:[^/?#]*@)?([^/?#@]+)/i;
+
+/**
+ * Gives a target in absolute form the origin form, which is what handlers read; the host that it names stands for what the header says.
+ * All else stays as it is. RFC 9112 §3.2.2
+ */
+function toOriginForm(request: IncomingMessage): void {
+  const { url = "" } = request;
+  const [start, host] = ABSOLUTE.exec(url) ?? [];
+  if (start === undefined) return;
+  const rest = url.slice(start.length);
+  request.url = rest.startsWith("/") ? rest : `/${rest}`;
+  request.headers.host = host;
 }
 
 /** Requests of one connection are answered one after another, whatever a client sends ahead. */
@@ -87,7 +93,7 @@ function take(parts: PortParts, speaker: Speaker, request: IncomingMessage, resp
     return;
   }
   connections.begin(connection);
-  request.url = originForm(request.url ?? "");
+  toOriginForm(request);
   speaker.last = request;
   response.on("error", (error) => {
     log.debug({ err: error }, "a response broke off");

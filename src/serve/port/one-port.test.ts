@@ -113,6 +113,24 @@ describe("one port", () => {
     });
   });
 
+  it("given a target in absolute form, takes the path and the host from there", async () => {
+    const http: HttpHandler = async ({ url = "", headers: { host = "" } }, response) => {
+      const text = `${url} of ${host}`;
+      response.writeHead(200, { "content-length": text.length });
+      response.end(text);
+    };
+    await withPort({ http }, async (port) => {
+      for (const [target, expected] of [
+        ["http://set.example:80/a?b", "/a?b of set.example:80"],
+        ["HTTP://user@set.example?b", "/?b of set.example"],
+        ["/a?b", "/a?b of other.example"],
+      ]) {
+        const head = `GET ${target} HTTP/1.1\r\nhost: other.example\r\nconnection: close\r\n\r\n`;
+        assert.equal((await raw(port, [head])).trimEnd().split("\r\n").at(-1), expected);
+      }
+    });
+  });
+
   it("asked whether a body may come, says so once it is read, and not when the request is refused", async () => {
     const http: HttpHandler = (request, response) =>
       request.method === "POST" ? echo().http(request, response) : refuse(request, response, new Error());
