@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import { KiB, MiB } from "../base/limits.ts";
+import { networkOf } from "./client-network.ts";
 import { closing, isClosed } from "./closing.ts";
 import { FairGate, type Occupant } from "./fair-gate.ts";
 import type { HttpRequest, HttpResponse } from "./http-handler.ts";
@@ -82,7 +83,7 @@ export class Answers {
     response: HttpResponse,
     make: (answer: Answer) => Promise<void>,
   ): Promise<void> {
-    const answer = new Answer(this.#gates, whoOf(request), response);
+    const answer = new Answer(this.#gates, networkOf(request.socket.remoteAddress ?? ""), response);
     try {
       await answer.enter();
       await make(answer);
@@ -223,18 +224,4 @@ export class Answer implements Occupant {
     this.#closing ??= closing(this.#response);
     return gate.enter(occupant, this.#closing);
   }
-}
-
-/** A network's part of an address of IPv6 stands for one client, which has the rest to itself. RFC 6177 */
-const NETWORK_GROUPS = 4;
-
-/** Whose request it is: the address that it came from. */
-function whoOf({ socket }: HttpRequest): string {
-  const { remoteAddress = "" } = socket;
-  const [, mapped] = /^::ffff:([\d.]+)$/i.exec(remoteAddress) ?? [];
-  if (mapped !== undefined || !remoteAddress.includes(":")) return mapped ?? remoteAddress;
-  const [head = "", tail] = remoteAddress.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  const missing = tail === undefined ? [] : Array<string>(NETWORK_GROUPS).fill("0");
-  return [...groups, ...missing].slice(0, NETWORK_GROUPS).join(":");
 }
