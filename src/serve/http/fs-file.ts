@@ -154,18 +154,23 @@ async function sendPlain(
   const asked = ranges ?? [{ start: 0, end: size }];
   const bytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
   if (request.method !== "HEAD" && (asked.length > 1 || bytes > WHOLE_BYTES_MAX)) await file.answer.stream();
+  if (asked.length > 1) {
+    await sendRanges(response, file, asked, shape);
+    return;
+  }
+  const range = must(asked[0], "there is one");
+  const { start, end } = range;
+  // Before the head: what is not to be had is an error's status, not half an answer.
+  const whole = request.method === "HEAD" ? undefined : await wholeOf(file, range);
   if (ranges === undefined) {
     response.writeHead(200, { ...shape, "content-length": size });
-    await sendBytes(request, response, file, { start: 0, end: size });
-  } else if (ranges.length > 1) {
-    await sendRanges(response, file, ranges, shape);
   } else {
-    const range = must(ranges[0], "there is one");
-    const { start, end } = range;
     const contentRange = `bytes ${start}-${end - 1}/${size}`;
     response.writeHead(206, { ...shape, "content-length": end - start, "content-range": contentRange });
-    await sendBytes(request, response, file, range);
   }
+  if (request.method === "HEAD" || start === end) response.end();
+  else if (whole !== undefined) response.end(whole);
+  else await new Body(response).send(file.answer.sent(file.read(range)));
 }
 
 /** Only GET has ranges. RFC 9110 §14.2 */
@@ -175,21 +180,15 @@ function rangesOf(request: HttpRequest, validators: Validators, sizeBytes: numbe
   return parseRanges(headers.range, sizeBytes);
 }
 
-async function sendBytes(
-  { method }: HttpRequest,
-  response: HttpResponse,
-  { read, whole, answer }: FileAnswer,
-  range: ByteRange,
-): Promise<void> {
-  const bytes = range.end - range.start;
-  if (method === "HEAD" || bytes === 0) {
-    response.end();
-    return;
-  }
+/** The bytes of a range that are sent whole; undefined: they are too many, or none. */
+async function wholeOf(
+  { read, whole }: FileAnswer,
+  { start, end }: ByteRange,
+): Promise<Uint8Array | undefined> {
+  if (start === end) return undefined;
   const small = await whole();
-  if (small !== undefined) response.end(small.subarray(range.start, range.end));
-  else if (bytes <= WHOLE_BYTES_MAX) response.end(await gather(read(range), bytes));
-  else await new Body(response).send(answer.sent(read(range)));
+  if (small !== undefined) return small.subarray(start, end);
+  return end - start <= WHOLE_BYTES_MAX ? gather(read({ start, end }), end - start) : undefined;
 }
 
 /** The pieces as one, of which nothing is anybody else's. */

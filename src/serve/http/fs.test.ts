@@ -252,6 +252,22 @@ describe("a file under /fs", () => {
     assert.deepEqual(await codeOf(other), [404, "VERSION_NOT_FOUND"]);
   });
 
+  it("that is small and was lost, is an error's status and no half answer", async () => {
+    const lost = await openFsBed();
+    try {
+      lost.push.write("a", "a".repeat(1000));
+      lost.push.write("b", BIG.subarray(0, 100_000));
+      await lost.publish("set:v1");
+      const { blocks } = lost.push.engine.store;
+      for await (const { digest } of blocks.list()) await blocks.remove(digest);
+      assert.deepEqual(await codeOf(await lost.ask("/fs/set/v1/a")), [500, "OBJECT_MISSING"]);
+      const part = await lost.ask("/fs/set/v1/b", { range: "bytes=10-19" });
+      assert.deepEqual(await codeOf(part), [500, "OBJECT_MISSING"]);
+    } finally {
+      await lost.close();
+    }
+  });
+
   it("read by curl in parts and resumed, is the same", async (t) => {
     if (!requirePeer(t, "curl")) return;
     const { stdout } = await run(

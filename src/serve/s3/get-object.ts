@@ -117,6 +117,8 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
   const { start, end } = range ?? { start: 0, end: object.sizeBytes };
   const isSent = request.method !== "HEAD" && node.kind === "file" && start < end;
   if (isSent && end - start > WHOLE_BYTES_MAX) await answer.stream();
+  // Before the head: what is not to be had is an error's status, not half an answer.
+  const small = isSent ? await tree.whole(node) : undefined;
   const length = { "content-length": end - start };
   if (range === undefined) {
     response.writeHead(200, { ...headers, ...length });
@@ -133,7 +135,6 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
     response.end();
     return;
   }
-  const small = await tree.whole(node);
   if (small !== undefined) response.end(small.subarray(start, end));
   else await new Body(response).send(answer.sent(tree.read(node, { start, end })));
 }
