@@ -4,13 +4,12 @@ import { writeAttributes, writeOptionalAttributes } from "./attributes.ts";
 import { NfsError } from "./nfs-status.ts";
 import { isDirectory, type EntryPlace, type Place } from "./nodes.ts";
 import type { NfsService } from "./nfs-service.ts";
+import { KEPT_BYTES_MAX } from "./record-reader.ts";
 import type { RpcCaller, RpcProcedure, RpcTail } from "./rpc-programs.ts";
 import { zerosAfter, type XdrReader, type XdrWriter } from "./xdr.ts";
 
 /** Bytes that one READ gives at most. */
 export const READ_BYTES_MAX = MiB;
-/** Bytes of a name or path that are looked at: longer ones are none. */
-const PATH_ARGUMENT_MAX = 4096;
 
 const [ACCESS_READ, ACCESS_LOOKUP, ACCESS_EXECUTE] = [0x01, 0x02, 0x20];
 const MODE_EXECUTE = 0o111;
@@ -28,7 +27,7 @@ export function getProcedures(nfs: NfsService): Readonly<Record<GetName, RpcProc
     lookup: nfs.procedure("LOOKUP", 1, async (args, results) => {
       const { place: directory, visitor } = await nfs.visit(args);
       // A name that is not UTF-8 is none of the tree's.
-      const name = args.string(PATH_ARGUMENT_MAX) ?? "";
+      const name = args.string(KEPT_BYTES_MAX) ?? "";
       const place = await nfs.parts.places.lookup(visitor, directory, name);
       results.opaque(nfs.handleOf(place, visitor));
       writeOptionalAttributes(results, place, nfs.facts);

@@ -19,6 +19,7 @@ import { NameLists } from "./name-lists.ts";
 import { NfsError } from "./nfs-status.ts";
 import {
   foundOf,
+  isDirectory,
   type EntryPlace,
   type FoundEntry,
   type OpenDirectory,
@@ -101,6 +102,7 @@ export class NfsTree {
 
   /** What lies in a directory under a name. Errors: NFS3ERR_NOTDIR, _NOENT, _NAMETOOLONG; ACCESS_DENIED; those of the tree. */
   async lookup(visitor: Visitor, directory: Place, name: string): Promise<Place> {
+    if (!isDirectory(directory)) throw new NfsError("NFS3ERR_NOTDIR");
     if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw new NfsError("NFS3ERR_NAMETOOLONG");
     if (name === ".") return directory;
     if (name === "..") return this.parent(directory);
@@ -194,9 +196,12 @@ export class NfsTree {
 
   async #tag(name: DatasetName, tag: Tag): Promise<Place | undefined> {
     const look = async (): Promise<HistoryRecord | undefined> => {
-      const created = this.#tree.created(ASKED_BEFORE, name);
-      const pointer = await this.#tree.pointer(ASKED_BEFORE, name, tag);
-      return (await created) === undefined ? undefined : pointer;
+      // Both at once, and neither failure unseen: one that nobody waits for ends the process.
+      const [created, pointer] = await Promise.all([
+        this.#tree.created(ASKED_BEFORE, name),
+        this.#tree.pointer(ASKED_BEFORE, name, tag),
+      ]);
+      return created === undefined ? undefined : pointer;
     };
     const record = await this.#pointers.get(`${name}:${tag}`, look);
     if (record === undefined) return undefined;
