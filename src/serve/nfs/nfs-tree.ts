@@ -3,7 +3,6 @@ import type { Clock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { LoadingCache } from "../../dataset/version/loading-cache.ts";
 import { parseDigest, type Digest } from "../../format/digest.ts";
-import type { FileEntry } from "../../format/entry.ts";
 import type { HistoryRecord } from "../../format/record.ts";
 import {
   parseDatasetName,
@@ -13,7 +12,7 @@ import {
   type DatasetName,
   type Tag,
 } from "../../format/reference.ts";
-import type { Caller, DirectoryNode, Tree } from "../../vfs/tree.ts";
+import type { Caller, DirectoryNode, FileNode, Tree } from "../../vfs/tree.ts";
 import type { HandlePlace } from "./handles.ts";
 import { NameLists } from "./name-lists.ts";
 import { NfsError } from "./nfs-status.ts";
@@ -166,10 +165,11 @@ export class NfsTree {
     return goneIsStale(this.#top(name, digest));
   }
 
-  /** The whole content of a file that is small, which nobody may write to; undefined: it is not. Errors: those of Tree.whole. */
-  async small(place: EntryPlace, file: FileEntry): Promise<Uint8Array | undefined> {
-    const top = await this.topOf(place);
-    return this.#tree.whole({ ...top, kind: "file", entry: file, start: place.found.start });
+  /** A file as the tree reads it. Errors: NFS3ERR_INVAL, _STALE; those of Tree.open. */
+  async file(place: EntryPlace): Promise<FileNode> {
+    const { entry, start } = place.found;
+    if (entry.kind !== "file") throw new NfsError("NFS3ERR_INVAL");
+    return { ...(await this.topOf(place)), kind: "file", entry, start };
   }
 
   /** Remembers an entry whose handle a client gets. */
