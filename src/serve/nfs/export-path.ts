@@ -18,7 +18,9 @@ const ROOT_NAME = "mount";
 export function parseExportPath(path: string): ExportPath {
   const segments = path.split("/").filter((segment) => segment !== "");
   const secret = segments[0]?.startsWith(TOKEN_MARK) === true ? segments.shift()?.slice(1) : undefined;
-  const shown = `/${[...(secret === undefined ? [] : [`${TOKEN_MARK}…`]), ...segments].join("/")}`;
+  // What a mark precedes elsewhere is probably a secret too, in the wrong place. No dataset's or tag's name begins so.
+  const shownSegments = segments.map((one) => (one.startsWith(TOKEN_MARK) ? `${TOKEN_MARK}…` : one));
+  const shown = `/${[...(secret === undefined ? [] : [`${TOKEN_MARK}…`]), ...shownSegments].join("/")}`;
   if (segments[0] === ROOT_NAME) segments.shift();
   return { secret, segments, shown };
 }

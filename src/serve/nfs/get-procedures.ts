@@ -1,16 +1,18 @@
 /** Looking at one thing: GETATTR, LOOKUP, ACCESS, READLINK, READ. RFC 1813 §3.3.1, §3.3.3 to §3.3.6 */
-import { MiB } from "../../base/limits.ts";
+import type { ByteRange } from "../../base/byte-range.ts";
+import { KiB, MiB } from "../../base/limits.ts";
 import { writeAttributes, writeOptionalAttributes } from "./attributes.ts";
 import { NfsError } from "./nfs-status.ts";
 import { isDirectory, type EntryPlace, type Place } from "./nodes.ts";
 import type { NfsService } from "./nfs-service.ts";
-import type { RpcCaller, RpcProcedure, RpcTail } from "./rpc-programs.ts";
+import { KEPT_BYTES_MAX } from "./record-reader.ts";
+import { inRoom, type RpcCaller, type RpcProcedure, type RpcTail } from "./rpc-programs.ts";
 import { zerosAfter, type XdrReader, type XdrWriter } from "./xdr.ts";
 
 /** Bytes that one READ gives at most. */
 export const READ_BYTES_MAX = MiB;
-/** Bytes of a name or path that are looked at: longer ones are none. */
-const PATH_ARGUMENT_MAX = 4096;
+/** So few are copied: they may lie in a piece that is many times as long, and would keep it until they were sent. */
+const COPIED_BYTES_MAX = 64 * KiB;
 
 const [ACCESS_READ, ACCESS_LOOKUP, ACCESS_EXECUTE] = [0x01, 0x02, 0x20];
 const MODE_EXECUTE = 0o111;
@@ -28,7 +30,7 @@ export function getProcedures(nfs: NfsService): Readonly<Record<GetName, RpcProc
     lookup: nfs.procedure("LOOKUP", 1, async (args, results) => {
       const { place: directory, visitor } = await nfs.visit(args);
       // A name that is not UTF-8 is none of the tree's.
-      const name = args.string(PATH_ARGUMENT_MAX) ?? "";
+      const name = args.string(KEPT_BYTES_MAX) ?? "";
       const place = await nfs.parts.places.lookup(visitor, directory, name);
       results.opaque(nfs.handleOf(place, visitor));
       writeOptionalAttributes(results, place, nfs.facts);
@@ -74,32 +76,47 @@ async function read(
   const start = offset < BigInt(entry.size) ? Number(offset) : entry.size;
   const end = Math.min(start + Math.min(count, READ_BYTES_MAX), entry.size);
   const bytes = end - start;
-  const content = bytes === 0 ? undefined : await nfs.parts.places.small(place, entry);
-  const isHeld = bytes > 0 && content === undefined;
-  const tail = isHeld ? await hold(nfs, place, { start, end }, caller) : undefined;
-  writeOptionalAttributes(results, place, nfs.facts);
-  results
-    .uint32(bytes)
-    .boolean(end === entry.size)
-    .uint32(bytes);
-  if (content !== undefined) results.fixed(content.subarray(start, end));
+  const writeHead = (): void => {
+    writeOptionalAttributes(results, place, nfs.facts);
+    results
+      .uint32(bytes)
+      .boolean(end === entry.size)
+      .uint32(bytes);
+  };
+  if (bytes <= COPIED_BYTES_MAX)
+    return inRoom(caller, bytes, async () => {
+      const content = bytes === 0 ? undefined : await copied(nfs, place, { start, end });
+      writeHead();
+      if (content !== undefined) results.fixed(content);
+    });
+  const tail = await hold(nfs, place, { start, end }, caller);
+  writeHead();
   return tail;
+}
+
+/** A short range of a file, which stays as it is: nobody waits for it to be sent, so that it keeps no more memory than it has bytes. */
+async function copied(nfs: NfsService, place: EntryPlace, range: ByteRange): Promise<Uint8Array> {
+  const { tree, places } = nfs.parts;
+  const file = await places.file(place);
+  const whole = await tree.whole(file);
+  if (whole !== undefined) return whole.subarray(range.start, range.end);
+  const { parts, release } = await tree.hold(file, range);
+  const bytes = Buffer.concat(parts);
+  release(true);
+  return bytes;
 }
 
 /** A range of a file, padded. */
 async function hold(
   nfs: NfsService,
   place: EntryPlace,
-  range: { readonly start: number; readonly end: number },
+  range: ByteRange,
   caller: RpcCaller,
 ): Promise<RpcTail> {
   const { tree, places } = nfs.parts;
-  const { entry, start } = place.found;
-  if (entry.kind !== "file") throw new NfsError("NFS3ERR_INVAL");
   const leave = await caller.room(range.end - range.start);
   try {
-    const top = await places.topOf(place);
-    const held = await tree.hold({ ...top, kind: "file", entry, start }, range);
+    const held = await tree.hold(await places.file(place), range);
     return {
       parts: [...held.parts, zerosAfter(range.end - range.start)],
       release: (isSent) => {

@@ -16,7 +16,7 @@ import {
   type TagPlace,
   type VersionPlace,
 } from "./nodes.ts";
-import type { RpcProcedure } from "./rpc-programs.ts";
+import { inRoom, type RpcCaller, type RpcProcedure, type RpcTail } from "./rpc-programs.ts";
 import type { XdrReader, XdrWriter } from "./xdr.ts";
 
 /** What one answer has at most, whatever the client takes. */
@@ -59,17 +59,24 @@ interface List {
 /** By their names. */
 export function listProcedures(nfs: NfsService): Readonly<Record<"readdir" | "readdirplus", RpcProcedure>> {
   const lists = new Lists(nfs);
-  const answer = async (args: XdrReader, results: XdrWriter, isPlus: boolean): Promise<undefined> => {
+  const answer = async (
+    args: XdrReader,
+    results: XdrWriter,
+    caller: RpcCaller,
+    isPlus: boolean,
+  ): Promise<RpcTail> => {
     const visited = await nfs.visit(args);
     const [cookie, verifier] = [args.uint64(), Buffer.from(args.fixed(VERIFIER_BYTES))];
     const first = args.uint32();
     const bytesMax = Math.min(isPlus ? args.uint32() : first, LIST_BYTES_MAX);
     const wish = { cookie, verifier, nameBytesMax: isPlus ? first : bytesMax, bytesMax, isPlus };
-    await lists.write(results, visited, wish);
+    return inRoom(caller, bytesMax, () => lists.write(results, visited, wish));
   };
   return {
-    readdir: nfs.procedure("READDIR", 1, (args, results) => answer(args, results, false)),
-    readdirplus: nfs.procedure("READDIRPLUS", 1, (args, results) => answer(args, results, true)),
+    readdir: nfs.procedure("READDIR", 1, (args, results, caller) => answer(args, results, caller, false)),
+    readdirplus: nfs.procedure("READDIRPLUS", 1, (args, results, caller) =>
+      answer(args, results, caller, true),
+    ),
   };
 }
 

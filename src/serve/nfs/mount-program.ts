@@ -1,11 +1,18 @@
 /** MOUNT version 3: which handle to begin with. RFC 1813 appendix I */
+import { MiB } from "../../base/limits.ts";
 import { mountStatusOf, statusOf } from "./nfs-status.ts";
 import { isDirectory, type Place } from "./nodes.ts";
 import { parseExportPath } from "./export-path.ts";
 import { NfsError } from "./nfs-status.ts";
 import type { NfsService } from "./nfs-service.ts";
 import { AUTH_NONE, AUTH_SYS } from "./rpc.ts";
-import { NULL_PROCEDURE, type RpcCaller, type RpcProcedure, type RpcProgram } from "./rpc-programs.ts";
+import {
+  inRoom,
+  NULL_PROCEDURE,
+  type RpcCaller,
+  type RpcProcedure,
+  type RpcProgram,
+} from "./rpc-programs.ts";
 import type { XdrReader, XdrWriter } from "./xdr.ts";
 
 /** Numbers of the program. */
@@ -16,6 +23,8 @@ const PATH_BYTES_MAX = 1024;
 /** Mounts that DUMP shows, the newest, and directories that EXPORT does: clients do not tell reliably that they have gone. */
 const MOUNTS_MAX = 1000;
 const EXPORTS_MAX = 1000;
+/** What such an answer takes, about. */
+const LIST_BYTES = MiB;
 
 /** The program; `groups`: the addresses that are let in, for EXPORT. */
 export function mountProgram(nfs: NfsService, groups: readonly string[]): RpcProgram {
@@ -25,10 +34,17 @@ export function mountProgram(nfs: NfsService, groups: readonly string[]): RpcPro
     { name: "MNT", run: (args, results, caller) => mount(nfs, mounts, args, results, caller) },
     {
       name: "DUMP",
-      run: (_args, results) => {
-        for (const [address, path] of mounts.all) results.boolean(true).string(address).string(path);
-        results.boolean(false);
-        return { status: "OK" };
+      run: async (_args, results, caller) => {
+        const { needsToken } = nfs.parts.visitors;
+        const tail = await inRoom(caller, LIST_BYTES, () => {
+          for (const [address, path] of mounts.all) {
+            // Without a token nobody is told which datasets there are: others' mounts say it.
+            if (needsToken && address !== caller.address) continue;
+            results.boolean(true).string(address).string(path);
+          }
+          results.boolean(false);
+        });
+        return { status: "OK", tail };
       },
     },
     {
@@ -45,7 +61,13 @@ export function mountProgram(nfs: NfsService, groups: readonly string[]): RpcPro
         return { status: "OK" };
       },
     },
-    { name: "EXPORT", run: (_args, results) => exports(nfs, groups, results) },
+    {
+      name: "EXPORT",
+      run: async (_args, results, caller) => {
+        const tail = await inRoom(caller, LIST_BYTES, () => exports(nfs, groups, results));
+        return { status: "OK", tail };
+      },
+    },
   ];
   return { ...MOUNT_PROGRAM, procedures };
 }
@@ -58,7 +80,8 @@ async function mount(
   { address }: RpcCaller,
 ): Promise<{ readonly status: string }> {
   const { visitors, log } = nfs.parts;
-  const { secret, segments, shown: path } = parseExportPath(args.string(PATH_BYTES_MAX) ?? "");
+  // One that is not UTF-8 leads nowhere.
+  const { secret, segments, shown: path } = parseExportPath(args.string(PATH_BYTES_MAX) ?? "/\0");
   try {
     const visitor = await visitors.bySecret(secret);
     let place: Place = { kind: "root" };
@@ -79,11 +102,7 @@ async function mount(
 }
 
 /** Where clients may begin: the datasets only where everybody may see them. */
-async function exports(
-  nfs: NfsService,
-  groups: readonly string[],
-  results: XdrWriter,
-): Promise<{ readonly status: string }> {
+async function exports(nfs: NfsService, groups: readonly string[], results: XdrWriter): Promise<void> {
   const write = (path: string): void => {
     results.boolean(true).string(path);
     for (const group of groups) results.boolean(true).string(group);
@@ -101,7 +120,6 @@ async function exports(
     }
   }
   results.boolean(false);
-  return { status: "OK" };
 }
 
 /** Who mounted what, as far as clients said. */

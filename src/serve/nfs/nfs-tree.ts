@@ -3,7 +3,6 @@ import type { Clock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { LoadingCache } from "../../dataset/version/loading-cache.ts";
 import { parseDigest, type Digest } from "../../format/digest.ts";
-import type { FileEntry } from "../../format/entry.ts";
 import type { HistoryRecord } from "../../format/record.ts";
 import {
   parseDatasetName,
@@ -13,12 +12,13 @@ import {
   type DatasetName,
   type Tag,
 } from "../../format/reference.ts";
-import type { Caller, DirectoryNode, Tree } from "../../vfs/tree.ts";
+import type { Caller, DirectoryNode, FileNode, Tree } from "../../vfs/tree.ts";
 import type { HandlePlace } from "./handles.ts";
 import { NameLists } from "./name-lists.ts";
 import { NfsError } from "./nfs-status.ts";
 import {
   foundOf,
+  isDirectory,
   type EntryPlace,
   type FoundEntry,
   type OpenDirectory,
@@ -101,6 +101,7 @@ export class NfsTree {
 
   /** What lies in a directory under a name. Errors: NFS3ERR_NOTDIR, _NOENT, _NAMETOOLONG; ACCESS_DENIED; those of the tree. */
   async lookup(visitor: Visitor, directory: Place, name: string): Promise<Place> {
+    if (!isDirectory(directory)) throw new NfsError("NFS3ERR_NOTDIR");
     if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw new NfsError("NFS3ERR_NAMETOOLONG");
     if (name === ".") return directory;
     if (name === "..") return this.parent(directory);
@@ -164,10 +165,11 @@ export class NfsTree {
     return goneIsStale(this.#top(name, digest));
   }
 
-  /** The whole content of a file that is small, which nobody may write to; undefined: it is not. Errors: those of Tree.whole. */
-  async small(place: EntryPlace, file: FileEntry): Promise<Uint8Array | undefined> {
-    const top = await this.topOf(place);
-    return this.#tree.whole({ ...top, kind: "file", entry: file, start: place.found.start });
+  /** A file as the tree reads it. Errors: NFS3ERR_INVAL, _STALE; those of Tree.open. */
+  async file(place: EntryPlace): Promise<FileNode> {
+    const { entry, start } = place.found;
+    if (entry.kind !== "file") throw new NfsError("NFS3ERR_INVAL");
+    return { ...(await this.topOf(place)), kind: "file", entry, start };
   }
 
   /** Remembers an entry whose handle a client gets. */
@@ -194,9 +196,12 @@ export class NfsTree {
 
   async #tag(name: DatasetName, tag: Tag): Promise<Place | undefined> {
     const look = async (): Promise<HistoryRecord | undefined> => {
-      const created = this.#tree.created(ASKED_BEFORE, name);
-      const pointer = await this.#tree.pointer(ASKED_BEFORE, name, tag);
-      return (await created) === undefined ? undefined : pointer;
+      // Both at once, and neither failure unseen: one that nobody waits for ends the process.
+      const [created, pointer] = await Promise.all([
+        this.#tree.created(ASKED_BEFORE, name),
+        this.#tree.pointer(ASKED_BEFORE, name, tag),
+      ]);
+      return created === undefined ? undefined : pointer;
     };
     const record = await this.#pointers.get(`${name}:${tag}`, look);
     if (record === undefined) return undefined;

@@ -20,12 +20,19 @@ export class RecordReader {
   #isLast = false;
   #fragments = 0;
   #recordBytes = 0;
+  /** What is kept of a record that has come in part. */
+  #kept: Buffer = Buffer.alloc(0);
   #keptBytes = 0;
-  #kept: Buffer[] = [];
+  #records = 0;
 
   /** Whether a record has begun and not ended. */
   get isWithin(): boolean {
     return this.#markBytes > 0 || this.#fragments > 0;
+  }
+
+  /** Records that were complete so far. */
+  get records(): number {
+    return this.#records;
   }
 
   /**
@@ -41,7 +48,10 @@ export class RecordReader {
         if (this.#markBytes === MARK_BYTES && !this.#beginFragment()) return false;
       } else {
         const end = Math.min(bytes.byteLength, at + this.#left);
-        this.#keep(bytes.subarray(at, end));
+        const part = bytes.subarray(at, end);
+        const isWhole = this.#isLast && this.#keptBytes === 0 && part.byteLength === this.#left;
+        if (isWhole) this.#takeWhole(part);
+        else this.#keep(part);
         this.#left -= end - at;
         at = end;
       }
@@ -58,20 +68,30 @@ export class RecordReader {
     return this.#fragments <= FRAGMENTS_MAX && this.#recordBytes <= RECORD_BYTES_MAX;
   }
 
+  /** A record that has come at once lies in the memory that it came in. */
+  #takeWhole(bytes: Buffer): void {
+    this.#kept = bytes.subarray(0, KEPT_BYTES_MAX);
+    this.#keptBytes = this.#kept.byteLength;
+  }
+
+  /** Copies: what came in single bytes takes no more than one that did not. */
   #keep(bytes: Buffer): void {
-    const kept = bytes.subarray(0, KEPT_BYTES_MAX - this.#keptBytes);
-    if (kept.byteLength === 0) return;
-    this.#kept.push(kept);
-    this.#keptBytes += kept.byteLength;
+    const end = Math.min(KEPT_BYTES_MAX, this.#keptBytes + bytes.byteLength);
+    if (end > this.#kept.byteLength) {
+      const larger = Buffer.allocUnsafe(Math.max(end, Math.min(2 * this.#kept.byteLength, KEPT_BYTES_MAX)));
+      this.#kept.copy(larger, 0, 0, this.#keptBytes);
+      this.#kept = larger;
+    }
+    this.#keptBytes += bytes.copy(this.#kept, this.#keptBytes, 0, end - this.#keptBytes);
   }
 
   #endFragment(records: Buffer[]): void {
     this.#mark = 0;
     this.#markBytes = 0;
     if (!this.#isLast) return;
-    const [first = Buffer.alloc(0), ...rest] = this.#kept;
-    records.push(rest.length === 0 ? first : Buffer.concat([first, ...rest]));
-    this.#kept = [];
+    records.push(this.#kept.subarray(0, this.#keptBytes));
+    this.#records++;
+    this.#kept = Buffer.alloc(0);
     this.#keptBytes = 0;
     this.#fragments = 0;
     this.#recordBytes = 0;

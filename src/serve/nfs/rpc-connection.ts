@@ -8,10 +8,13 @@ import { refusalOf, type RpcAnswer, type RpcCaller, type RpcPrograms } from "./r
 const CALLS_MAX = 64;
 /** Content that answers of one connection hold. */
 const HELD_BYTES_MAX = 8 * MiB;
-/** How long a client may take nothing of an answer, or leave a call unfinished. It connects anew and asks again. */
-const STALL_MS = 15_000;
-/** After so many times STALL_MS without a call, a connection is ended: ten minutes. */
-const IDLE_ROUNDS_MAX = 40;
+/** How often connections are looked at. */
+export const LOOK_MS = 15_000;
+/** Looks in a row that find no further answer gone, or the same call unfinished: then a client connects anew, and asks again. */
+const STALLED_LOOKS_MAX = 2;
+/** Looks in a row that find a connection without a call: ten minutes; of an address that is not let in, soon. */
+const IDLE_LOOKS_MAX = 40;
+const STRANGER_LOOKS_MAX = 1;
 
 /** What connections share. */
 export interface RpcConnectionOptions {
@@ -33,7 +36,14 @@ export class RpcConnection {
   /** Calls that came with others and wait for their turn: what one read of the socket brings. */
   readonly #waiting: Buffer[] = [];
   #underWay = 0;
-  #idleRounds = 0;
+  /** Answers that the socket was given, and how many of them have left. */
+  #given = 0;
+  #left = 0;
+  /** How it stood at the last look, and how many in a row found a call unfinished, no answer gone, no call at all. */
+  #seen = { left: 0, records: 0, isWithin: false };
+  #unfinishedLooks = 0;
+  #unsentLooks = 0;
+  #quietLooks = 0;
   #isCorked = false;
   #isClosing = false;
 
@@ -61,13 +71,9 @@ export class RpcConnection {
     socket.on("data", (bytes: Buffer) => {
       this.#receive(bytes);
     });
-    socket.on("timeout", () => {
-      this.#lookAtStill();
-    });
     socket.once("close", () => {
       this.#gone.abort();
     });
-    socket.setTimeout(STALL_MS);
   }
 
   /** Calls under way. */
@@ -82,9 +88,27 @@ export class RpcConnection {
     if (this.underWay === 0) this.#socket.destroySoon();
   }
 
+  /**
+   * Called every LOOK_MS: ends the connection when nothing came of it for long. Bytes of further calls are no sign of life from who
+   * takes no answers, nor are single bytes of a call that never ends: both hold memory.
+   */
+  look(): void {
+    const { records, isWithin } = this.#reader;
+    const [seen, left] = [this.#seen, this.#left];
+    this.#seen = { left, records, isWithin };
+    const isQuiet = records === seen.records && this.underWay === 0;
+    this.#quietLooks = isQuiet ? this.#quietLooks + 1 : 0;
+    // While nothing is read, the rest of a call may have come long since.
+    const isUnfinished = isWithin && seen.isWithin && records === seen.records && !this.#socket.isPaused();
+    this.#unfinishedLooks = isUnfinished ? this.#unfinishedLooks + 1 : 0;
+    this.#unsentLooks = this.#given > left && left === seen.left ? this.#unsentLooks + 1 : 0;
+    const quietLooksMax = this.#options.isAllowed ? IDLE_LOOKS_MAX : STRANGER_LOOKS_MAX;
+    const stalledLooks = Math.max(this.#unfinishedLooks, this.#unsentLooks);
+    if (stalledLooks >= STALLED_LOOKS_MAX || this.#quietLooks >= quietLooksMax) this.#socket.destroy();
+  }
+
   #receive(bytes: Buffer): void {
     if (this.#isClosing) return;
-    this.#idleRounds = 0;
     if (!this.#reader.push(bytes, this.#waiting)) {
       this.#socket.destroy();
       return;
@@ -150,7 +174,9 @@ export class RpcConnection {
     let bytes = head.byteLength - 4;
     for (const part of parts) bytes += part.byteLength;
     head.writeUInt32BE(recordMark(bytes));
+    this.#given++;
     const whenSent = (error?: Error | null): void => {
+      this.#left++;
       tail?.release(error === undefined || error === null);
       end();
     };
@@ -162,14 +188,6 @@ export class RpcConnection {
     socket.write(head);
     for (const part of parts.slice(0, -1)) socket.write(part);
     socket.write(last, whenSent);
-  }
-
-  /** Nothing went either way for a while. */
-  #lookAtStill(): void {
-    const isStalled = this.#socket.writableLength > 0 || this.#reader.isWithin;
-    const isIdle = this.underWay === 0 && ++this.#idleRounds >= IDLE_ROUNDS_MAX;
-    if (isStalled || isIdle) this.#socket.destroy();
-    else this.#socket.setTimeout(STALL_MS);
   }
 }
 

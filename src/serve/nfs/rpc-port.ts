@@ -5,11 +5,13 @@ import type { Clock } from "../../base/clock.ts";
 import { AetherError, errnoOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Gate } from "../../store/layers/gate.ts";
-import { RpcConnection } from "./rpc-connection.ts";
+import { LOOK_MS, RpcConnection } from "./rpc-connection.ts";
 import type { RpcPrograms } from "./rpc-programs.ts";
 
 /** Connections at a time; those beyond are dropped. */
 const CONNECTIONS_MAX = 1024;
+/** Of them, those of addresses that are not let in, until they are told so; they may have a look's time to ask. */
+const STRANGERS_MAX = 64;
 /** Calls of all connections that may wait for memory. */
 const WAITERS_MAX = 65_536;
 /** Addresses that are refused and were told of in the log: each once while it is among the latest. */
@@ -51,27 +53,39 @@ export async function openRpcPort(options: RpcPortOptions): Promise<RpcPort> {
   const held = new Gate({ callsMax: WAITERS_MAX, bytesMax: options.heldBytesMax, waitersMax: WAITERS_MAX });
   const open = new Map<Socket, RpcConnection>();
   const refused = new Set<string>();
+  const strangers = new Set<Socket>();
   const closed = { receivedBytes: 0, sentBytes: 0 };
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     const { remoteAddress: address = "", remoteFamily: family = "" } = socket;
     const isAllowed = allowed.check(address, family === "IPv6" ? "ipv6" : "ipv4");
-    if (!isAllowed) tellOnce(refused, address, log);
+    if (!isAllowed) {
+      tellOnce(refused, address, log);
+      if (strangers.size >= STRANGERS_MAX) {
+        socket.destroy();
+        return;
+      }
+      strangers.add(socket);
+    }
     open.set(socket, new RpcConnection(socket, { programs, held, isAllowed }));
     socket.on("error", (error) => {
       log.debug({ err: error, address }, "a connection broke off");
     });
     socket.once("close", () => {
       open.delete(socket);
+      strangers.delete(socket);
       closed.receivedBytes += socket.bytesRead;
       closed.sentBytes += socket.bytesWritten;
     });
   });
   server.maxConnections = CONNECTIONS_MAX;
   const port = await listen(server, options);
+  const looking = new AbortController();
+  void lookAgain(open, clock, looking.signal);
   return {
     port,
     load: () => loadOf(open, closed),
     close: async ({ graceMs }) => {
+      looking.abort();
       const ended = new Promise((resolve) => server.close(resolve));
       for (const connection of open.values()) connection.close();
       const timer = new AbortController();
@@ -81,6 +95,18 @@ export async function openRpcPort(options: RpcPortOptions): Promise<RpcPort> {
       await ended;
     },
   };
+}
+
+async function lookAgain(
+  open: ReadonlyMap<Socket, RpcConnection>,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    for (const connection of open.values()) connection.look();
+  }
 }
 
 function loadOf(

@@ -133,5 +133,21 @@ function callIn(message: Uint8Array): RpcCall | undefined {
   }
 }
 
+/** Has results made that may take so many bytes, in room that they keep until they were sent. Errors: those of `room` and `make`. */
+export async function inRoom(
+  { room }: RpcCaller,
+  bytes: number,
+  make: () => Promise<void> | void,
+): Promise<RpcTail> {
+  const leave = await room(bytes);
+  try {
+    await make();
+    return { parts: [], release: leave };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
 /** The procedure that every program has, number 0: nothing goes in, nothing comes out. */
 export const NULL_PROCEDURE: RpcProcedure = { name: "NULL", run: () => ({ status: "OK" }) };

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { it } from "node:test";
+import { systemClock, type Clock } from "../base/clock.ts";
+import { SILENT_LOG } from "../base/log.ts";
+import { parseDatasetName } from "../format/reference.ts";
+import { FileTokens } from "./nfs-tokens.ts";
+
+const SECRETS = ["0123456789abcdef", "another.secret_of-nfs"] as const;
+
+it("tokens of a file that changes, are those that it has then; of one that is damaged, those before", async (t) => {
+  const folder = fs.mkdtempSync(join(tmpdir(), "aetherfs-nfs-tokens-"));
+  t.after(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+  const path = join(folder, "tokens.json");
+  const write = (text: string): void => {
+    fs.writeFileSync(`${path}.new`, text, { mode: 0o644 });
+    fs.renameSync(`${path}.new`, path);
+  };
+  const messages: string[] = [];
+  const note = (facts: unknown, message: string): void => {
+    messages.push(`${message} ${String((facts as { err?: unknown }).err)}`);
+  };
+  const [first, second] = SECRETS;
+  write(JSON.stringify({ one: { secret: first, datasets: ["photos", "@team/*"] }, two: { secret: second } }));
+  const tokens = await FileTokens.open(path, { ...SILENT_LOG, warn: note, info: note });
+  assert.match(messages.join(), /others than its owner/);
+  const [one, two] = tokens.all;
+  assert.deepEqual(Buffer.from(one?.secret ?? []), hash("sha256", first, "buffer"));
+  for (const [name, isOne] of [
+    ["photos", true],
+    ["@team/a", true],
+    ["photos2", false],
+    ["@team2/a", false],
+    ["@other/photos", false],
+  ] as const)
+    assert.deepEqual(
+      [one?.covers(parseDatasetName(name)), two?.covers(parseDatasetName(name))],
+      [isOne, true],
+      name,
+    );
+
+  let tick: (() => void) | undefined;
+  let whenAsleep: (() => void) | undefined;
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (_delay, signal) =>
+      new Promise((resolve, reject) => {
+        signal?.addEventListener("abort", () => {
+          reject(new Error("aborted"));
+        });
+        tick = resolve;
+        whenAsleep?.();
+      }),
+  };
+  const look = async (): Promise<void> => {
+    const asleep = new Promise<void>((resolve) => (whenAsleep = resolve));
+    tick?.();
+    await asleep;
+  };
+  const stop = new AbortController();
+  const watching = tokens.watch(clock, stop.signal);
+  write(JSON.stringify({ two: { secret: second } }));
+  await look();
+  assert.deepEqual(
+    tokens.all.map(({ name }) => name),
+    ["two"],
+  );
+  for (const broken of ["{", JSON.stringify({ two: { secret: "short" } }), "[]"]) {
+    write(broken);
+    await look();
+    assert.equal(tokens.all[0]?.name, "two");
+    assert.match(messages.at(-1) ?? "", /those before stay in use/);
+  }
+  assert.ok(!SECRETS.some((secret) => messages.join().includes(secret)), "nothing says a secret");
+  stop.abort();
+  await watching;
+});
