@@ -236,6 +236,8 @@ describe("NFS, a tag that moves", () => {
     const tag = await client.mount("/moving/latest");
     const many = await client.lookup(tag, "many");
     const before = await client.getattr(tag);
+    const text = await client.lookup(tag, "text");
+    assert.deepEqual(await client.lookup(tag, "text"), text);
     const page = await client.page(tag, FROM_START, 1000);
     bed.push.write("text", "changed");
     bed.push.write("added", "new");
@@ -246,6 +248,9 @@ describe("NFS, a tag that moves", () => {
     assert.equal((await client.getattr(tag)).fileId, before.fileId);
     const added = await client.lookup(tag, "added");
     assert.equal((await client.read(added, 0, 100)).bytes.toString(), "new");
+    const changed = await client.lookup(tag, "text");
+    assert.equal((await client.read(changed, 0, 100)).bytes.toString(), "changed");
+    assert.equal((await client.read(text, 0, 16)).bytes.toString(), "line after line\n");
     assert.equal((await client.list(many)).length, 300);
     const rest = { cookie: page.entries.at(-1)?.cookie ?? 0n, verifier: page.verifier };
     const { entries } = await client.page(tag, rest, 64 * 1024);

@@ -60,6 +60,7 @@ export async function openNfs(
     visitors: new Visitors(access, tokens),
     fsid: hash("sha256", `aetherfs nfs fsid ${id}`, "buffer").readBigUInt64BE(0),
     clock,
+    memoryBytes,
     log,
   });
   const groups = options.allowed.map(({ address, prefixBits }) => `${address}/${prefixBits}`);
