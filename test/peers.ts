@@ -42,6 +42,8 @@ export const PEERS = {
   "nfs-ls": "libnfs-utils",
   "nfs-cat": "libnfs-utils",
   "nfs-cp": "libnfs-utils",
+  rpcinfo: "rpcbind",
+  ip: "iproute2",
   s3cmd: "s3cmd",
   s3fs: "s3fs",
   cadaver: "cadaver",

@@ -40,8 +40,9 @@ export async function run({ config, environment, signal }: Context): Promise<voi
     signal,
   });
   const startMs = Math.round(systemClock.elapsedMs() - begunMs);
-  const { url, s3Url, nfsPort } = hub;
-  log.info({ url, ...(s3Url && { s3Url }), ...(nfsPort && { nfsPort }), store, startMs }, "ready");
+  const { url, s3Url, nfsPort, nfsPortmapPort } = hub;
+  const nfs = { ...(nfsPort && { nfsPort }), ...(nfsPortmapPort && { nfsPortmapPort }) };
+  log.info({ url, ...(s3Url && { s3Url }), ...nfs, store, startMs }, "ready");
   log.warn({}, "everybody who reaches the port may read and write: there is no access control yet");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => {
@@ -57,7 +58,8 @@ export async function run({ config, environment, signal }: Context): Promise<voi
 function nfsOf(config: Config): NfsDoorOptions | undefined {
   if (!config.nfsEnable) return undefined;
   const { nfsPort: port, nfsAllow: allowed, nfsTokensFile: tokensFile } = config;
-  return { port, allowed, tokensFile, handleKeyFile: config.nfsHandleKeyFile };
+  const { nfsPortmapPort: portmapPort, nfsHandleKeyFile: handleKeyFile } = config;
+  return { port, portmapPort, allowed, tokensFile, handleKeyFile };
 }
 
 function tlsOf(config: Config): HubTls | undefined {

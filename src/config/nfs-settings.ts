@@ -32,6 +32,15 @@ export const NFS_SETTINGS = {
     (text) => parseCount(text, 0, PORT_MAX),
     () => NFS_PORT,
   ),
+  nfsPortmapPort: optional(
+    {
+      flag: "nfs_portmap_port",
+      placeholder: "N",
+      commands,
+      help: "the port where a portmap of the hub's own tells where NFS and MOUNT are, by TCP and UDP: 111 for clients that ask there; 0: any that is free; when not given, nowhere",
+    },
+    (text) => parseCount(text, 0, PORT_MAX),
+  ),
   nfsAllow: list(
     {
       flag: "nfs_allow",

@@ -20,7 +20,7 @@ import { createBulk } from "../serve/bulk/bulk.ts";
 import { createGrpc } from "../serve/grpc/grpc.ts";
 import { createFs } from "../serve/http/fs.ts";
 import { showCache } from "../serve/ops/cache-figures.ts";
-import type { RpcPort } from "../serve/nfs/rpc-port.ts";
+import type { NfsPort } from "../serve/nfs/nfs.ts";
 import { createOps } from "../serve/ops/ops.ts";
 import type { Meter } from "../serve/ops/meter.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
@@ -87,6 +87,8 @@ export interface Hub {
   readonly s3Url: string | undefined;
   /** Of NFS, where that is served. */
   readonly nfsPort: number | undefined;
+  /** Of its portmap, where that answers. */
+  readonly nfsPortmapPort: number | undefined;
   /** Refuses new work, waits at most `graceMs` for what is under way, and lets the store go. */
   readonly close: (options: { readonly graceMs: number }) => Promise<void>;
 }
@@ -126,7 +128,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       await closeEngine();
     };
     const s3Url = s3 && urlOf(options, s3.port);
-    return { port: port.port, url: urlOf(options, port.port), s3Url, nfsPort: nfs?.port, close };
+    const nfsPorts = { nfsPort: nfs?.port, nfsPortmapPort: nfs?.portmapPort };
+    return { port: port.port, url: urlOf(options, port.port), s3Url, ...nfsPorts, close };
   } catch (error) {
     await closeEngine();
     throw error;
@@ -154,7 +157,7 @@ function startScrub(
 interface Interfaces {
   readonly port: Port;
   readonly s3: Port | undefined;
-  readonly nfs: RpcPort | undefined;
+  readonly nfs: NfsPort | undefined;
 }
 
 /** Everything that the port answers, told apart by the first part of the path. */
@@ -217,7 +220,7 @@ async function openNfsOf(
   services: Services,
   { nfs, host, isPortShared: isShared = false }: HubOptions,
   meter: Meter,
-): Promise<RpcPort | undefined> {
+): Promise<NfsPort | undefined> {
   if (nfs === undefined) return undefined;
   const count = (procedure: string): ((status: string) => void) => {
     const end = meter.begin("nfs");

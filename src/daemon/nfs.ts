@@ -3,8 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { AddressRange } from "../base/address-range.ts";
 import { AetherError } from "../base/errors.ts";
-import { openNfs } from "../serve/nfs/nfs.ts";
-import type { RpcPort } from "../serve/nfs/rpc-port.ts";
+import { openNfs, type NfsPort } from "../serve/nfs/nfs.ts";
 import type { CountCall } from "../serve/nfs/rpc-programs.ts";
 import type { Services } from "../serve/services.ts";
 import { FileTokens } from "./nfs-tokens.ts";
@@ -13,6 +12,8 @@ import { FileTokens } from "./nfs-tokens.ts";
 export interface NfsDoorOptions {
   /** 0: any that is free. */
   readonly port: number;
+  /** Where portmap answers; 0: anywhere; undefined: nowhere. */
+  readonly portmapPort: number | undefined;
   /** None: this machine's own. */
   readonly allowed: readonly AddressRange[];
   readonly tokensFile: string | undefined;
@@ -28,15 +29,16 @@ const KEY_BYTES_MIN = 16;
 /** Opens it; `count` counts calls. Errors: CONFIG_INVALID. */
 export async function openNfsDoor(
   services: Services,
-  { port, allowed, tokensFile, handleKeyFile }: NfsDoorOptions,
+  { port, portmapPort, allowed, tokensFile, handleKeyFile }: NfsDoorOptions,
   { host, isShared }: { readonly host: string | undefined; readonly isShared: boolean },
   count: CountCall,
-): Promise<RpcPort> {
+): Promise<NfsPort> {
   const handleKey = handleKeyFile === undefined ? undefined : await readKey(handleKeyFile);
   const tokens = tokensFile === undefined ? undefined : await FileTokens.open(tokensFile, services.log);
   void tokens?.watch(services.engine.clock, services.stopping);
   const ranges = allowed.length === 0 ? LOOPBACK : allowed;
-  return openNfs(services, { host, isShared, port, allowed: ranges, tokens, handleKey, count });
+  const common = { host, isShared, port, portmapPort };
+  return openNfs(services, { ...common, allowed: ranges, tokens, handleKey, count });
 }
 
 async function readKey(path: string): Promise<Uint8Array> {

@@ -29,14 +29,25 @@ export interface HubProcessOptions {
   readonly home: string;
   /** 0: any that is free. */
   readonly port?: number;
+  /** Words before the command, such as those that run it in another network. They end by becoming the command. */
+  readonly within?: readonly string[];
 }
 
 /** Starts a hub and waits until it is ready. Rejects with its log when it ends before. Kill it, and await `ended`. */
 export async function startHubProcess(options: HubProcessOptions): Promise<HubProcess> {
-  const { words = [], environment = {}, home, port = 0 } = options;
-  const args = ["run", "--bind", "127.0.0.1", "--port", String(port), ...words];
+  const { words = [], environment = {}, home, port = 0, within = [] } = options;
+  const [program = LAUNCHER, ...args] = [
+    ...within,
+    LAUNCHER,
+    "run",
+    "--bind",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    ...words,
+  ];
   const env = { PATH: process.env["PATH"], HOME: home, ...environment };
-  const child = spawn(LAUNCHER, args, { env, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, args, { env, stdio: ["ignore", "ignore", "pipe"] });
   const log: Record<string, unknown>[] = [];
   let text = "";
   const ready = Promise.withResolvers<string>();

@@ -38,7 +38,7 @@ export async function openHub(
       port: 0,
       host: "127.0.0.1",
       tls: undefined,
-      nfs: { port: 0, allowed: [], tokensFile: undefined, handleKeyFile: undefined },
+      nfs: { port: 0, portmapPort: undefined, allowed: [], tokensFile: undefined, handleKeyFile: undefined },
       pruneIntervalMs: 0,
       pruneGraceMs: 0,
       scrubRateBytes: 0,

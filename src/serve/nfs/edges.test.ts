@@ -184,6 +184,7 @@ function serviceOf(visitors: Visitors): NfsService {
     handles: new Handles(Buffer.from("key")),
     visitors,
     fsid: 1n,
+    memoryBytes,
     clock,
     log: SILENT_LOG,
   });
@@ -191,7 +192,8 @@ function serviceOf(visitors: Visitors): NfsService {
 
 function callerAt(address: string): RpcCaller {
   const room = () => Promise.resolve(() => undefined);
-  return { address, signal: new AbortController().signal, room };
+  const signal = new AbortController().signal;
+  return { address, ownAddress: "127.0.0.1", transport: "tcp", signal, room };
 }
 
 async function callOf(procedure: RpcProcedure | undefined, args: XdrWriter, caller: RpcCaller) {

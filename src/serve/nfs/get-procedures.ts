@@ -1,7 +1,6 @@
 /** Looking at one thing: GETATTR, LOOKUP, ACCESS, READLINK, READ. RFC 1813 §3.3.1, §3.3.3 to §3.3.6 */
 import type { ByteRange } from "../../base/byte-range.ts";
 import { KiB, MiB } from "../../base/limits.ts";
-import { writeAttributes, writeOptionalAttributes } from "./attributes.ts";
 import { NfsError } from "./nfs-status.ts";
 import { isDirectory, type EntryPlace, type Place } from "./nodes.ts";
 import type { NfsService } from "./nfs-service.ts";
@@ -23,32 +22,31 @@ type GetName = "getattr" | "lookup" | "access" | "readlink" | "read";
 export function getProcedures(nfs: NfsService): Readonly<Record<GetName, RpcProcedure>> {
   return {
     getattr: nfs.procedure("GETATTR", 0, async (args, results) => {
-      const { place } = await nfs.visit(args);
-      writeAttributes(results, place, nfs.facts);
+      nfs.writeAttributes(results, await nfs.visit(args));
       return undefined;
     }),
     lookup: nfs.procedure("LOOKUP", 1, async (args, results) => {
-      const { place: directory, visitor } = await nfs.visit(args);
+      const directory = await nfs.visit(args);
       // A name that is not UTF-8 is none of the tree's.
-      const name = args.string(KEPT_BYTES_MAX) ?? "";
-      const place = await nfs.parts.places.lookup(visitor, directory, name);
-      results.opaque(nfs.handleOf(place, visitor));
-      writeOptionalAttributes(results, place, nfs.facts);
-      writeOptionalAttributes(results, directory, nfs.facts);
+      const met = await nfs.lookup(directory, args.string(KEPT_BYTES_MAX) ?? "");
+      results.opaque(met.handle);
+      nfs.writeOptionalAttributes(results, met);
+      nfs.writeOptionalAttributes(results, directory);
       return undefined;
     }),
     access: nfs.procedure("ACCESS", 1, async (args, results) => {
-      const { place } = await nfs.visit(args);
+      const visited = await nfs.visit(args);
       const wanted = args.uint32();
-      writeOptionalAttributes(results, place, nfs.facts);
-      results.uint32(wanted & allowedOf(place));
+      nfs.writeOptionalAttributes(results, visited);
+      results.uint32(wanted & allowedOf(visited.place));
       return undefined;
     }),
     readlink: nfs.procedure("READLINK", 1, async (args, results) => {
-      const { place } = await nfs.visit(args);
+      const visited = await nfs.visit(args);
+      const { place } = visited;
       const entry = place.kind === "entry" ? place.found.entry : undefined;
       if (entry?.kind !== "symlink") throw new NfsError("NFS3ERR_INVAL");
-      writeOptionalAttributes(results, place, nfs.facts);
+      nfs.writeOptionalAttributes(results, visited);
       results.string(entry.target);
       return undefined;
     }),
@@ -68,7 +66,8 @@ async function read(
   results: XdrWriter,
   caller: RpcCaller,
 ): Promise<RpcTail | undefined> {
-  const { place } = await nfs.visit(args);
+  const visited = await nfs.visit(args);
+  const { place } = visited;
   const [offset, count] = [args.uint64(), args.uint32()];
   if (isDirectory(place)) throw new NfsError("NFS3ERR_ISDIR");
   const entry = place.kind === "entry" ? place.found.entry : undefined;
@@ -77,7 +76,7 @@ async function read(
   const end = Math.min(start + Math.min(count, READ_BYTES_MAX), entry.size);
   const bytes = end - start;
   const writeHead = (): void => {
-    writeOptionalAttributes(results, place, nfs.facts);
+    nfs.writeOptionalAttributes(results, visited);
     results
       .uint32(bytes)
       .boolean(end === entry.size)

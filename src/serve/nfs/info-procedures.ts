@@ -1,6 +1,5 @@
 /** What the file system is like: FSSTAT, FSINFO, PATHCONF. RFC 1813 §3.3.18 to §3.3.20 */
 import { KiB } from "../../base/limits.ts";
-import { writeOptionalAttributes } from "./attributes.ts";
 import { READ_BYTES_MAX } from "./get-procedures.ts";
 import { NAME_BYTES_MAX } from "./nfs-tree.ts";
 import type { NfsService } from "./nfs-service.ts";
@@ -21,15 +20,15 @@ export function infoProcedures(
 ): Readonly<Record<"fsstat" | "fsinfo" | "pathconf", RpcProcedure>> {
   return {
     fsstat: nfs.procedure("FSSTAT", 1, async (args, results) => {
-      const { place } = await nfs.visit(args);
-      const { bytes, items } = await sizesOf(nfs, place);
-      writeOptionalAttributes(results, place, nfs.facts);
+      const visited = await nfs.visit(args);
+      const { bytes, items } = await sizesOf(nfs, visited.place);
+      nfs.writeOptionalAttributes(results, visited);
       results.uint64(bytes).uint64(0n).uint64(0n).uint64(items).uint64(0n).uint64(0n).uint32(0);
       return undefined;
     }),
     fsinfo: nfs.procedure("FSINFO", 1, async (args, results) => {
-      const { place } = await nfs.visit(args);
-      writeOptionalAttributes(results, place, nfs.facts);
+      const visited = await nfs.visit(args);
+      nfs.writeOptionalAttributes(results, visited);
       results.uint32(READ_BYTES_MAX).uint32(READ_BYTES_MAX).uint32(READ_MULTIPLE);
       results.uint32(WRITE_BYTES).uint32(WRITE_BYTES).uint32(READ_MULTIPLE).uint32(LIST_BYTES);
       results
@@ -40,8 +39,8 @@ export function infoProcedures(
       return undefined;
     }),
     pathconf: nfs.procedure("PATHCONF", 1, async (args, results) => {
-      const { place } = await nfs.visit(args);
-      writeOptionalAttributes(results, place, nfs.facts);
+      const visited = await nfs.visit(args);
+      nfs.writeOptionalAttributes(results, visited);
       results.uint32(1).uint32(NAME_BYTES_MAX);
       results.boolean(true).boolean(true).boolean(false).boolean(true);
       return undefined;

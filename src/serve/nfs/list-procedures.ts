@@ -1,5 +1,6 @@
 /** Reading directories: READDIR, READDIRPLUS. RFC 1813 §3.3.16, §3.3.17 */
 import { KiB } from "../../base/limits.ts";
+import { LoadingCache } from "../../dataset/version/loading-cache.ts";
 import type { Digest } from "../../format/digest.ts";
 import { writeOptionalAttributes } from "./attributes.ts";
 import { NfsError } from "./nfs-status.ts";
@@ -17,7 +18,7 @@ import {
   type VersionPlace,
 } from "./nodes.ts";
 import { inRoom, type RpcCaller, type RpcProcedure, type RpcTail } from "./rpc-programs.ts";
-import type { XdrReader, XdrWriter } from "./xdr.ts";
+import { XdrWriter, type XdrReader } from "./xdr.ts";
 
 /** What one answer has at most, whatever the client takes. */
 const LIST_BYTES_MAX = 256 * KiB;
@@ -31,6 +32,9 @@ const [COOKIE_SELF, COOKIE_PARENT, COOKIE_FIRST] = [1n, 2n, 3n];
 /** Versions of tags that were listed lately: a client that has begun goes on in the same when the tag has moved. */
 const LISTED_MAX = 1000;
 const INDEX_MAX = 2 ** 40;
+/** The share of the memory that entries as they were sent may take, and what some take besides their bytes. */
+const PAGES_SHARE = 1 / 64;
+const PAGE_BYTES = 500;
 
 /** An item of the list; `hasAttributes`: they are at hand, and will be what the place's own are. */
 interface Item {
@@ -50,10 +54,31 @@ interface Wish {
   readonly isPlus: boolean;
 }
 
-/** A list, and what says which one it is. */
+/** What says which list it is, and the directory where it is one of a version. */
 interface List {
   readonly verifier: Buffer;
-  readonly items: AsyncIterable<Item>;
+  readonly directory: OpenDirectory | undefined;
+}
+
+/** What an answer may still take; `isFirst`: it has no entry yet. */
+interface Room {
+  readonly bytes: number;
+  readonly nameBytes: number;
+  readonly isFirst: boolean;
+}
+
+/** How many entries were written, whether those are all, and the room that is left. */
+interface Filled extends Omit<Room, "isFirst"> {
+  readonly count: number;
+  readonly isAll: boolean;
+}
+
+/** Entries of a directory of a version as they were sent: many clients list the same directories. */
+interface Page {
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  readonly isAll: boolean;
+  readonly costBytes: number;
 }
 
 /** By their names. */
@@ -84,34 +109,95 @@ class Lists {
   readonly #nfs: NfsService;
   /** Digests by the first bytes, which are the verifier. */
   readonly #listed = new Map<string, Digest>();
+  /** By all that they follow from. */
+  readonly #pages: LoadingCache<Page>;
 
   constructor(nfs: NfsService) {
     this.#nfs = nfs;
+    this.#pages = new LoadingCache(nfs.parts.memoryBytes * PAGES_SHARE, ({ costBytes }) => costBytes);
   }
 
   async write(results: XdrWriter, visited: Visited, wish: Wish): Promise<void> {
     const start = results.length;
-    const { verifier, items } = await this.#listOf(visited, wish);
-    writeOptionalAttributes(results, visited.place, this.#nfs.facts);
+    const { verifier, directory } = await this.#listOf(visited, wish);
+    this.#nfs.writeOptionalAttributes(results, visited);
     results.fixed(verifier);
-    let nameBytes = 0;
+    const room = {
+      bytes: wish.bytesMax - END_BYTES - (results.length - start),
+      nameBytes: wish.nameBytesMax,
+    };
+    const dots = await this.#fill(
+      results,
+      visited,
+      wish,
+      { ...room, isFirst: true },
+      this.#dots(visited, wish),
+    );
+    let { isAll, count } = dots;
+    if (isAll) {
+      const left = { bytes: dots.bytes, nameBytes: dots.nameBytes, isFirst: count === 0 };
+      const rest = await this.#rest(results, visited, wish, left, directory);
+      isAll = rest.isAll;
+      count += rest.count;
+    }
+    if (count === 0 && (!isAll || room.bytes < 0)) throw new NfsError("NFS3ERR_TOOSMALL");
+    results.boolean(false).boolean(isAll);
+  }
+
+  /** Writes what comes after "." and "..". */
+  async #rest(
+    results: XdrWriter,
+    visited: Visited,
+    wish: Wish,
+    room: Room,
+    directory: OpenDirectory | undefined,
+  ): Promise<Pick<Filled, "isAll" | "count">> {
+    if (directory === undefined)
+      return this.#fill(results, visited, wish, room, this.#names(visited, wish.cookie));
+    const { name, version } = directory.top;
+    const secret = Buffer.from(visited.visitor.secret ?? []).toString("hex");
+    const numbers = [wish.isPlus, wish.cookie, room.bytes, room.nameBytes, room.isFirst].join(" ");
+    const key = `${name}@${version.digest} ${secret} ${numbers} ${directory.path}`;
+    const page = await this.#pages.get(key, async () => {
+      const own = new XdrWriter();
+      const items = this.#entries(visited, directory, wish.cookie);
+      const { isAll, count } = await this.#fill(own, visited, wish, room, items);
+      // A copy: the writer has grown to more.
+      return {
+        bytes: new Uint8Array(own.bytes),
+        isAll,
+        count,
+        costBytes: own.length + 2 * key.length + PAGE_BYTES,
+      };
+    });
+    results.fixed(page.bytes);
+    return page;
+  }
+
+  /** Writes items while there is room for them; the first may have as many bytes of names as it likes. */
+  async #fill(
+    results: XdrWriter,
+    visited: Visited,
+    { isPlus }: Wish,
+    room: Room,
+    items: AsyncIterable<Item>,
+  ): Promise<Filled> {
+    let { bytes, nameBytes, isFirst } = room;
     let count = 0;
-    let isAll = true;
     for await (const item of items) {
       const before = results.length;
-      this.#writeItem(results, visited, item, wish.isPlus);
-      nameBytes += ENTRY_BYTES + Buffer.byteLength(item.name);
-      const isTooMuch = results.length - start + END_BYTES > wish.bytesMax;
-      if (isTooMuch || (count > 0 && nameBytes > wish.nameBytesMax)) {
+      this.#writeItem(results, visited, item, isPlus);
+      const names = ENTRY_BYTES + Buffer.byteLength(item.name);
+      if (results.length - before > bytes || (!isFirst && names > nameBytes)) {
         results.cut(before);
-        isAll = false;
-        break;
+        return { isAll: false, count, bytes, nameBytes };
       }
+      bytes -= results.length - before;
+      nameBytes -= names;
+      isFirst = false;
       count++;
     }
-    if (count === 0 && (!isAll || results.length - start + END_BYTES > wish.bytesMax))
-      throw new NfsError("NFS3ERR_TOOSMALL");
-    results.boolean(false).boolean(isAll);
+    return { isAll: true, count, bytes, nameBytes };
   }
 
   #writeItem(results: XdrWriter, { visitor }: Visited, item: Item, isPlus: boolean): void {
@@ -122,15 +208,11 @@ class Lists {
     results.boolean(true).opaque(this.#nfs.handleOf(place, visitor));
   }
 
-  async #listOf(visited: Visited, { cookie, verifier }: Wish): Promise<List> {
-    const { place } = visited;
-    if (place.kind === "tag" || place.kind === "version" || place.kind === "entry") {
-      const directory = await this.#directoryOf(place, cookie, verifier);
-      const { digest } = directory.top.version;
-      const items = this.#withDots(visited, cookie, this.#entries(visited, directory, cookie));
-      return { verifier: verifierOf(digest), items };
-    }
-    return { verifier: NO_VERIFIER, items: this.#withDots(visited, cookie, this.#names(visited, cookie)) };
+  async #listOf({ place }: Visited, { cookie, verifier }: Wish): Promise<List> {
+    if (place.kind !== "tag" && place.kind !== "version" && place.kind !== "entry")
+      return { verifier: NO_VERIFIER, directory: undefined };
+    const directory = await this.#directoryOf(place, cookie, verifier);
+    return { verifier: verifierOf(directory.top.version.digest), directory };
   }
 
   /** The version that the client has begun to list, which a tag may have left meanwhile. */
@@ -160,7 +242,7 @@ class Lists {
     }
   }
 
-  async *#withDots({ place }: Visited, cookie: bigint, rest: AsyncIterable<Item>): AsyncGenerator<Item> {
+  async *#dots({ place }: Visited, { cookie }: Wish): AsyncGenerator<Item> {
     const dot = (name: string, at: Place, own: bigint): Item => ({
       name,
       cookie: own,
@@ -170,7 +252,6 @@ class Lists {
     });
     if (cookie < COOKIE_SELF) yield dot(".", place, COOKIE_SELF);
     if (cookie < COOKIE_PARENT) yield dot("..", await this.#nfs.parts.places.parent(place), COOKIE_PARENT);
-    yield* rest;
   }
 
   async *#names({ place, visitor }: Visited, after: bigint): AsyncGenerator<Item> {

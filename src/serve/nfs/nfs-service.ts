@@ -3,8 +3,9 @@ import type { Clock } from "../../base/clock.ts";
 import { codeOf, ERRORS } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Tree } from "../../vfs/tree.ts";
-import type { AttributeFacts } from "./attributes.ts";
+import { writeAttributes, type AttributeFacts } from "./attributes.ts";
 import { HANDLE_BYTES_MAX, tokenIdIn, type Handles } from "./handles.ts";
+import { KnownPlaces, type KnownPlace } from "./known-places.ts";
 import { NFS_STATUS, NfsError, statusOf } from "./nfs-status.ts";
 import type { NfsTree } from "./nfs-tree.ts";
 import { handlePlaceOf, type Place } from "./nodes.ts";
@@ -20,6 +21,7 @@ export interface NfsParts {
   readonly visitors: Visitors;
   readonly fsid: bigint;
   readonly clock: Clock;
+  readonly memoryBytes: number;
   readonly log: Log;
 }
 
@@ -27,14 +29,23 @@ export interface NfsParts {
 export interface Visited {
   readonly place: Place;
   readonly visitor: NamedVisitor;
+  /** The handle; it holds as long as the message that it came in. */
+  readonly handle: Buffer;
+  /** fattr3, where it is at hand. */
+  readonly attributes: Buffer | undefined;
 }
+
+/** A place, the handle to give of it, and fattr3 where it is at hand. */
+export type Met = Omit<Visited, "visitor">;
 
 /** Reads handles, and makes procedures. */
 export class NfsService {
   readonly parts: NfsParts;
+  readonly #known: KnownPlaces;
 
   constructor(parts: NfsParts) {
     this.parts = parts;
+    this.#known = new KnownPlaces(parts.memoryBytes);
   }
 
   /** What attributes are written with. */
@@ -49,13 +60,51 @@ export class NfsService {
   async visit(args: XdrReader): Promise<Visited> {
     const { handles, visitors, places } = this.parts;
     const bytes = args.opaque(HANDLE_BYTES_MAX);
+    const known = this.#known.at(bytes);
+    if (known !== undefined) {
+      const visitor = await visitors.byDigest(known.secret);
+      await places.expectThere(visitor, known.place);
+      return { ...known, visitor };
+    }
     const handle = handles.decode(bytes, (id) => visitors.secretsOf(id));
     if (handle === undefined) {
       const isUnknownToken = tokenIdIn(bytes) !== 0 && visitors.secretsOf(tokenIdIn(bytes)).length === 0;
       throw new NfsError(visitors.needsToken && isUnknownToken ? "NFS3ERR_ACCES" : "NFS3ERR_BADHANDLE");
     }
     const visitor = await visitors.byDigest(handle.secret);
-    return { place: await places.at(visitor, handle.place), visitor };
+    const place = await places.at(visitor, handle.place);
+    return { ...this.#met(place, bytes, handle.secret), visitor };
+  }
+
+  /** What lies in the directory under a name. Errors: those of NfsTree.lookup. */
+  async lookup(directory: Visited, name: string): Promise<Met> {
+    const { place: from, visitor, handle } = directory;
+    const known = this.#known.in(handle, from, name);
+    if (known !== undefined) return known;
+    const place = await this.parts.places.lookup(visitor, from, name);
+    const met = this.#met(place, this.handleOf(place, visitor), visitor.secret);
+    // Above versions names come and go.
+    if (isKnown(met) && from.kind !== "dataset") this.#known.keepName(handle, from, name, met);
+    return met;
+  }
+
+  #met(place: Place, handle: Buffer, secret: Uint8Array | undefined): Met | KnownPlace {
+    if (place.kind !== "entry" && place.kind !== "version") return { place, handle, attributes: undefined };
+    return this.#known.keep(place, { handle, secret }, (attributes) => {
+      writeAttributes(attributes, place, this.facts);
+    });
+  }
+
+  /** Writes fattr3. */
+  writeAttributes(results: XdrWriter, { place, attributes }: Pick<Met, "place" | "attributes">): void {
+    if (attributes === undefined) writeAttributes(results, place, this.facts);
+    else results.fixed(attributes);
+  }
+
+  /** Writes post_op_attr. */
+  writeOptionalAttributes(results: XdrWriter, met: Pick<Met, "place" | "attributes">): void {
+    results.boolean(true);
+    this.writeAttributes(results, met);
   }
 
   /** The handle of a place, as the visitor gets it. */
@@ -102,4 +151,8 @@ export class NfsService {
     // From here on it is not the client's fault. RFC 9110 §15.6
     if (http >= 500) log[retry ? "warn" : "error"](facts, "a call of NFS could not be answered");
   }
+}
+
+function isKnown(met: Met | KnownPlace): met is KnownPlace {
+  return "secret" in met;
 }

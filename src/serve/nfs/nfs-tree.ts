@@ -79,6 +79,12 @@ export class NfsTree {
     return found;
   }
 
+  /** As at(), of what was found before. Errors: those of at. */
+  async expectThere({ caller }: Visitor, { name, digest }: EntryPlace | VersionPlace): Promise<void> {
+    await caller.check("read", name);
+    await goneIsStale(this.#top(name, digest));
+  }
+
   async #at(visitor: Visitor, place: HandlePlace): Promise<Place | undefined> {
     if (place.kind === "root") return place;
     if (place.kind === "scope") {

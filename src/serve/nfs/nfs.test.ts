@@ -170,6 +170,9 @@ describe("NFS, listing", () => {
       Array.from({ length: 300 }, (_, index) => String(index)).sort(),
     );
     assert.equal(new Set(listed.map(({ fileId }) => fileId)).size, 300);
+    // What is kept of a list is right for who begins elsewhere, or takes less.
+    assert.deepEqual(await client.list(many, 1000), listed);
+    assert.deepEqual(await client.list(many, 777), listed);
     for (const { name, handle, attributes, fileId } of listed.slice(0, 20)) {
       assert.ok(handle !== undefined);
       assert.deepEqual(await client.lookup(many, name), handle);
@@ -236,6 +239,8 @@ describe("NFS, a tag that moves", () => {
     const tag = await client.mount("/moving/latest");
     const many = await client.lookup(tag, "many");
     const before = await client.getattr(tag);
+    const text = await client.lookup(tag, "text");
+    assert.deepEqual(await client.lookup(tag, "text"), text);
     const page = await client.page(tag, FROM_START, 1000);
     bed.push.write("text", "changed");
     bed.push.write("added", "new");
@@ -246,6 +251,9 @@ describe("NFS, a tag that moves", () => {
     assert.equal((await client.getattr(tag)).fileId, before.fileId);
     const added = await client.lookup(tag, "added");
     assert.equal((await client.read(added, 0, 100)).bytes.toString(), "new");
+    const changed = await client.lookup(tag, "text");
+    assert.equal((await client.read(changed, 0, 100)).bytes.toString(), "changed");
+    assert.equal((await client.read(text, 0, 16)).bytes.toString(), "line after line\n");
     assert.equal((await client.list(many)).length, 300);
     const rest = { cookie: page.entries.at(-1)?.cookie ?? 0n, verifier: page.verifier };
     const { entries } = await client.page(tag, rest, 64 * 1024);
@@ -307,6 +315,14 @@ describe("NFS, its handles and who may", () => {
     );
     await assert.rejects(guarded.lookup(team, "set"), /NFS 13$/);
     await assert.rejects(guarded.mount("/~secret-of-team/set/v1"), /NFS 13$/);
+    // The same directory, with the handles of each.
+    const listedBy = async (secret: string) => guarded.list(await guarded.mount(`/~${secret}/@team/set/v1`));
+    const [byAll, byTeam] = [await listedBy("secret-of-all"), await listedBy("secret-of-team")];
+    for (const [index, { name, handle }] of byTeam.entries()) {
+      assert.equal(byAll[index]?.name, name);
+      assert.notDeepEqual(byAll[index].handle, handle);
+      assert.ok(handle !== undefined && (await guarded.getattr(handle)).type > 0);
+    }
     const file = await guarded.lookup(team, "@team", "set", "v1", "text");
     assert.equal((await guarded.getattr(file)).size, text.length);
     await assert.rejects(client.getattr(file), /NFS 10001$/, "a port that knows no tokens");

@@ -10,6 +10,7 @@ import { mountProgram } from "./mount-program.ts";
 import { nfsProgram } from "./nfs-program.ts";
 import { NfsService } from "./nfs-service.ts";
 import { NfsTree } from "./nfs-tree.ts";
+import { openPortmap } from "./portmap.ts";
 import { openRpcPort, type RpcPort } from "./rpc-port.ts";
 import { RpcPrograms, type CountCall } from "./rpc-programs.ts";
 import { Visitors } from "./visitors.ts";
@@ -28,6 +29,8 @@ export interface NfsOptions {
   readonly port: number;
   /** Other processes may listen on it too. */
   readonly isShared: boolean;
+  /** Where portmap answers, by TCP and UDP; 0: anywhere; undefined: nowhere. */
+  readonly portmapPort?: number | undefined;
   readonly allowed: readonly AddressRange[];
   /** undefined: who is let in needs none. */
   readonly tokens: MountTokens | undefined;
@@ -36,13 +39,18 @@ export interface NfsOptions {
   readonly count: CountCall;
 }
 
-/** Opens the port. Errors: CONFIG_INVALID. */
+/** NFS's port, and portmap's where it was wanted. */
+export interface NfsPort extends RpcPort {
+  readonly portmapPort: number | undefined;
+}
+
+/** Opens the ports. Errors: CONFIG_INVALID. */
 export async function openNfs(
   services: Pick<Services, "engine" | "tree" | "access" | "log">,
   options: NfsOptions,
-): Promise<RpcPort> {
+): Promise<NfsPort> {
   const { engine, tree, access, log } = services;
-  const { host, port, isShared, tokens, handleKey, count } = options;
+  const { host, port, isShared, portmapPort, tokens, handleKey, count } = options;
   const { clock, memoryBytes, store } = engine;
   const { id } = store.datasets.store;
   const nfs = new NfsService({
@@ -52,21 +60,35 @@ export async function openNfs(
     visitors: new Visitors(access, tokens),
     fsid: hash("sha256", `aetherfs nfs fsid ${id}`, "buffer").readBigUInt64BE(0),
     clock,
+    memoryBytes,
     log,
   });
   const groups = options.allowed.map(({ address, prefixBits }) => `${address}/${prefixBits}`);
-  const programs = new RpcPrograms([nfsProgram(nfs), mountProgram(nfs, groups)], count, log);
+  const programs = [nfsProgram(nfs), mountProgram(nfs, groups)];
   const heldBytesMax = Math.max(memoryBytes * HELD_SHARE, HELD_BYTES_MIN);
-  return openRpcPort({
-    host,
+  const common = { host, isShared, allowed: listOf(options.allowed), clock, log };
+  const own = await openRpcPort({
+    ...common,
     port,
-    isShared,
-    programs,
-    allowed: listOf(options.allowed),
+    setting: "nfs_port",
+    programs: new RpcPrograms(programs, count, log),
     heldBytesMax,
-    clock,
-    log,
   });
+  if (portmapPort === undefined) return { ...own, portmapPort };
+  const mapped = { transport: "tcp", address: own.address, port: own.port, programs } as const;
+  const portmap = await openPortmap({ ...common, port: portmapPort, mapped, count }).catch(
+    async (error: unknown) => {
+      await own.close({ graceMs: 0 });
+      throw error;
+    },
+  );
+  return {
+    ...own,
+    portmapPort: portmap.port,
+    close: async (closing) => {
+      await Promise.all([portmap.close(closing), own.close(closing)]);
+    },
+  };
 }
 
 function listOf(ranges: readonly AddressRange[]): BlockList {

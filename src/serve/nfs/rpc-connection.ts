@@ -53,6 +53,8 @@ export class RpcConnection {
     const { signal } = this.#gone;
     this.#caller = {
       address: socket.remoteAddress ?? "",
+      ownAddress: socket.localAddress ?? "",
+      transport: "tcp",
       signal,
       room: async (bytes) => {
         const leaveOwn = await enter(this.#held, bytes, signal);

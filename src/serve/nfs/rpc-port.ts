@@ -1,10 +1,11 @@
 /** A TCP port that answers remote procedure calls. */
-import { createServer, type BlockList, type Server, type Socket } from "node:net";
+import { createServer, type AddressInfo, type BlockList, type Server, type Socket } from "node:net";
 import { must } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { AetherError, errnoOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Gate } from "../../store/layers/gate.ts";
+import { Admission } from "./admission.ts";
 import { LOOK_MS, RpcConnection } from "./rpc-connection.ts";
 import type { RpcPrograms } from "./rpc-programs.ts";
 
@@ -14,8 +15,6 @@ const CONNECTIONS_MAX = 1024;
 const STRANGERS_MAX = 64;
 /** Calls of all connections that may wait for memory. */
 const WAITERS_MAX = 65_536;
-/** Addresses that are refused and were told of in the log: each once while it is among the latest. */
-const REFUSED_MAX = 1000;
 
 /** What a port is made of. */
 export interface RpcPortOptions {
@@ -23,6 +22,8 @@ export interface RpcPortOptions {
   readonly host: string | undefined;
   /** 0: any that is free. */
   readonly port: number;
+  /** The flag that says so, without its dashes. */
+  readonly setting: string;
   /** Other processes may listen on it too, each with a part of the connections. */
   readonly isShared: boolean;
   readonly programs: RpcPrograms;
@@ -36,6 +37,8 @@ export interface RpcPortOptions {
 
 /** A port that answers. */
 export interface RpcPort {
+  /** The address that it listens on; of all, "::" or "0.0.0.0". */
+  readonly address: string;
   readonly port: number;
   readonly load: () => {
     readonly connections: number;
@@ -52,14 +55,13 @@ export async function openRpcPort(options: RpcPortOptions): Promise<RpcPort> {
   const { programs, allowed, clock, log } = options;
   const held = new Gate({ callsMax: WAITERS_MAX, bytesMax: options.heldBytesMax, waitersMax: WAITERS_MAX });
   const open = new Map<Socket, RpcConnection>();
-  const refused = new Set<string>();
+  const admission = new Admission(allowed, log);
   const strangers = new Set<Socket>();
   const closed = { receivedBytes: 0, sentBytes: 0 };
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     const { remoteAddress: address = "", remoteFamily: family = "" } = socket;
-    const isAllowed = allowed.check(address, family === "IPv6" ? "ipv6" : "ipv4");
+    const isAllowed = admission.admits(address, family === "IPv6");
     if (!isAllowed) {
-      tellOnce(refused, address, log);
       if (strangers.size >= STRANGERS_MAX) {
         socket.destroy();
         return;
@@ -78,10 +80,11 @@ export async function openRpcPort(options: RpcPortOptions): Promise<RpcPort> {
     });
   });
   server.maxConnections = CONNECTIONS_MAX;
-  const port = await listen(server, options);
+  const { address, port } = await listen(server, options);
   const looking = new AbortController();
   void lookAgain(open, clock, looking.signal);
   return {
+    address,
     port,
     load: () => loadOf(open, closed),
     close: async ({ graceMs }) => {
@@ -123,17 +126,8 @@ function loadOf(
   return { connections: open.size, exchanges, receivedBytes, sentBytes };
 }
 
-function tellOnce(told: Set<string>, address: string, log: Log): void {
-  if (told.has(address)) return;
-  told.add(address);
-  for (const oldest of told) {
-    if (told.size <= REFUSED_MAX) break;
-    told.delete(oldest);
-  }
-  log.warn({ address }, "a client of NFS is refused: --nfs_allow does not name its address");
-}
-
-async function listen(server: Server, { host, port, isShared }: RpcPortOptions): Promise<number> {
+async function listen(server: Server, options: RpcPortOptions): Promise<AddressInfo> {
+  const { host, port, isShared } = options;
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -143,11 +137,19 @@ async function listen(server: Server, { host, port, isShared }: RpcPortOptions):
       });
     });
   } catch (cause) {
-    const why = errnoOf(cause) ?? String(cause);
-    const text = `cannot listen on port ${port} for NFS: ${why}; choose another with --nfs_port, or stop what listens there`;
-    throw new AetherError("CONFIG_INVALID", text, { data: { port }, cause });
+    throw cannotListen(options, cause);
   }
   const address = must(server.address(), "it listens");
   if (typeof address === "string") throw new Error("assertion failed: it listens on a TCP port");
-  return address.port;
+  return address;
+}
+
+/** Why a port cannot be had. CONFIG_INVALID */
+export function cannotListen(
+  { port, setting }: Pick<RpcPortOptions, "port" | "setting">,
+  cause: unknown,
+): AetherError {
+  const why = errnoOf(cause) ?? String(cause);
+  const text = `cannot listen on port ${port} for NFS: ${why}; choose another with --${setting}, or stop what listens there`;
+  return new AetherError("CONFIG_INVALID", text, { data: { port }, cause });
 }

@@ -18,6 +18,9 @@ import { XdrError, XdrWriter, type XdrReader } from "./xdr.ts";
 export interface RpcCaller {
   /** The address, as the socket has it. */
   readonly address: string;
+  /** The address of this machine that it has reached; "": not known. */
+  readonly ownAddress: string;
+  readonly transport: "tcp" | "udp";
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Resolves when so many bytes may be held for the answer; what it gives takes them back. Errors: STORE_UNAVAILABLE. */

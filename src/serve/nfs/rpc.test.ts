@@ -65,6 +65,7 @@ async function open(t: TestContext, held = new Held()): Promise<{ port: RpcPort;
   const port = await openRpcPort({
     host: "127.0.0.1",
     port: 0,
+    setting: "nfs_port",
     isShared: false,
     programs: new RpcPrograms([program], () => () => undefined, SILENT_LOG),
     allowed,

@@ -57,6 +57,7 @@ async function open(t: TestContext, allowedAddress = "127.0.0.1"): Promise<Bed> 
   const port = await openRpcPort({
     host: "127.0.0.1",
     port: 0,
+    setting: "nfs_port",
     isShared: false,
     programs: new RpcPrograms([program], () => () => undefined, SILENT_LOG),
     allowed,

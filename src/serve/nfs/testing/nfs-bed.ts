@@ -8,22 +8,21 @@ import { WorkerPool } from "../../../dataset/workers/pool.ts";
 import { formatDigest } from "../../../format/digest.ts";
 import { parseReference } from "../../../format/reference.ts";
 import { openStoreTree } from "../../../vfs/store-tree.ts";
-import { openNfs, type NfsOptions } from "../nfs.ts";
-import type { RpcPort } from "../rpc-port.ts";
+import { openNfs, type NfsOptions, type NfsPort } from "../nfs.ts";
 import { NfsClient } from "./nfs-client.ts";
 
 /** A store, and NFS over it. */
 export interface NfsBed {
   readonly push: PushBed;
-  readonly port: RpcPort;
+  readonly port: NfsPort;
   /** Calls that have ended, as `PROCEDURE STATUS`. */
   readonly calls: string[];
   /** Publishes what lies in `push.source`; the version, `sha256:…`. */
   readonly publish: (...tags: readonly string[]) => Promise<string>;
   /** Another port over the same store. */
-  readonly listen: (options?: Partial<NfsOptions>, access?: Access) => Promise<RpcPort>;
+  readonly listen: (options?: Partial<NfsOptions>, access?: Access) => Promise<NfsPort>;
   /** A client, of the first port if no other is given. */
-  readonly connect: (port?: RpcPort) => Promise<NfsClient>;
+  readonly connect: (port?: NfsPort) => Promise<NfsClient>;
   readonly close: () => Promise<void>;
 }
 
