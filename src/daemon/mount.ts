@@ -68,6 +68,8 @@ const FINISH_MS = 10_000;
 /** How long a tag is followed by its events alone; and after they failed, until they are asked for again. */
 const LOOK_MS = 30_000;
 const RETRY_MS = 1000;
+/** Answers that were given before the tag moved have reached whoever waited for them. */
+const SETTLE_MS = 1000;
 
 /**
  * Mounts a version, or the one that a tag points at. What nobody serves any more in its place is unmounted first.
@@ -167,7 +169,7 @@ interface Following extends Pick<MountOptions, "client" | "reference" | "log"> {
 
 /** Moves the session to where the tag points, until it is stopped. Never rejects. */
 async function follow(following: Following, top: DirectoryNode): Promise<void> {
-  const { open, session, log } = following;
+  const { open, session, log, stop } = following;
   let shown = top;
   const lookOnce = async (): Promise<void> => {
     try {
@@ -175,6 +177,12 @@ async function follow(following: Following, top: DirectoryNode): Promise<void> {
       if (found.version.digest === shown.version.digest) return;
       shown = found;
       session.move(found);
+      void systemClock.sleep(SETTLE_MS, stop).then(
+        () => {
+          session.settle();
+        },
+        () => undefined,
+      );
       log.info({ version: found.version.digest }, "the tag moved");
     } catch (error) {
       // What was there last is shown on: also of a tag that was removed, and while a hub is away.

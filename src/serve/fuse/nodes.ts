@@ -1,5 +1,6 @@
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
+import type { FileTime } from "../../format/entry.ts";
 import type { EntryNode, TreeNode } from "../../vfs/tree.ts";
 import type { Attributes } from "./answers.ts";
 import { ROOT_ID, type Forgotten } from "./protocol.ts";
@@ -107,7 +108,7 @@ function keyOf({ kind, version, entry }: EntryNode): string {
   if (kind === "directory") return `${version.digest}/${entry.path}`;
   const { path, mode, mtime } = entry;
   const content =
-    entry.kind === "file" ? `${entry.size}:${entry.digest}` : must(entry.target, "it is a link");
+    entry.kind === "file" ? `${entry.size}:${entry.digest}` : `>${must(entry.target, "it is a link")}`;
   return `${mode}:${mtime.seconds}.${mtime.nanos}:${content}\0${path}`;
 }
 
@@ -126,10 +127,10 @@ export function inodeOf(path: string): readonly [number, number] {
   return [low >>> 0, (high >>> 0) | 1];
 }
 
-/** What the kernel is told of a node; `topSeconds`: the time of a version's top, which has none of its own. */
-export function attributesOf({ id, inode, entry: { kind, entry } }: Node, topSeconds: number): Attributes {
+/** What the kernel is told of a node; `topTime`: the time of a version's top, which has none of its own. */
+export function attributesOf({ id, inode, entry: { kind, entry } }: Node, topTime: FileTime): Attributes {
   if (entry === undefined) {
-    return { node: id, kind, inode, mode: 0o755, size: 0, mtime: { seconds: topSeconds, nanos: 0 } };
+    return { node: id, kind, inode, mode: 0o755, size: 0, mtime: topTime };
   }
   const { mode, mtime } = entry;
   const size =
