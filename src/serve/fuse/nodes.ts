@@ -10,6 +10,9 @@ const LARGE_BYTES = MiB;
 /** Where the numbers of their nodes begin, so that these tell. */
 export const LARGE_ID = 2 ** 40;
 
+/** Nodes that are looked at for some to turn. */
+const SEEN_MAX = 16;
+
 /** Something that the kernel knows by a number. */
 export interface Node {
   readonly id: number;
@@ -83,14 +86,20 @@ export class Nodes {
     this.#byKey.delete(node.key);
   }
 
-  /** The nodes that were given first: as many, each of which now counts as given last. */
-  turn(count: number): readonly Node[] {
+  /**
+   * At most as many of the nodes that were given first, each of which now counts as given last. Folders only if `withFolders`: the kernel
+   * takes the path from who is in one that it is to forget.
+   */
+  turn(count: number, withFolders: boolean): readonly Node[] {
     const turned: Node[] = [];
+    const seen: Node[] = [];
     for (const node of this.#byId.values()) {
-      if (turned.length === count) break;
-      if (node.id !== ROOT_ID) turned.push(node);
+      if (turned.length === count || seen.length === SEEN_MAX) break;
+      if (node.id === ROOT_ID) continue;
+      seen.push(node);
+      if (withFolders || node.entry.kind !== "directory") turned.push(node);
     }
-    for (const node of turned) {
+    for (const node of seen) {
       this.#byId.delete(node.id);
       this.#byId.set(node.id, node);
     }

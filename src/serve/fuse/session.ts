@@ -34,6 +34,8 @@ const TARGET_BYTES_MAX = 4095;
 const BUFFERS_KEPT_MAX = 16;
 /** Nodes that the kernel is asked to forget for each new one, when there are too many. */
 const TURNED = 2;
+/** With so many times more than there should be, it is asked to forget folders too. */
+const TOO_MANY = 2;
 /** Notices on their way that ask the kernel to forget nodes. */
 const NOTICES_MAX = 256;
 const EVER = { entrySeconds: answers.FOREVER_SECONDS, attrSeconds: answers.FOREVER_SECONDS };
@@ -234,8 +236,9 @@ export class FuseSession {
   /** Counts that the kernel is told of a node. When it knows too many, it is asked to forget others. */
   #give(parent: Node, name: string, entry: EntryNode): Node {
     const node = this.#nodes.give(parent, name, entry);
-    if (this.#nodes.size > this.#options.nodesMax && this.#kernel.notices < NOTICES_MAX) {
-      for (const old of this.#nodes.turn(TURNED)) {
+    const excess = this.#nodes.size / this.#options.nodesMax;
+    if (excess > 1 && this.#kernel.notices < NOTICES_MAX) {
+      for (const old of this.#nodes.turn(TURNED, excess > TOO_MANY)) {
         this.#kernel.notify(answers.forgetNameNotice(old.parent, Buffer.from(old.name), 0));
       }
     }
