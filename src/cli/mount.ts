@@ -29,7 +29,8 @@ export async function run(context: Context, text: string, place: string): Promis
 
 /** Serves the mount until it is unmounted, or a signal ends it, which is a good end. */
 async function serve(context: Context, client: Client, text: string, place: string): Promise<void> {
-  const { config, output, signal } = context;
+  const { config, output } = context;
+  const signal = AbortSignal.any([context.signal, hangup()]);
   const reference = readReference(context, text);
   const folder = mountFolder(place);
   const { timeout, memoryLimit: memoryBytes, cacheDir, cachePieceSize, cacheSize } = config;
@@ -51,6 +52,22 @@ async function serve(context: Context, client: Client, text: string, place: stri
   if (output.isJson) await output.json({ folder, version });
   else await output.lines(`mounted  ${formatReference(reference)} at ${folder}`, `version  ${version}`);
   await mounted.ended;
+}
+
+/** SIGHUP's bit in the masks of proc_pid_status(5). */
+const SIGHUP_BIT = 1n;
+
+/** Aborts when the terminal is closed (SIGHUP), which would end the process and leave its mount. What nohup(1) began goes on. */
+function hangup(): AbortSignal {
+  const controller = new AbortController();
+  const [, ignored = "0"] = /^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  const isIgnored = (BigInt(`0x${ignored}`) & SIGHUP_BIT) !== 0n;
+  if (!isIgnored) {
+    process.on("SIGHUP", () => {
+      controller.abort(new AetherError("CANCELLED", "the terminal was closed"));
+    });
+  }
+  return controller.signal;
 }
 
 /** Starts this command again as a process of its own, and waits until that has mounted. */

@@ -1,5 +1,5 @@
 /** The composition root of a mount: a store or a hub at one end, the kernel at the other. */
-import { realpathSync } from "node:fs";
+import { readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AetherError, codeOf } from "../base/errors.ts";
@@ -68,6 +68,10 @@ const FINISH_MS = 10_000;
 /** How long a tag is followed by its events alone; and after they failed, until they are asked for again. */
 const LOOK_MS = 30_000;
 const RETRY_MS = 1000;
+/** Answers that were given before the tag moved have reached whoever waited for them. */
+const SETTLE_MS = 1000;
+/** As many links lead to one another in Linux, at most. */
+const LINKS_MAX = 40;
 
 /**
  * Mounts a version, or the one that a tag points at. What nobody serves any more in its place is unmounted first.
@@ -167,7 +171,7 @@ interface Following extends Pick<MountOptions, "client" | "reference" | "log"> {
 
 /** Moves the session to where the tag points, until it is stopped. Never rejects. */
 async function follow(following: Following, top: DirectoryNode): Promise<void> {
-  const { open, session, log } = following;
+  const { open, session, log, stop } = following;
   let shown = top;
   const lookOnce = async (): Promise<void> => {
     try {
@@ -175,6 +179,12 @@ async function follow(following: Following, top: DirectoryNode): Promise<void> {
       if (found.version.digest === shown.version.digest) return;
       shown = found;
       session.move(found);
+      void systemClock.sleep(SETTLE_MS, stop).then(
+        () => {
+          session.settle();
+        },
+        () => undefined,
+      );
       log.info({ version: found.version.digest }, "the tag moved");
     } catch (error) {
       // What was there last is shown on: also of a tag that was removed, and while a hub is away.
@@ -219,16 +229,31 @@ async function lookNowAndThen({ stop }: Following, look: () => void): Promise<vo
   }
 }
 
-/** The absolute path of a folder to mount at, links above it followed: itself it may be a mount that nobody serves. Errors: MOUNT_FAILED. */
+/**
+ * The absolute path of a folder to mount at, links followed, as the list of mounts has it. Itself it may be a mount that nobody serves:
+ * it is asked for nothing but whether it is a link, which no file system in user space is asked for. Errors: MOUNT_FAILED.
+ */
 export function mountFolder(place: string): string {
-  const path = resolve(place);
+  let path = resolve(place);
+  for (let links = 0; links <= LINKS_MAX; links++) {
+    try {
+      path = join(realpathSync(dirname(path)), basename(path));
+    } catch (cause) {
+      const text = `there is no folder ${dirname(path)}`;
+      throw new AetherError("MOUNT_FAILED", text, { data: { folder: path }, cause });
+    }
+    const target = linkTarget(path);
+    if (target === undefined) return path;
+    path = resolve(dirname(path), target);
+  }
+  throw new AetherError("MOUNT_FAILED", `${place} leads to too many links`, { data: { folder: place } });
+}
+
+function linkTarget(path: string): string | undefined {
   try {
-    return join(realpathSync(dirname(path)), basename(path));
-  } catch (cause) {
-    throw new AetherError("MOUNT_FAILED", `there is no folder ${dirname(path)}`, {
-      data: { folder: path },
-      cause,
-    });
+    return readlinkSync(path);
+  } catch {
+    return undefined;
   }
 }
 

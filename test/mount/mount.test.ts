@@ -1,7 +1,16 @@
 /** Mounts as programs meet them that know nothing of AetherFS. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { makePlace, type Kind, type Place } from "../cli/command.ts";
@@ -204,13 +213,31 @@ test("grep -r through 3,000 files of a mount finds what is in them, and nothing 
   assert.equal((await ran("cat", [join(folder, "d1/nothing")])).exit, 1);
 });
 
-test("a mount that is told to end by a signal is unmounted, and ends well", async (t) => {
+test("a mount that is told to end by a signal, or whose terminal is closed, is unmounted, and ends well", async (t) => {
   if (!requireFuse(t)) return;
   const place = await pushedPlace(t);
-  const { folder, child, ended } = await startMount(t, place, ["set:v1"]);
-  child.kill("SIGTERM");
-  assert.equal(await ended, 0);
-  assert.ok(!isMounted(folder));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    const { folder, child, ended } = await startMount(t, place, ["set:v1"]);
+    child.kill(signal);
+    assert.equal(await ended, 0, signal);
+    assert.ok(!isMounted(folder), signal);
+  }
+});
+
+test("a mount at a link lies where the link leads, and is found, cleaned and ended by both names", async (t) => {
+  if (!requireFuse(t)) return;
+  const place = await pushedPlace(t);
+  const point = mountPoint(t);
+  const link = join(place.folder, "link");
+  symlinkSync(point, link);
+  const { child, ended } = await startMount(t, place, ["set:v1"], link);
+  assert.equal(await said("cat", [join(point, "a")]), "one");
+  assert.equal((await place.run(["mount", "set:v1", link])).exit, 6);
+  child.kill("SIGKILL");
+  await ended;
+  await place.json("mount", "set:v1", link);
+  assert.deepEqual(await place.json("umount", link), { folder: point });
+  assert.ok(!isMounted(point));
 });
 
 test("a mount whose process was killed is gone to who reads, and the next mount, or umount, cleans it up", async (t) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -77,4 +77,11 @@ test("whole files take no more than they may: the one used longest ago goes, and
     [wanted("other 9 b").digest, wanted("third 9 b").digest].sort(),
   );
   assert.equal(await made(files, wanted("eleven byte")), undefined);
+});
+
+test("nothing is kept whole in a folder that others may write to", async (t) => {
+  const { folder, open } = folderOf(t);
+  chmodSync(folder, 0o777);
+  assert.equal(await made(await open(1000), wanted("some content")), undefined);
+  assert.deepEqual(readdirSync(folder), []);
 });

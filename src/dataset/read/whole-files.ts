@@ -2,7 +2,7 @@
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../../base/clock.ts";
-import { errnoOf } from "../../base/errors.ts";
+import { AetherError, errnoOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Digest } from "../../format/digest.ts";
@@ -17,6 +17,7 @@ const LEFT_MS = 3_600_000;
 /** After a write failed, no other is tried for so long. */
 const PAUSE_MS = 60_000;
 const NAME = /^[0-9a-f]{64}$/;
+const WRITABLE_BY_OTHERS = 0o022;
 
 /** Where, how much, and what it takes. */
 export interface WholeFilesOptions {
@@ -67,6 +68,7 @@ export class WholeFiles {
       await files.#look();
     } catch (error) {
       options.log.warn({ err: error }, "whole files cannot be kept");
+      files.#pausedUntilMs = Infinity;
     }
     return files;
   }
@@ -125,6 +127,11 @@ export class WholeFiles {
   async #look(): Promise<void> {
     const { folder, clock } = this.#options;
     await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+    const { uid, mode } = await fs.stat(folder);
+    // Whoever could put another file in the place of one that was verified would have it read unverified.
+    if (uid !== process.getuid?.() || (mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw new AetherError("CONFIG_INVALID", `${folder} belongs to others, or others may write to it`);
+    }
     for (const name of await fs.readdir(folder)) {
       const file = path.join(folder, name);
       const stat = await fs.lstat(file).catch(() => undefined);

@@ -2,6 +2,8 @@ import type { DirectoryNode, EntryNode, Tree } from "../../vfs/tree.ts";
 
 /** Lists that are under way: of each, a page of entries is kept. */
 const CURSORS_MAX = 256;
+/** Parts of lists of which it is known after which entry they begin. */
+const PLACES_MAX = 4096;
 /** Bytes of a name that every kernel takes (`FUSE_NAME_MAX`); what is longer is not shown. */
 const NAME_BYTES_MAX = 1024;
 
@@ -10,13 +12,16 @@ export type TakeName = (name: Uint8Array, entry: EntryNode, index: number) => bo
 
 /**
  * The entries of directories, for a kernel that asks for what comes after the n-th and says not who is asking. The next part
- * of a list is at hand where the last one ended; who asks from elsewhere has the list made again.
+ * of a list is at hand where the last one ended. It is taken by the first who asks; for others it is made again, from the entry on that it
+ * is known to begin after, else from the list's beginning.
  */
 export class Directories {
-  readonly #tree: Tree;
+  readonly #tree: Pick<Tree, "list">;
   readonly #cursors = new Map<string, Cursor>();
+  /** The path of the entry that a part begins after. */
+  readonly #places = new Map<string, string>();
 
-  constructor(tree: Tree) {
+  constructor(tree: Pick<Tree, "list">) {
     this.#tree = tree;
   }
 
@@ -31,30 +36,40 @@ export class Directories {
     const known = this.#cursors.get(key);
     // Two who ask for the same part must not share the place in the list.
     this.#cursors.delete(key);
-    const cursor = known ?? new Cursor(this.#tree, directory);
-    for (let passed = known === undefined ? 0 : skipped; passed < skipped; passed++) {
+    const after = this.#places.get(key);
+    const cursor = known ?? new Cursor(this.#tree, directory, after);
+    for (let passed = (known ?? after) === undefined ? 0 : skipped; passed < skipped; passed++) {
       if ((await cursor.peek()) === undefined) return;
       cursor.pass();
     }
+    let last = after;
     for (let index = skipped; ; index++) {
       // Waiting takes longer than all else, and is needed once a page.
       const entry = cursor.atHand ?? (await cursor.peek());
       if (entry === undefined) return;
       const name = Buffer.from(entry.entry.path.slice(cursor.prefix));
       if (name.byteLength <= NAME_BYTES_MAX && !take(name, entry, index)) {
-        this.#keep(`${place}:${index}`, cursor);
+        this.#keep(`${place}:${index}`, cursor, last);
         return;
       }
+      last = entry.entry.path;
       cursor.pass();
     }
   }
 
-  #keep(key: string, cursor: Cursor): void {
+  #keep(key: string, cursor: Cursor, after: string | undefined): void {
     this.#cursors.set(key, cursor);
-    for (const oldest of this.#cursors.keys()) {
-      if (this.#cursors.size <= CURSORS_MAX) return;
-      this.#cursors.delete(oldest);
-    }
+    this.#places.delete(key);
+    if (after !== undefined) this.#places.set(key, after);
+    dropOldest(this.#cursors, CURSORS_MAX);
+    dropOldest(this.#places, PLACES_MAX);
+  }
+}
+
+function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= sizeMax) return;
+    map.delete(oldest);
   }
 }
 
@@ -66,9 +81,9 @@ class Cursor {
   #batch: readonly EntryNode[] = [];
   #index = 0;
 
-  constructor(tree: Tree, directory: DirectoryNode) {
+  constructor(tree: Pick<Tree, "list">, directory: DirectoryNode, after: string | undefined) {
     this.prefix = directory.path === "" ? 0 : directory.path.length + 1;
-    this.#batches = tree.list(directory);
+    this.#batches = tree.list(directory, { after });
   }
 
   /** The next entry, unless it is to be waited for, or there is none. */

@@ -71,9 +71,18 @@ test("of two versions, a file that is the same is one node and reads the newer; 
 test("turn gives the nodes that were given first, each once in a round", () => {
   const nodes = new Nodes(top("a"));
   const given = ["x", "y", "z"].map((name) => nodes.give(nodes.root, name, file(top("a"), name, "1")));
-  const turned = [...nodes.turn(2), ...nodes.turn(1)].map(({ name }) => name);
+  const turned = [...nodes.turn(2, true), ...nodes.turn(1, true)].map(({ name }) => name);
   assert.deepEqual(turned, ["x", "y", "z"]);
-  assert.deepEqual(nodes.turn(1), [given[0]]);
+  assert.deepEqual(nodes.turn(1, true), [given[0]]);
+});
+
+test("turn leaves folders out unless it is told to give them too, and looks past them", () => {
+  const nodes = new Nodes(top("a"));
+  const names = (withFolders: boolean): string[] => nodes.turn(2, withFolders).map(({ name }) => name);
+  nodes.give(nodes.root, "d", folder(top("a"), "d"));
+  for (const name of ["x", "y"]) nodes.give(nodes.root, name, file(top("a"), name, "1"));
+  assert.deepEqual(names(false), ["x", "y"]);
+  assert.deepEqual(names(true), ["d", "x"]);
 });
 
 test("inodeOf of 200,000 similar paths gives each another number, never that of the top", () => {

@@ -1,5 +1,6 @@
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
+import type { FileTime } from "../../format/entry.ts";
 import type { EntryNode, TreeNode } from "../../vfs/tree.ts";
 import type { Attributes } from "./answers.ts";
 import { ROOT_ID, type Forgotten } from "./protocol.ts";
@@ -8,6 +9,9 @@ import { ROOT_ID, type Forgotten } from "./protocol.ts";
 const LARGE_BYTES = MiB;
 /** Where the numbers of their nodes begin, so that these tell. */
 export const LARGE_ID = 2 ** 40;
+
+/** Nodes that are looked at for some to turn. */
+const SEEN_MAX = 16;
 
 /** Something that the kernel knows by a number. */
 export interface Node {
@@ -82,14 +86,20 @@ export class Nodes {
     this.#byKey.delete(node.key);
   }
 
-  /** The nodes that were given first: as many, each of which now counts as given last. */
-  turn(count: number): readonly Node[] {
+  /**
+   * At most as many of the nodes that were given first, each of which now counts as given last. Folders only if `withFolders`: the kernel
+   * takes the path from who is in one that it is to forget.
+   */
+  turn(count: number, withFolders: boolean): readonly Node[] {
     const turned: Node[] = [];
+    const seen: Node[] = [];
     for (const node of this.#byId.values()) {
-      if (turned.length === count) break;
-      if (node.id !== ROOT_ID) turned.push(node);
+      if (turned.length === count || seen.length === SEEN_MAX) break;
+      if (node.id === ROOT_ID) continue;
+      seen.push(node);
+      if (withFolders || node.entry.kind !== "directory") turned.push(node);
     }
-    for (const node of turned) {
+    for (const node of seen) {
       this.#byId.delete(node.id);
       this.#byId.set(node.id, node);
     }
@@ -107,7 +117,7 @@ function keyOf({ kind, version, entry }: EntryNode): string {
   if (kind === "directory") return `${version.digest}/${entry.path}`;
   const { path, mode, mtime } = entry;
   const content =
-    entry.kind === "file" ? `${entry.size}:${entry.digest}` : must(entry.target, "it is a link");
+    entry.kind === "file" ? `${entry.size}:${entry.digest}` : `>${must(entry.target, "it is a link")}`;
   return `${mode}:${mtime.seconds}.${mtime.nanos}:${content}\0${path}`;
 }
 
@@ -126,10 +136,10 @@ export function inodeOf(path: string): readonly [number, number] {
   return [low >>> 0, (high >>> 0) | 1];
 }
 
-/** What the kernel is told of a node; `topSeconds`: the time of a version's top, which has none of its own. */
-export function attributesOf({ id, inode, entry: { kind, entry } }: Node, topSeconds: number): Attributes {
+/** What the kernel is told of a node; `topTime`: the time of a version's top, which has none of its own. */
+export function attributesOf({ id, inode, entry: { kind, entry } }: Node, topTime: FileTime): Attributes {
   if (entry === undefined) {
-    return { node: id, kind, inode, mode: 0o755, size: 0, mtime: { seconds: topSeconds, nanos: 0 } };
+    return { node: id, kind, inode, mode: 0o755, size: 0, mtime: topTime };
   }
   const { mode, mtime } = entry;
   const size =

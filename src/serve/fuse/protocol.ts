@@ -15,6 +15,8 @@ export const ROOT_ID = 1;
 /** Flags of `struct fuse_init_in` and `fuse_init_out`. */
 export const INIT_FLAGS = {
   asyncRead: 1 << 0,
+  /** Nothing but the top ever has another time: a list of it that the kernel keeps holds as long as that one. */
+  autoInvalData: 1 << 12,
   doReaddirplus: 1 << 13,
   readdirplusAuto: 1 << 14,
   noOpenSupport: 1 << 17,
@@ -22,7 +24,6 @@ export const INIT_FLAGS = {
   maxPages: 1 << 22,
   cacheSymlinks: 1 << 23,
   noOpendirSupport: 1 << 24,
-  explicitInvalData: 1 << 25,
 } as const;
 /** Bits of `flags2` there. */
 export const INIT_FLAGS2 = { expireOnly: 1 << 3, passthrough: 1 << 5 } as const;

@@ -20,10 +20,11 @@ import {
 } from "./protocol.ts";
 import { OpenFiles, type Backings } from "./open-files.ts";
 import { Requests, type Kernel, type Pending } from "./requests.ts";
+import { Tops } from "./tops.ts";
 import { xattrsOf } from "./xattrs.ts";
 
 const { EINVAL, EISDIR, ENODATA, ENOENT, ENOSYS, ENOTDIR } = constants.errno;
-const { ENAMETOOLONG, EPROTO, ERANGE, EROFS } = constants.errno;
+const { ENAMETOOLONG, EPROTO, ERANGE, EROFS, ESTALE } = constants.errno;
 
 /** Bytes of one READ: as many as the kernel has pages for in a request by itself. */
 const READ_BYTES_MAX = MiB;
@@ -33,6 +34,8 @@ const TARGET_BYTES_MAX = 4095;
 const BUFFERS_KEPT_MAX = 16;
 /** Nodes that the kernel is asked to forget for each new one, when there are too many. */
 const TURNED = 2;
+/** With so many times more than there should be, it is asked to forget folders too. */
+const TOO_MANY = 2;
 /** Notices on their way that ask the kernel to forget nodes. */
 const NOTICES_MAX = 256;
 const EVER = { entrySeconds: answers.FOREVER_SECONDS, attrSeconds: answers.FOREVER_SECONDS };
@@ -65,7 +68,7 @@ export class FuseSession {
   readonly #directories: Directories;
   readonly #requests: Requests;
   readonly #buffers: Buffer[] = [];
-  #topSeconds: number;
+  readonly #tops: Tops;
   #canExpire = false;
   #openFiles: OpenFiles | undefined;
 
@@ -74,7 +77,7 @@ export class FuseSession {
     this.#options = options;
     this.#nodes = new Nodes(options.top);
     this.#directories = new Directories(options.tree);
-    this.#topSeconds = Math.floor(options.clock.nowMs() / 1000);
+    this.#tops = new Tops(options.top, options.clock);
     this.#requests = new Requests(kernel, options);
   }
 
@@ -89,7 +92,19 @@ export class FuseSession {
    */
   move(top: DirectoryNode): void {
     this.#nodes.root.entry = top;
-    this.#topSeconds = Math.floor(this.#options.clock.nowMs() / 1000);
+    this.#tops.move(top);
+    this.#forgetTop();
+  }
+
+  /**
+   * Has the kernel look at the top's names once more, a while after a move: whoever asked again what a name means just before may have told
+   * the kernel that it holds for ever just after. Names that are looked up for the first time need none: the kernel holds the folder's lock.
+   */
+  settle(): void {
+    if (this.#canExpire) this.#forgetTop();
+  }
+
+  #forgetTop(): void {
     const flags = this.#canExpire ? EXPIRE_ONLY : 0;
     for (const { name } of this.#nodes.within(ROOT_ID)) {
       this.#kernel.notify(answers.forgetNameNotice(ROOT_ID, Buffer.from(name), flags));
@@ -221,8 +236,9 @@ export class FuseSession {
   /** Counts that the kernel is told of a node. When it knows too many, it is asked to forget others. */
   #give(parent: Node, name: string, entry: EntryNode): Node {
     const node = this.#nodes.give(parent, name, entry);
-    if (this.#nodes.size > this.#options.nodesMax && this.#kernel.notices < NOTICES_MAX) {
-      for (const old of this.#nodes.turn(TURNED)) {
+    const excess = this.#nodes.size / this.#options.nodesMax;
+    if (excess > 1 && this.#kernel.notices < NOTICES_MAX) {
+      for (const old of this.#nodes.turn(TURNED, excess > TOO_MANY)) {
         this.#kernel.notify(answers.forgetNameNotice(old.parent, Buffer.from(old.name), 0));
       }
     }
@@ -235,35 +251,39 @@ export class FuseSession {
     { offset, size }: { readonly offset: number; readonly size: number },
     isPlus: boolean,
   ): Promise<void> {
-    const { owner } = this.#options;
-    for (;;) {
-      const { entry: folder } = node;
-      if (folder.kind !== "directory") {
-        pending.refuse(ENOTDIR);
-        return;
-      }
-      const list = new answers.DirectoryAnswer(Math.min(size, READ_BYTES_MAX), isPlus);
-      const found: { readonly name: string; readonly entry: EntryNode }[] = [];
-      const self = this.#attributesOf(node);
-      const dots = [".", ".."].slice(offset);
-      const hasRoom = dots.every((name, at) => list.add(Buffer.from(name), offset + at + 1, self));
-      if (hasRoom) {
-        await this.#directories.read(node.id, folder, Math.max(0, offset - 2), (name, entry, index) => {
-          const { kind } = entry;
-          const isTaken = list.add(name, index + 3, { kind, inode: inodeOf(entry.entry.path) });
-          if (isTaken) found.push({ name: name.toString(), entry });
-          return isTaken;
-        });
-      }
-      if (node.entry.version !== folder.version) continue;
-      if (pending.isAnswered) return;
-      const given = isPlus ? found.map(({ name, entry }) => this.#give(node, name, entry)) : [];
-      for (const [index, each] of given.entries())
-        list.tell(dots.length + index, this.#attributesOf(each), EVER, owner);
-      if (!pending.settle(list.bytes)) {
-        for (const { id } of given) this.#nodes.forget({ node: id, lookups: 1 });
-      }
+    const { entry } = node;
+    if (entry.kind !== "directory") {
+      pending.refuse(ENOTDIR);
       return;
+    }
+    const isTop = node.id === ROOT_ID;
+    const part = isTop ? this.#tops.partAt(offset) : { folder: entry, place: offset, base: 0 };
+    if (part === undefined) {
+      pending.refuse(ESTALE);
+      return;
+    }
+    const { folder, place, base } = part;
+    const list = new answers.DirectoryAnswer(Math.min(size, READ_BYTES_MAX), isPlus);
+    const found: { readonly name: string; readonly entry: EntryNode }[] = [];
+    const self = this.#attributesOf(node);
+    const dots = [".", ".."].slice(place);
+    const hasRoom = dots.every((name, at) => list.add(Buffer.from(name), base + place + at + 1, self));
+    if (hasRoom) {
+      await this.#directories.read(node.id, folder, Math.max(0, place - 2), (name, entry, index) => {
+        const { kind } = entry;
+        const isTaken = list.add(name, base + index + 3, { kind, inode: inodeOf(entry.entry.path) });
+        if (isTaken) found.push({ name: name.toString(), entry });
+        return isTaken;
+      });
+    }
+    if (pending.isAnswered) return;
+    // Of a version before, the kernel gets the names alone: it was told to forget what they meant.
+    const isGiven = isPlus && (!isTop || this.#tops.isNewest(folder));
+    const given = isGiven ? found.map(({ name, entry }) => this.#give(node, name, entry)) : [];
+    for (const [index, each] of given.entries())
+      list.tell(dots.length + index, this.#attributesOf(each), EVER, this.#options.owner);
+    if (!pending.settle(list.bytes)) {
+      for (const { id } of given) this.#nodes.forget({ node: id, lookups: 1 });
     }
   }
 
@@ -336,7 +356,7 @@ export class FuseSession {
   }
 
   #attributesOf(node: Node): answers.Attributes {
-    return attributesOf(node, this.#topSeconds);
+    return attributesOf(node, this.#tops.mtime);
   }
 
   #refuse(unique: bigint, errno: number): void {
