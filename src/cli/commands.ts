@@ -202,6 +202,7 @@ export const COMMANDS: readonly Command[] = [
       "aetherfs mount hub.example:8080/maxmind:2026-11-22 /mnt/maxmind",
       "aetherfs mount --follow --cache_size 20GiB maxmind:stable /mnt/maxmind   # the newest, always",
       "aetherfs mount --store /srv/data --foreground maxmind:stable /mnt/maxmind",
+      "aetherfs mount --offline maxmind:stable /mnt/maxmind   # what was read before, without the hub",
     ],
     load: () => import("./mount.ts"),
   },

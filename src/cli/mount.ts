@@ -5,8 +5,10 @@ import { AetherError, ERRORS, type ErrorCode } from "../base/errors.ts";
 import { openLog } from "../daemon/log.ts";
 import { mountFolder, mountVersion } from "../daemon/mount.ts";
 import { formatDigest } from "../format/digest.ts";
-import { formatReference } from "../format/reference.ts";
+import type { Config } from "../config/schema.ts";
+import { formatReference, type Reference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
+import { HUB_DEFAULT, hubOf } from "../sdk/hub/which-hub.ts";
 import { readReference, withClient, type Context } from "./context.ts";
 
 /** What a mount in the background says, at most, of why it did not come about. */
@@ -22,16 +24,25 @@ export async function run(context: Context, text: string, place: string): Promis
       `${text} names a version, which never moves: leave --follow out`,
     );
   }
+  if (config.follow && config.offline) {
+    throw new AetherError("ARGUMENT_INVALID", "--offline asks nobody where a tag points: leave --follow out");
+  }
   if (config.foreground) {
-    await withClient(context, { references: [reference] }, (client) => serve(context, client, text, place));
+    const serving = (client: Client | undefined): Promise<void> => serve(context, client, reference, place);
+    if (config.offline && !isLocal(config)) await serving(undefined);
+    else await withClient(context, { references: [reference] }, serving);
   } else await inBackground(context);
 }
 
 /** Serves the mount until it is unmounted, or a signal ends it, which is a good end. */
-async function serve(context: Context, client: Client, text: string, place: string): Promise<void> {
+async function serve(
+  context: Context,
+  client: Client | undefined,
+  reference: Reference,
+  place: string,
+): Promise<void> {
   const { config, output } = context;
   const signal = AbortSignal.any([context.signal, hangup()]);
-  const reference = readReference(context, text);
   const folder = mountFolder(place);
   const { timeout, memoryLimit: memoryBytes, cacheDir, cachePieceSize, cacheSize } = config;
   const log = openLog({
@@ -41,8 +52,10 @@ async function serve(context: Context, client: Client, text: string, place: stri
   });
   const mounted = await mountVersion({
     ...{ client, reference, folder, memoryBytes, cacheDir, log, signal },
-    isLocal: config.store !== undefined && !config.store.startsWith("s3:"),
-    source: config.store === undefined ? formatReference(reference) : text,
+    isLocal: isLocal(config),
+    place: config.store ?? hubOf([reference], config.hub ?? HUB_DEFAULT),
+    threads: config.concurrency,
+    source: formatReference(reference),
     isFollowed: config.follow,
     allowOther: config.allowOther || process.getuid?.() === 0,
     timeoutMs: timeout * 1000,
@@ -68,6 +81,11 @@ function hangup(): AbortSignal {
     });
   }
   return controller.signal;
+}
+
+/** Whether the store lies on a disk of this machine, where nothing is ever asked of another. */
+function isLocal({ store }: Config): boolean {
+  return store !== undefined && !store.startsWith("s3:");
 }
 
 /** Starts this command again as a process of its own, and waits until that has mounted. */

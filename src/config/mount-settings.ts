@@ -19,6 +19,12 @@ export const MOUNT_SETTINGS = {
     commands,
     help: "show what the tag points at now, also when it moves",
   }),
+  offline: flag({
+    flag: "offline",
+    noVariable: true,
+    commands,
+    help: "show what --cache_dir has of a version that was mounted before, and ask nobody",
+  }),
   foreground: flag({
     flag: "foreground",
     commands,

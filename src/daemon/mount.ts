@@ -4,12 +4,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AetherError, codeOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { systemRandom } from "../base/random.ts";
-import { DiskPieces } from "../dataset/read/disk-pieces.ts";
-import { WholeFiles } from "../dataset/read/whole-files.ts";
 import type { Digest } from "../format/digest.ts";
 import { DEFAULT_TAG, formatReference, type Reference } from "../format/reference.ts";
-import { ClientCatalog } from "../sdk/client-catalog.ts";
 import type { Client } from "../sdk/client.ts";
 import { openBackings } from "../serve/fuse/backings.ts";
 import { FuseDevice } from "../serve/fuse/device.ts";
@@ -22,16 +18,12 @@ import {
   unmount,
 } from "../serve/fuse/mount-table.ts";
 import { FuseSession } from "../serve/fuse/session.ts";
-import { Tree, type Caller, type DirectoryNode } from "../vfs/tree.ts";
+import type { Caller, DirectoryNode } from "../vfs/tree.ts";
 import type { VersionName } from "../vfs/tree-path.ts";
+import { openSource, type MountSource, type SourceOptions } from "./mount-source.ts";
 
-/** What is mounted where. */
-export interface MountOptions {
-  /** The store or hub. It stays open until the mount has ended. */
-  readonly client: Client;
-  /** Reads of it go no further than a disk of this machine. */
-  readonly isLocal: boolean;
-  readonly reference: Reference;
+/** What is mounted where. The client stays open until the mount has ended. */
+export interface MountOptions extends SourceOptions {
   /** Where, absolute. */
   readonly folder: string;
   /** What stands in the list of mounts. */
@@ -40,11 +32,6 @@ export interface MountOptions {
   readonly allowOther: boolean;
   /** How long a request may take, in milliseconds. */
   readonly timeoutMs: number;
-  readonly memoryBytes: number;
-  readonly cacheDir: string | undefined;
-  /** What is kept of what was decoded: bytes together, and on disk in `cacheDir`. */
-  readonly cache: { readonly pieceBytes: number; readonly diskBytes: number };
-  readonly log: Log;
   /** Unmounts. */
   readonly signal: AbortSignal;
 }
@@ -61,8 +48,6 @@ const ANYBODY: Caller = { check: async () => undefined };
 /** Memory for one node, of the memory's share: some 600 bytes with its texts. */
 const NODE_SHARE_BYTES = 8 * 600;
 const NODES_MIN = 16_384;
-/** Of the disk's cache, what whole files may take; the rest is for pieces. */
-const FILES_SHARE = 1 / 2;
 /** How long what is open may stay so after the mount was told to end. */
 const FINISH_MS = 10_000;
 /** How long a tag is followed by its events alone; and after they failed, until they are asked for again. */
@@ -75,16 +60,25 @@ const LINKS_MAX = 40;
 
 /**
  * Mounts a version, or the one that a tag points at. What nobody serves any more in its place is unmounted first.
- * Errors: MOUNT_FAILED, FEATURE_UNSUPPORTED; those of Client.resolve and openVersion.
+ * Errors: MOUNT_FAILED, FEATURE_UNSUPPORTED; those of openSource, Client.resolve and openVersion.
  */
 export async function mountVersion(options: MountOptions): Promise<Mounted> {
-  const { folder, source, allowOther, isFollowed, memoryBytes, timeoutMs, log, signal } = options;
-  const tree = openTree(options);
+  const source = openSource(options);
+  try {
+    return await mountSource(options, source);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+async function mountSource(options: MountOptions, { tree, openFiles, close }: MountSource): Promise<Mounted> {
+  const { client, folder, source, allowOther, isFollowed, memoryBytes, timeoutMs, log, signal } = options;
   const open = (): Promise<DirectoryNode> => tree.open(ANYBODY, versionName(options.reference));
   const top = await open();
   signal.throwIfAborted();
   await clearStale(folder);
-  const files = await openFiles(options);
+  const files = await openFiles();
   const fd = await mountFuse({ folder, source, allowOther });
   const device = new FuseDevice(fd, log);
   const session = new FuseSession(device, {
@@ -106,41 +100,21 @@ export async function mountVersion(options: MountOptions): Promise<Mounted> {
   const leave = (): void => void leaveMount(folder, log, stop.signal);
   signal.addEventListener("abort", leave);
   if (signal.aborted) leave();
-  const following = isFollowed ? follow({ ...options, open, session, stop: stop.signal }, top) : undefined;
+  const following =
+    isFollowed && client ? follow({ ...options, client, open, session, stop: stop.signal }, top) : undefined;
   const ended = served.finally(async () => {
     process.removeListener("exit", endProcess);
     signal.removeEventListener("abort", leave);
     session.close();
     stop.abort();
     await Promise.all([following, files?.rest()]);
+    await close();
   });
   return { version: top.version.digest, ended };
 }
 
 function versionName({ name, tag, digest }: Reference): VersionName {
   return { name, tag: digest === undefined ? tag : undefined, digest };
-}
-
-function openTree({ client, reference, isLocal, cacheDir, cache, log }: MountOptions): Tree {
-  const engine = client.copyEngine(reference.name);
-  const { clock, random } = { clock: systemClock, random: systemRandom };
-  const { pieceBytes, diskBytes } = cache;
-  const bytesMax = diskBytes * (1 - FILES_SHARE);
-  const hasDisk = bytesMax > 0 && cacheDir !== undefined;
-  const disk = hasDisk
-    ? new DiskPieces({ folder: join(cacheDir, "pieces"), bytesMax, clock, random, log })
-    : undefined;
-  return new Tree(engine, new ClientCatalog(client), { isLocal, pieceBytes, disk });
-}
-
-/** Where large files are kept whole, for the kernel to read them by itself. */
-async function openFiles(options: MountOptions): Promise<WholeFiles | undefined> {
-  const { client, reference, cacheDir, cache, log } = options;
-  const bytesMax = cache.diskBytes * FILES_SHARE;
-  if (bytesMax === 0 || cacheDir === undefined) return undefined;
-  const { pool } = client.copyEngine(reference.name);
-  const parts = { pool, clock: systemClock, random: systemRandom, log };
-  return await WholeFiles.open({ folder: join(cacheDir, "files"), bytesMax, ...parts });
 }
 
 /** Unmounts, also what is in use. Whoever uses it may finish for a while; then the process ends, and with it all that is open. */
@@ -163,7 +137,8 @@ function endProcess(): void {
   process.kill(process.pid, "SIGKILL");
 }
 
-interface Following extends Pick<MountOptions, "client" | "reference" | "log"> {
+interface Following extends Pick<MountOptions, "reference" | "log"> {
+  readonly client: Client;
   readonly open: () => Promise<DirectoryNode>;
   readonly session: FuseSession;
   readonly stop: AbortSignal;

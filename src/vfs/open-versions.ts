@@ -1,6 +1,6 @@
 import type { ReadEngine } from "../dataset/engine.ts";
 import { LoadingCache } from "../dataset/version/loading-cache.ts";
-import { openPageCache } from "../dataset/version/page-source.ts";
+import { openPageCache, type PageKeeper } from "../dataset/version/page-source.ts";
 import { openPlanCache } from "../dataset/version/plan-source.ts";
 import { openVersion, type Version, type VersionCaches } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
@@ -18,14 +18,19 @@ const VERSION_BYTES = 2048;
 export class OpenVersions {
   readonly #engine: Pick<ReadEngine, "store">;
   readonly #isFar: boolean;
+  readonly #keeper: PageKeeper | undefined;
   readonly #caches: VersionCaches;
   readonly #open: LoadingCache<Version>;
 
-  /** `isFar`: each read of the engine's store is a journey. */
-  constructor(engine: Pick<ReadEngine, "store" | "memoryBytes">, isFar: boolean) {
+  /** `isFar`: each read of the engine's store is a journey. `keeper`: keeps pages besides. */
+  constructor(
+    engine: Pick<ReadEngine, "store" | "memoryBytes">,
+    { isFar, keeper }: { readonly isFar: boolean; readonly keeper: PageKeeper | undefined },
+  ) {
     const { memoryBytes } = engine;
     this.#engine = engine;
     this.#isFar = isFar;
+    this.#keeper = keeper;
     this.#caches = {
       pages: openPageCache(memoryBytes * PAGES_SHARE),
       plans: openPlanCache(memoryBytes / PLAN_ITEM_SHARE_BYTES),
@@ -35,7 +40,7 @@ export class OpenVersions {
 
   /** The version, for reading; `opening`: what a hint says of it. Errors: those of openVersion. */
   open(digest: Digest, opening?: TagOpening): Promise<Version> {
-    const options = { isEager: this.#isFar, caches: this.#caches, opening };
+    const options = { isEager: this.#isFar, caches: this.#caches, keeper: this.#keeper, opening };
     return this.#open.get(digest, () => openVersion(this.#engine, digest, options));
   }
 }

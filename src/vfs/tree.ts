@@ -18,6 +18,7 @@ import {
   type PlacedEntry,
 } from "../dataset/version/entries.ts";
 import { LoadingCache } from "../dataset/version/loading-cache.ts";
+import type { PageKeeper } from "../dataset/version/page-source.ts";
 import type { Version } from "../dataset/version/version.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/entry.ts";
@@ -90,6 +91,12 @@ export interface ListOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a tree reads. */
+export interface TreeOptions extends StreamReaderOptions {
+  /** Keeps pages besides memory. */
+  readonly keeper?: PageKeeper | undefined;
+}
+
 /** Looks up, lists and reads, for many at once. Every call asks whether the caller may. */
 export class Tree {
   readonly #catalog: Catalog;
@@ -101,11 +108,11 @@ export class Tree {
   readonly #smallFiles: SmallFiles;
   #looks = 0;
 
-  constructor(engine: ReadEngine, catalog: Catalog, options: StreamReaderOptions) {
+  constructor(engine: ReadEngine, catalog: Catalog, options: TreeOptions) {
     const { memoryBytes } = engine;
     this.#catalog = catalog;
     this.#isFar = !options.isLocal;
-    this.#versions = new OpenVersions(engine, !options.isLocal);
+    this.#versions = new OpenVersions(engine, { isFar: this.#isFar, keeper: options.keeper });
     this.#reader = new StreamReader(engine, options);
     this.#found = new LoadingCache(memoryBytes * FOUND_SHARE, costOf);
     this.#smallFiles = new SmallFiles(memoryBytes * SMALL_FILES_SHARE, this.#reader.figures.memory);

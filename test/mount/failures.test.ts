@@ -1,35 +1,15 @@
 /** Mounts whose other end does not answer, and mounts of who is not root. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { noise } from "../../src/dataset/testing/engine.ts";
-import { makePlace, type Place } from "../cli/command.ts";
-import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
+import { makePlace } from "../cli/command.ts";
 import { requirePeer } from "../peers.ts";
-import { mountPoint, ran, requireFuse, said, startMount } from "./mount-place.ts";
+import { mountPoint, placeWithHub, ran, requireFuse, said, startMount } from "./mount-place.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
-
-/** A place with a hub that can be stopped, and a version of a large file and a small one. */
-async function placeWithHub(t: TestContext): Promise<{ readonly place: Place; readonly hub: HubProcess }> {
-  const place = await makePlace(t);
-  const words = ["--storage_file_path", join(place.folder, "store")];
-  const hub = await startHubProcess({ home: join(place.folder, "hub"), words });
-  t.after(async () => {
-    hub.kill("SIGKILL");
-    await hub.ended;
-  });
-  const onHub = { ...place, environment: { STORE: "", HUB: hub.host } };
-  await place.write({ "source/d/small": "small" });
-  for (const [index, name] of ["big", "other"].entries())
-    writeFileSync(join(place.folder, "source", name), noise(index, 8_000_000));
-  const pushed = await place.run(["push", "-t", "set:v1", "source"], onHub.environment);
-  assert.equal(pushed.exit, 0, pushed.stderr);
-  return { place: onHub, hub };
-}
 
 test("a mount whose hub is frozen or gone gives what it has read, EIO for the rest, and all when the hub is back", async (t) => {
   if (!requireFuse(t)) return;

@@ -1,17 +1,39 @@
 /** Mounts of tests: real ones, which end with the test whatever happens. Nothing here looks into a mount in this process. */
 import assert from "node:assert/strict";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { environmentOf, type Place } from "../cli/command.ts";
+import { noise } from "../../src/dataset/testing/engine.ts";
+import { environmentOf, makePlace, type Place } from "../cli/command.ts";
+import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
 import { PEER_MISSING } from "../peers.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 /** A program that looks into a mount and does not end by then is ended: the test fails, and waits for nothing. */
 const PROGRAM_MS_MAX = 60_000;
+
+/** A place with a hub that can be stopped, and a version of a large file and a small one. */
+export async function placeWithHub(
+  t: TestContext,
+): Promise<{ readonly place: Place; readonly hub: HubProcess }> {
+  const place = await makePlace(t);
+  const words = ["--storage_file_path", join(place.folder, "store")];
+  const hub = await startHubProcess({ home: join(place.folder, "hub"), words });
+  t.after(async () => {
+    hub.kill("SIGKILL");
+    await hub.ended;
+  });
+  const onHub = { ...place, environment: { STORE: "", HUB: hub.host } };
+  await place.write({ "source/d/small": "small" });
+  for (const [index, name] of ["big", "other"].entries())
+    writeFileSync(join(place.folder, "source", name), noise(index, 8_000_000));
+  const pushed = await place.run(["push", "-t", "set:v1", "source"], onHub.environment);
+  assert.equal(pushed.exit, 0, pushed.stderr);
+  return { place: onHub, hub };
+}
 
 /** What a program did. */
 export interface Ran {

@@ -3,7 +3,6 @@ import { MiB } from "../../base/limits.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import type { ReadEngine } from "../engine.ts";
 import { CoalescedReads } from "./coalesced-reads.ts";
-import type { PlainFrames } from "../workers/verify-task.ts";
 import { decodedFrames, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
 
 /** Pieces that may wait: more than a hub has readers. */
@@ -48,8 +47,9 @@ export class PieceWork {
     if (frames === undefined) return;
     const known = this.#verifying.get(piece);
     if (known !== undefined) return known;
+    // Decoding what is stored raw to where it lies changes nothing.
     const verifying = this.#withStored(piece, async (memory) => {
-      await this.#engine.pool.run("verifyPlain", { ...frames, memory });
+      await this.#engine.pool.run("decodePlain", { ...frames, memory, output: memory });
       piece.frames = undefined;
     });
     this.#verifying.set(piece, verifying);
@@ -70,7 +70,7 @@ export class PieceWork {
 
   /** Resolves when the decoded bytes that `memory` begins with are the piece's. Errors: OBJECT_CORRUPT. */
   async check(piece: Piece, memory: SharedArrayBuffer): Promise<void> {
-    // Decoding what is stored raw to where it lies changes nothing.
+    // As in verify().
     await this.#engine.pool.run("decodePlain", { ...decodedFrames(piece), memory, output: memory });
   }
 
@@ -79,7 +79,7 @@ export class PieceWork {
     return this.#gate.run(bytes, read);
   }
 
-  async #withStored(piece: Piece, work: (memory: PlainFrames["memory"]) => Promise<void>): Promise<void> {
+  async #withStored(piece: Piece, work: (memory: SharedArrayBuffer) => Promise<void>): Promise<void> {
     const { block, offset, bytes } = must(piece.stored, "its frames lie one after another");
     await this.#gate.run(bytes, async () => {
       const memory = this.#memory.pop() ?? new SharedArrayBuffer(STORED_BYTES_MAX);
