@@ -1,14 +1,19 @@
 /** Requests that are not answered at once. */
 import { constants } from "node:os";
 import type { Clock } from "../../base/clock.ts";
-import { AetherError, codeOf, ERRORS } from "../../base/errors.ts";
+import { AetherError, codeOf, ERRORS, type ErrorCode } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 
 const ERRNOS: Readonly<Record<string, number>> = constants.errno;
 const { EINTR, EIO, ENOENT } = constants.errno;
 
-/** How often requests are looked at that take too long: a share of the time that they may take. */
+/**
+ * How often requests are looked at that take too long: a share of the time that they may take. So much they may take after one
+ * that failed: a program or the kernel tries again what failed, and each try would wait for what does not answer.
+ */
 const LOOK_SHARE = 1 / 8;
+/** What fails like this may fail again at once, and may do later. */
+const AWAY: ReadonlySet<ErrorCode> = new Set(["HUB_UNAVAILABLE", "STORE_UNAVAILABLE"]);
 
 /** The way to the kernel. */
 export interface Kernel {
@@ -62,6 +67,8 @@ export class Requests {
   readonly #timeoutMs: number;
   readonly #log: Log;
   readonly #pending = new Map<bigint, Pending>();
+  /** Until then a request may take no longer than a look: one failed because nobody answered. */
+  #shortUntilMs = -Infinity;
   readonly #closed = new AbortController();
 
   /** `timeoutMs`: how long one may take. */
@@ -103,6 +110,7 @@ export class Requests {
   #fail(pending: Pending, error: unknown): void {
     const code = codeOf(error);
     const errno = ERRNOS[ERRORS[code].errno] ?? EIO;
+    if (AWAY.has(code)) this.#noteAway();
     if (errno !== ENOENT && !pending.isAnswered) this.#log.warn({ code, err: error }, "a request failed");
     pending.refuse(errno);
   }
@@ -111,12 +119,18 @@ export class Requests {
     const { signal } = this.#closed;
     while (!signal.aborted) {
       await this.#clock.sleep(this.#timeoutMs * LOOK_SHARE, signal).catch(() => undefined);
-      const latestMs = this.#clock.elapsedMs() - this.#timeoutMs;
+      const nowMs = this.#clock.elapsedMs();
+      const timeoutMs = nowMs < this.#shortUntilMs ? this.#timeoutMs * LOOK_SHARE : this.#timeoutMs;
       for (const pending of this.#pending.values()) {
-        if (pending.isAnswered || pending.begunMs > latestMs) continue;
-        this.#log.warn({ timeoutMs: this.#timeoutMs }, "a request took too long");
+        if (pending.isAnswered || pending.begunMs > nowMs - timeoutMs) continue;
+        this.#log.warn({ timeoutMs }, "a request took too long");
         pending.refuse(EIO);
+        this.#noteAway();
       }
     }
+  }
+
+  #noteAway(): void {
+    this.#shortUntilMs = this.#clock.elapsedMs() + this.#timeoutMs;
   }
 }
