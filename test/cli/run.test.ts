@@ -70,7 +70,7 @@ describe("aetherfs run", () => {
       const fails = (words: readonly string[], environment: Record<string, string>, message: RegExp) =>
         assert.rejects(startHubProcess({ words, environment, home }), message);
       await fails(["--port", String(hub.port)], {}, /ended with 2: .*CONFIG_INVALID.*listens there already/);
-      await fails(["--nfs_enable"], {}, /ended with 9: .*FEATURE_UNSUPPORTED.*nfs_enable/);
+      await fails(["--web_enable"], {}, /ended with 9: .*FEATURE_UNSUPPORTED.*web_enable/);
       await fails([], { AUTH_TYPE: "oidc" }, /ended with 9: .*FEATURE_UNSUPPORTED.*auth_type/);
       await fails(["--storage_driver", "s3"], {}, /ended with 2: .*CONFIG_INVALID.*storage_s3_bucket/);
       await fails([], { HOME: "" }, /ended with 2: .*CONFIG_INVALID.*storage_file_path/);
