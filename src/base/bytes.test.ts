@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
@@ -8,6 +9,7 @@ import {
   concatBytes,
   decodeUtf8,
   equalBytes,
+  gatherBytes,
   totalBytes,
 } from "./bytes.ts";
 
@@ -65,4 +67,13 @@ test("equalBytes, compareBytes, concatBytes and totalBytes, any parts, agree wit
       assert.deepEqual([...concatBytes([a, b])], [...a, ...b]);
     }),
   );
+});
+
+test("pieces, gathered, are one array of their own, as long as they are together", async () => {
+  const pieces = [Buffer.from("one"), Buffer.alloc(0), Buffer.from("two")];
+  const whole = await gatherBytes(Readable.from(pieces) as AsyncIterable<Uint8Array>, 10);
+  assert.equal(Buffer.from(whole).toString(), "onetwo");
+  assert.equal(whole.buffer.byteLength, 10);
+  pieces[0]?.fill(0);
+  assert.equal(Buffer.from(whole).toString(), "onetwo");
 });

@@ -20,6 +20,20 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts);
 }
 
+/**
+ * The pieces as one array, of `bytes` at most, of which nothing is anybody else's: it lies in no shared pool, where a small part of it
+ * would keep the rest. Errors: those of the pieces.
+ */
+export async function gatherBytes(pieces: AsyncIterable<Uint8Array>, bytes: number): Promise<Uint8Array> {
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for await (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.byteLength;
+  }
+  return whole.subarray(0, at);
+}
+
 /** Sum of the lengths in bytes. */
 export function totalBytes(parts: readonly Uint8Array[]): number {
   let sum = 0;

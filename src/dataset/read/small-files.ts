@@ -1,4 +1,5 @@
 /** Small files, whole, in memory. */
+import { gatherBytes } from "../../base/bytes.ts";
 import { KiB } from "../../base/limits.ts";
 import { LoadingCache } from "../version/loading-cache.ts";
 import type { Version } from "../version/version.ts";
@@ -35,20 +36,9 @@ export class SmallFiles {
   ): Promise<Uint8Array> {
     const key = `${digest}:${start}:${bytes}`;
     const known = this.#files.use(key);
-    if (known === undefined) return this.#files.get(key, () => gather(read(), bytes));
+    if (known === undefined) return this.#files.get(key, () => gatherBytes(read(), bytes));
     this.#found.pieces++;
     this.#found.bytes += bytes;
     return known;
   }
-}
-
-/** Not from the shared pool: a small part of it would keep the rest. */
-async function gather(pieces: AsyncIterable<Uint8Array>, bytes: number): Promise<Uint8Array> {
-  const whole = Buffer.allocUnsafeSlow(bytes);
-  let at = 0;
-  for await (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.byteLength;
-  }
-  return whole.subarray(0, at);
 }

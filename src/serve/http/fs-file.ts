@@ -1,6 +1,7 @@
 /** A file of a version as a response. RFC 9110 §14, §15.3 */
 import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
+import { gatherBytes } from "../../base/bytes.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import { WHOLE_BYTES_MAX, type Answer } from "../answers.ts";
@@ -188,18 +189,7 @@ async function wholeOf(
   if (start === end) return undefined;
   const small = await whole();
   if (small !== undefined) return small.subarray(start, end);
-  return end - start <= WHOLE_BYTES_MAX ? gather(read({ start, end }), end - start) : undefined;
-}
-
-/** The pieces as one, of which nothing is anybody else's. */
-async function gather(pieces: AsyncIterable<Uint8Array>, bytes: number): Promise<Buffer> {
-  const whole = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for await (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.byteLength;
-  }
-  return whole.subarray(0, at);
+  return end - start <= WHOLE_BYTES_MAX ? gatherBytes(read({ start, end }), end - start) : undefined;
 }
 
 /** Several ranges as one body. RFC 9110 §15.3.7.2 */
