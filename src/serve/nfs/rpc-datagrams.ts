@@ -2,8 +2,9 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { BlockList, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
+import { cannotListen } from "../listen.ts";
 import { Admission } from "./admission.ts";
-import { cannotListen, type RpcPortOptions } from "./rpc-port.ts";
+import type { RpcPortOptions } from "./rpc-port.ts";
 import type { RpcCaller } from "./rpc-programs.ts";
 
 /** Answers on their way to the network; further calls are not answered, and clients ask again. */
@@ -82,7 +83,7 @@ async function bind(socket: Socket, options: RpcDatagramsOptions): Promise<void>
     });
   } catch (cause) {
     socket.close();
-    throw cannotListen(options, cause);
+    throw cannotListen({ ...options, host: options.address }, cause);
   }
 }
 

@@ -1,10 +1,9 @@
 /** A TCP port that answers remote procedure calls. */
-import { createServer, type AddressInfo, type BlockList, type Server, type Socket } from "node:net";
-import { must } from "../../base/assert.ts";
+import { createServer, type BlockList, type Socket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
-import { AetherError, errnoOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { Gate } from "../../store/layers/gate.ts";
+import { listen, type ListenPlace } from "../listen.ts";
 import { Admission } from "./admission.ts";
 import { LOOK_MS, RpcConnection } from "./rpc-connection.ts";
 import type { RpcPrograms } from "./rpc-programs.ts";
@@ -17,15 +16,7 @@ const STRANGERS_MAX = 64;
 const WAITERS_MAX = 65_536;
 
 /** What a port is made of. */
-export interface RpcPortOptions {
-  /** undefined: all addresses of the machine. */
-  readonly host: string | undefined;
-  /** 0: any that is free. */
-  readonly port: number;
-  /** The flag that says so, without its dashes. */
-  readonly setting: string;
-  /** Other processes may listen on it too, each with a part of the connections. */
-  readonly isShared: boolean;
+export interface RpcPortOptions extends ListenPlace {
   readonly programs: RpcPrograms;
   /** The addresses that are let in. */
   readonly allowed: BlockList;
@@ -124,32 +115,4 @@ function loadOf(
     exchanges += connection.underWay;
   }
   return { connections: open.size, exchanges, receivedBytes, sentBytes };
-}
-
-async function listen(server: Server, options: RpcPortOptions): Promise<AddressInfo> {
-  const { host, port, isShared } = options;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host, port, reusePort: isShared }, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
-  } catch (cause) {
-    throw cannotListen(options, cause);
-  }
-  const address = must(server.address(), "it listens");
-  if (typeof address === "string") throw new Error("assertion failed: it listens on a TCP port");
-  return address;
-}
-
-/** Why a port cannot be had. CONFIG_INVALID */
-export function cannotListen(
-  { port, setting }: Pick<RpcPortOptions, "port" | "setting">,
-  cause: unknown,
-): AetherError {
-  const why = errnoOf(cause) ?? String(cause);
-  const text = `cannot listen on port ${port} for NFS: ${why}; choose another with --${setting}, or stop what listens there`;
-  return new AetherError("CONFIG_INVALID", text, { data: { port }, cause });
 }

@@ -1,10 +1,9 @@
 /** The one port of a hub: HTTP/1.1, HTTP/2 and TLS, told apart by their first bytes. */
-import { createServer, type Server, type Socket } from "node:net";
-import { must } from "../../base/assert.ts";
+import { createServer, type Socket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
-import { AetherError, errnoOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { HttpHandler } from "../http-handler.ts";
+import { listen, type ListenPlace } from "../listen.ts";
 import type { PortTls } from "./certificates.ts";
 import { Connections } from "./connections.ts";
 import { createHttp1 } from "./http1.ts";
@@ -15,13 +14,7 @@ import { sniff, type Protocol } from "./sniff.ts";
 import { TlsGate } from "./tls-gate.ts";
 
 /** What a port is made of. */
-export interface PortOptions {
-  /** undefined: all addresses of the machine. */
-  readonly host: string | undefined;
-  /** 0: any that is free. */
-  readonly port: number;
-  /** Whether other processes of the same user may listen there too: the system gives each connection to one of them (SO_REUSEPORT). */
-  readonly isShared?: boolean | undefined;
+export interface PortOptions extends ListenPlace {
   /** With it nothing is answered that is not encrypted. */
   readonly tls: PortTls | undefined;
   /** Gets the streams of HTTP/2 whose content is gRPC. */
@@ -90,13 +83,14 @@ export async function openPort(options: PortOptions): Promise<Port> {
     });
   });
   server.maxConnections = limits.connectionsMax;
-  const address = await listen(server, options).finally(() => {
+  const { address: host, port } = await listen(server, options).finally(() => {
     if (!server.listening) servers.http1.close();
   });
   void connections.sweep(limits.sweepMs, stop.signal);
   if (options.tls?.reloadMs !== undefined) void gate?.watch(options.tls.reloadMs, stop.signal);
   return {
-    ...address,
+    host,
+    port,
     load: () => ({ ...sockets.load, exchanges: connections.exchanges }),
     reloadTls: async () => gate?.reload(),
     close: async ({ graceMs }) => {
@@ -143,26 +137,6 @@ async function openGate(
   return TlsGate.open({ files: tls, limits, clock, log, pass });
 }
 
-async function listen(
-  server: Server,
-  { host, port, isShared = false }: PortOptions,
-): Promise<{ readonly host: string; readonly port: number }> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host, port, reusePort: isShared }, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
-  } catch (cause) {
-    throw cannotListen(host, port, cause);
-  }
-  const address = must(server.address(), "it listens");
-  if (typeof address === "string") throw new Error("assertion failed: it listens on a TCP port");
-  return { host: address.address, port: address.port };
-}
-
 /** All sockets of the port, before and under whatever they carry. */
 class Sockets {
   readonly #open = new Set<Socket>();
@@ -191,17 +165,4 @@ class Sockets {
   destroy(): void {
     for (const socket of this.#open) socket.destroy();
   }
-}
-
-function cannotListen(host: string | undefined, port: number, cause: unknown): AetherError {
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: "something listens there already: choose another port",
-    ENOTSUP: "ports cannot be shared on this system: leave --port_shared out",
-    EACCES: "that is not allowed: choose a port above 1023",
-    EADDRNOTAVAIL: "this machine does not have that address: see --bind",
-    ENOTFOUND: "that is no address of this machine: see --bind",
-  };
-  const why = reasons[errnoOf(cause) ?? ""] ?? String(cause);
-  const where = host === undefined ? String(port) : `${host}:${port}`;
-  return new AetherError("CONFIG_INVALID", `cannot listen on ${where}: ${why}`, { data: { port }, cause });
 }
