@@ -16,6 +16,7 @@ import { requireFuse, said, startMount } from "../mount/mount-place.ts";
 import { requirePeer } from "../peers.ts";
 import type { Item } from "./awkward.ts";
 import type { OpenDoor } from "./interface-suite.ts";
+import { readEach } from "./read-each.ts";
 
 const run = promisify(execFile);
 const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
@@ -117,20 +118,12 @@ export function sdkDoor({ host, reference, scratch }: Place): OpenDoor {
       }
       return items;
     };
-    const read = async (paths: readonly string[]): Promise<Map<string, string>> => {
-      const found = new Map<string, string>();
-      const left = paths.values();
-      // Several at once, each with the next path that is left.
-      const readSome = async (): Promise<void> => {
-        for (const path of left) {
-          const hash = createHash("sha256");
-          for await (const piece of client.cat(version, path)) hash.update(piece);
-          found.set(path, hash.digest("hex"));
-        }
-      };
-      await Promise.all(Array.from({ length: 8 }, readSome));
-      return found;
-    };
+    const read = (paths: readonly string[]): Promise<Map<string, string>> =>
+      readEach(paths, async (path) => {
+        const hash = createHash("sha256");
+        for await (const piece of client.cat(version, path)) hash.update(piece);
+        return hash.digest("hex");
+      });
     return { list, read };
   };
 }
@@ -306,22 +299,14 @@ export function nfsDoor({ nfsPort, reference }: Place): OpenDoor {
       }
       return items;
     };
-    const read = async (paths: readonly string[]): Promise<Map<string, string>> => {
-      const found = new Map<string, string>();
-      const left = paths.values();
-      // Several at once, each with the next path that is left.
-      const readSome = async (): Promise<void> => {
-        for (const path of left) {
-          const isOurs = path.includes("?") || (path.startsWith("many/") && !path.endsWith("77"));
-          const content = isOurs
-            ? await readFile(client, await handleOf(path))
-            : (await run(cat, [urlOf(path)], { encoding: "buffer", maxBuffer: 64 * MiB })).stdout;
-          found.set(path, createHash("sha256").update(content).digest("hex"));
-        }
-      };
-      await Promise.all(Array.from({ length: 8 }, readSome));
-      return found;
-    };
+    const read = (paths: readonly string[]): Promise<Map<string, string>> =>
+      readEach(paths, async (path) => {
+        const isOurs = path.includes("?") || (path.startsWith("many/") && !path.endsWith("77"));
+        const content = isOurs
+          ? await readFile(client, await handleOf(path))
+          : (await run(cat, [urlOf(path)], { encoding: "buffer", maxBuffer: 64 * MiB })).stdout;
+        return createHash("sha256").update(content).digest("hex");
+      });
     return { list, read };
   };
 }

@@ -8,6 +8,7 @@ import { requirePeer } from "../peers.ts";
 import type { Item } from "./awkward.ts";
 import { byFolder, type Place } from "./doors.ts";
 import type { OpenDoor } from "./interface-suite.ts";
+import { readEach } from "./read-each.ts";
 
 const run = promisify(execFile);
 /** Files that are read at once. */
@@ -56,18 +57,11 @@ export function npmWebdavDoor(place: Place): OpenDoor {
       }
       return items;
     };
-    const read = async (paths: readonly string[]): Promise<Map<string, string>> => {
-      const found = new Map<string, string>();
-      const left = paths.values();
-      const readSome = async (): Promise<void> => {
-        for (const path of left) {
-          const content = (await client.getFileContents(`/${path}`)) as Buffer;
-          found.set(path, createHash("sha256").update(content).digest("hex"));
-        }
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, readSome));
-      return found;
-    };
+    const read = (paths: readonly string[]): Promise<Map<string, string>> =>
+      readEach(paths, async (path) => {
+        const content = (await client.getFileContents(`/${path}`)) as Buffer;
+        return createHash("sha256").update(content).digest("hex");
+      });
     return { list, read };
   };
 }
