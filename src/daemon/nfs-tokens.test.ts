@@ -4,8 +4,8 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
-import { systemClock, type Clock } from "../base/clock.ts";
 import { SILENT_LOG } from "../base/log.ts";
+import { steppedClock } from "../base/testing/stepped-clock.ts";
 import { parseDatasetName } from "../format/reference.ts";
 import { FileTokens } from "./nfs-tokens.ts";
 
@@ -44,35 +44,18 @@ it("tokens of a file that changes, are those that it has then; of one that is da
       name,
     );
 
-  let tick: (() => void) | undefined;
-  let whenAsleep: (() => void) | undefined;
-  const clock: Clock = {
-    ...systemClock,
-    sleep: (_delay, signal) =>
-      new Promise((resolve, reject) => {
-        signal?.addEventListener("abort", () => {
-          reject(new Error("aborted"));
-        });
-        tick = resolve;
-        whenAsleep?.();
-      }),
-  };
-  const look = async (): Promise<void> => {
-    const asleep = new Promise<void>((resolve) => (whenAsleep = resolve));
-    tick?.();
-    await asleep;
-  };
+  const { clock, step } = steppedClock();
   const stop = new AbortController();
   const watching = tokens.watch(clock, stop.signal);
   write(JSON.stringify({ two: { secret: second } }));
-  await look();
+  await step();
   assert.deepEqual(
     tokens.all.map(({ name }) => name),
     ["two"],
   );
   for (const broken of ["{", JSON.stringify({ two: { secret: "short" } }), "[]"]) {
     write(broken);
-    await look();
+    await step();
     assert.equal(tokens.all[0]?.name, "two");
     assert.match(messages.at(-1) ?? "", /those before stay in use/);
   }

@@ -1,9 +1,10 @@
 /** A hub over TLS, as the command line reaches it. */
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { makeCertificate } from "../../test/certificate.ts";
 import { requirePeer } from "../../test/peers.ts";
 import { comparable, readFolder } from "../dataset/testing/folder.ts";
 import { HubBed } from "./testing/hub-bed.ts";
@@ -11,20 +12,12 @@ import { HubBed } from "./testing/hub-bed.ts";
 const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 const execute = promisify(execFile);
 
-/** A certificate for 127.0.0.1 that is its own authority. */
-function makeCertificate(certFile: string, keyFile: string): void {
-  const subject = ["-subj", "/CN=hub", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
-  execFileSync("openssl", ["req", "-x509", ...key, "-out", certFile, ...subject], { stdio: "ignore" });
-}
-
 describe("a hub over TLS", () => {
   it("takes a push and gives a pull to who trusts it, and nothing to others", async (t) => {
     if (!requirePeer(t, "openssl")) return;
     const bed = new HubBed();
     try {
-      const [certFile, keyFile] = [bed.path("hub.crt"), bed.path("hub.key")];
-      makeCertificate(certFile, keyFile);
+      const { certFile, keyFile } = makeCertificate(bed.path("hub"));
       await bed.start({ caFile: undefined, certFile, keyFile, reloadMs: 60_000 });
       const source = bed.write("source", { "a.txt": "one\n", "large.bin": Buffer.alloc(2_000_000, "x") });
       const env = { PATH: process.env["PATH"], HOME: bed.path("home"), HUB: bed.address };

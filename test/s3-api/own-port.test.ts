@@ -1,6 +1,5 @@
 /** The S3 API's own port of a hub, met by a thousand idle clients, slow ones, two hundred busy ones, and by TLS. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
 import https from "node:https";
@@ -15,6 +14,7 @@ import { parseReference } from "../../src/format/reference.ts";
 import { connect } from "../../src/sdk/index.ts";
 import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
 import { exchange, requestOf } from "../hub/raw-client.ts";
+import { makeCertificate } from "../certificate.ts";
 import { requirePeer } from "../peers.ts";
 
 const TIMEOUT_MS = 240_000;
@@ -118,20 +118,7 @@ describe("the S3 API's own port", { timeout: TIMEOUT_MS }, () => {
 
   it("with certificates, speaks TLS by HTTP/1.1 and HTTP/2, and nothing else", async (t) => {
     if (!requirePeer(t, "openssl")) return;
-    const [certFile, keyFile] = [join(folder.path, "hub.crt"), join(folder.path, "hub.key")];
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-    const kind = [
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-days",
-      "2",
-    ];
-    execFileSync("openssl", [...kind, ...subject, "-keyout", keyFile, "-out", certFile], { stdio: "ignore" });
+    const { certFile, keyFile } = makeCertificate(join(folder.path, "hub"));
     const words = ["--tls_enable", "--tls_cert_file", certFile, "--tls_key_file", keyFile];
     await withHub(words, async (_hub, port) => {
       const url = `https://127.0.0.1:${port}`;

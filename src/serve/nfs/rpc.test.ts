@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
-import { BlockList } from "node:net";
 import { describe, it, type TestContext } from "node:test";
 import fc from "fast-check";
-import { systemClock } from "../../base/clock.ts";
 import { MiB } from "../../base/limits.ts";
-import { SILENT_LOG } from "../../base/log.ts";
 import { recordMark } from "./record-reader.ts";
-import { openRpcPort, type RpcPort } from "./rpc-port.ts";
-import { NULL_PROCEDURE, RpcPrograms, type RpcProcedure } from "./rpc-programs.ts";
+import type { RpcPort } from "./rpc-port.ts";
+import { NULL_PROCEDURE, type RpcProcedure } from "./rpc-programs.ts";
+import { bytesProcedure, openRpcBed, PROGRAM, VERSION } from "./testing/rpc-bed.ts";
 import { RpcClient } from "./testing/rpc-client.ts";
 import { XdrWriter } from "./xdr.ts";
-
-const PROGRAM = 77;
-const VERSION = 3;
 
 /** Answers a number when the test lets it. */
 class Held {
@@ -36,17 +31,6 @@ class Held {
   }
 }
 
-/** Answers so many bytes, which take room. */
-const bytes: RpcProcedure = {
-  name: "BYTES",
-  run: async (args, results, caller) => {
-    const count = args.uint32();
-    const leave = await caller.room(count);
-    results.uint32(count);
-    return { status: "OK", tail: { parts: [Buffer.alloc(count, 1)], release: leave } };
-  },
-};
-
 const broken: RpcProcedure = {
   name: "BROKEN",
   run: () => {
@@ -55,30 +39,9 @@ const broken: RpcProcedure = {
 };
 
 async function open(t: TestContext, held = new Held()): Promise<{ port: RpcPort; client: RpcClient }> {
-  const program = {
-    number: PROGRAM,
-    version: VERSION,
-    procedures: [NULL_PROCEDURE, held.procedure, bytes, undefined, broken],
-  };
-  const allowed = new BlockList();
-  allowed.addAddress("127.0.0.1");
-  const port = await openRpcPort({
-    host: "127.0.0.1",
-    port: 0,
-    setting: "nfs_port",
-    isShared: false,
-    programs: new RpcPrograms([program], () => () => undefined, SILENT_LOG),
-    allowed,
-    heldBytesMax: 16 * MiB,
-    clock: systemClock,
-    log: SILENT_LOG,
-  });
-  t.after(() => port.close({ graceMs: 0 }));
-  const client = await RpcClient.open(port.port);
-  t.after(() => {
-    client.close();
-  });
-  return { port, client };
+  const procedures = [NULL_PROCEDURE, held.procedure, bytesProcedure, undefined, broken];
+  const { port, connect } = await openRpcBed(t, procedures);
+  return { port, client: await connect() };
 }
 
 async function until(isSo: () => boolean): Promise<void> {

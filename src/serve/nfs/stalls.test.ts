@@ -1,88 +1,31 @@
 /** Clients that hold what others need: connections, and memory for answers. */
 import assert from "node:assert/strict";
-import { BlockList } from "node:net";
 import { describe, it, type TestContext } from "node:test";
-import { systemClock, type Clock } from "../../base/clock.ts";
 import { MiB } from "../../base/limits.ts";
-import { SILENT_LOG } from "../../base/log.ts";
+import { steppedClock } from "../../base/testing/stepped-clock.ts";
 import { LOOK_MS } from "./rpc-connection.ts";
-import { openRpcPort, type RpcPort } from "./rpc-port.ts";
-import { NULL_PROCEDURE, RpcPrograms, type RpcProcedure } from "./rpc-programs.ts";
+import { NULL_PROCEDURE } from "./rpc-programs.ts";
+import { bytesProcedure, openRpcBed, PROGRAM, VERSION, type RpcBed } from "./testing/rpc-bed.ts";
 import { RpcClient } from "./testing/rpc-client.ts";
 import { XdrWriter } from "./xdr.ts";
 
-const PROGRAM = 77;
-const VERSION = 3;
 /** Ten minutes. */
 const IDLE_LOOKS = 40;
 const nothing = new XdrWriter();
 
-/** Answers so many bytes, which take room. */
-const bytes: RpcProcedure = {
-  name: "BYTES",
-  run: async (args, results, caller) => {
-    const count = args.uint32();
-    const leave = await caller.room(count);
-    results.uint32(count);
-    return { status: "OK", tail: { parts: [Buffer.alloc(count, 1)], release: leave } };
-  },
-};
-
-interface Bed {
-  readonly port: RpcPort;
-  readonly connect: () => Promise<RpcClient>;
+interface Bed extends RpcBed {
   /** Has the port look at its connections, so many times. */
   readonly look: (times?: number) => Promise<void>;
 }
 
-async function open(t: TestContext, allowedAddress = "127.0.0.1"): Promise<Bed> {
-  const program = { number: PROGRAM, version: VERSION, procedures: [NULL_PROCEDURE, bytes] };
-  const allowed = new BlockList();
-  allowed.addAddress(allowedAddress);
-  let tick: (() => void) | undefined;
-  let whenAsleep: (() => void) | undefined;
-  const clock: Clock = {
-    ...systemClock,
-    sleep: (delayMs, signal) => {
-      if (delayMs !== LOOK_MS) return systemClock.sleep(delayMs, signal);
-      return new Promise((resolve, reject) => {
-        signal?.addEventListener("abort", () => {
-          reject(new Error("aborted"));
-        });
-        tick = resolve;
-        whenAsleep?.();
-      });
-    },
+async function open(t: TestContext, allowedAddress?: string): Promise<Bed> {
+  const { clock, step } = steppedClock(LOOK_MS);
+  const place = allowedAddress === undefined ? {} : { allowedAddress };
+  const bed = await openRpcBed(t, [NULL_PROCEDURE, bytesProcedure], { ...place, clock });
+  const look = async (times = 1): Promise<void> => {
+    for (let done = 0; done < times; done++) await step();
   };
-  const port = await openRpcPort({
-    host: "127.0.0.1",
-    port: 0,
-    setting: "nfs_port",
-    isShared: false,
-    programs: new RpcPrograms([program], () => () => undefined, SILENT_LOG),
-    allowed,
-    heldBytesMax: 16 * MiB,
-    clock,
-    log: SILENT_LOG,
-  });
-  t.after(() => port.close({ graceMs: 0 }));
-  return {
-    port,
-    connect: async () => {
-      const client = await RpcClient.open(port.port);
-      t.after(() => {
-        client.close();
-      });
-      return client;
-    },
-    look: async (times = 1) => {
-      for (let look = 0; look < times; look++) {
-        const asleep = new Promise<void>((resolve) => (whenAsleep = resolve));
-        tick?.();
-        await asleep;
-      }
-    },
-  };
+  return { ...bed, look };
 }
 
 async function until(isSo: () => boolean): Promise<void> {

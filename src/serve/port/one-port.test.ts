@@ -1,6 +1,6 @@
 /** One port, met by clients that are not ours, and by raw bytes. */
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
@@ -11,6 +11,7 @@ import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "../../base/clock.ts";
 import { SILENT_LOG } from "../../base/log.ts";
+import { makeCertificate } from "../../../test/certificate.ts";
 import { requirePeer } from "../../../test/peers.ts";
 import type { HttpHandler } from "../http-handler.ts";
 import { refuse } from "../request-body.ts";
@@ -29,22 +30,7 @@ async function curl(...words: string[]): Promise<string> {
 }
 
 function certify(name: string, serial: number): PortTls {
-  const [certFile, keyFile] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  const args = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "2",
-  ];
-  const files = ["-set_serial", String(serial), "-keyout", keyFile, "-out", certFile];
-  execFileSync("openssl", [...args, ...subject, ...files], { stdio: "ignore" });
-  return { caFile: undefined, certFile, keyFile, reloadMs: 20 };
+  return { caFile: undefined, ...makeCertificate(join(folder, name), serial), reloadMs: 20 };
 }
 
 describe("one port", () => {

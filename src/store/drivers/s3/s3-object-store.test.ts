@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
+import { makeCertificate } from "../../../../test/certificate.ts";
 import { requirePeer } from "../../../../test/peers.ts";
 import { systemClock } from "../../../base/clock.ts";
 import { MiB } from "../../../base/limits.ts";
@@ -335,18 +335,3 @@ describe("the way to a server", () => {
     }
   });
 });
-
-/** A certificate for 127.0.0.1 that is its own authority, and its key. */
-function makeCertificate(path: string): void {
-  const subject = ["-subj", "/CN=s3", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
-  const key = [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    `${path}.key`,
-  ];
-  execFileSync("openssl", ["req", "-x509", ...key, "-out", `${path}.crt`, ...subject], { stdio: "ignore" });
-}
