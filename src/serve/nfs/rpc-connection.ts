@@ -14,7 +14,7 @@ export const LOOK_MS = 15_000;
 const STALLED_LOOKS_MAX = 2;
 /** Looks in a row that find a connection without a call: ten minutes; of an address that is not let in, soon. */
 const IDLE_LOOKS_MAX = 40;
-const STRANGER_LOOKS_MAX = 1;
+const STRANGER_LOOKS_MAX = 2;
 
 /** What connections share. */
 export interface RpcConnectionOptions {
