@@ -74,6 +74,7 @@ describe("the examples for Kubernetes", () => {
     assert.deepEqual(container.command, ["aetherfs", "run"]);
     const config = await configOf(container.args);
     assert.equal(config.nfsEnable, true);
+    assert.ok(config.nfsAllow.length > 0, "nobody but the hub's own pod may mount");
     const mount = container.volumeMounts[0]?.mountPath ?? "?";
     assert.ok(config.storageFilePath?.startsWith(`${mount}/`) && config.cacheDir?.startsWith(`${mount}/`));
     const listening = { http: config.port, nfs: config.nfsPort };
