@@ -235,7 +235,6 @@ function summarizeInner(
 /** The pages that lie with a root: all of its trees. */
 class InlinePages {
   readonly #bytes: ReadonlyMap<Digest, Uint8Array>;
-  readonly #count: number;
   /** A page may stand in a tree many times, and is looked at once. */
   readonly #summaries = new Map<Digest, Summary>();
 
@@ -248,7 +247,6 @@ class InlinePages {
       );
     }
     this.#bytes = new Map(pages.map((page) => [digestOf(page), page]));
-    this.#count = pages.length;
   }
 
   /** `level` falls, so the recursion ends. */
@@ -261,9 +259,8 @@ class InlinePages {
 
   /** That each page stands in a tree, and that the trees are as small as a manifest that lies in one object. */
   checkUse(root: ManifestRoot): void {
-    if (this.#summaries.size !== this.#count)
-      throw invalid("a page lies with it that nothing names, or twice");
-    if (this.#count > 0 && (root.chunks?.items ?? 0) > INLINE_CHUNKS_MAX) {
+    if (this.#summaries.size !== this.#bytes.size) throw invalid("a page lies with it that nothing names");
+    if (this.#bytes.size > 0 && (root.chunks?.items ?? 0) > INLINE_CHUNKS_MAX) {
       throw new AetherError("LIMIT_EXCEEDED", "a version of so many chunks has its pages in blocks");
     }
   }

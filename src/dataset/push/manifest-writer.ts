@@ -1,6 +1,7 @@
 /** Builds a version's manifest while the push goes on. docs/format.md §6 */
 import { AetherError } from "../../base/errors.ts";
 import type { ChunkingParameters } from "../../format/chunking.ts";
+import type { Digest } from "../../format/digest.ts";
 import { EntrySequence, type FileTime } from "../../format/entry.ts";
 import { INLINE_BYTES_MAX, encodeRoot, type ManifestRoot } from "../../format/manifest.ts";
 import type { ChunkItem, EncodedPage, TimelessEntry } from "../../format/page.ts";
@@ -22,7 +23,9 @@ export class ManifestWriter {
   readonly #sequence = new EntrySequence();
   readonly #entries: EntryTreesBuilder;
   readonly #chunks: ChunkTreeBuilder;
-  #pages: EncodedPage[] = [];
+  /** Each once, however often its parents name it. */
+  readonly #pages = new Map<Digest, EncodedPage>();
+  /** Of all pages, each as often as it is named. */
   #pageBytes = 0;
   readonly #counts = { files: 0, directories: 0, symlinks: 0, bytes: 0 };
 
@@ -30,7 +33,7 @@ export class ManifestWriter {
     this.#chunking = chunking;
     this.#stage = stage;
     const emit = (page: EncodedPage): void => {
-      this.#pages.push(page);
+      this.#pages.set(page.digest, page);
       this.#pageBytes += page.bytes.byteLength;
     };
     this.#entries = new EntryTreesBuilder(emit);
@@ -59,8 +62,8 @@ export class ManifestWriter {
   /** Hands on the pages that ended meanwhile, once they do not fit into the manifest object. */
   async drain(options: CallOptions): Promise<void> {
     if (this.#pageBytes < INLINE_BYTES_MAX) return;
-    const pages = this.#pages;
-    this.#pages = [];
+    const pages = [...this.#pages.values()];
+    this.#pages.clear();
     for (const page of pages) await this.#stage.add(page, options);
   }
 
@@ -73,6 +76,7 @@ export class ManifestWriter {
     const root = { chunking: this.#chunking, ...this.#counts, entries, times, chunks };
     if ((chunks === undefined) !== (root.bytes === 0))
       throw new AetherError("INTERNAL", "the chunks are not the files'");
-    return { root, rootBytes: encodeRoot(root), inlinePages: this.#pages.map((page) => page.bytes) };
+    const inlinePages = Array.from(this.#pages.values(), (page) => page.bytes);
+    return { root, rootBytes: encodeRoot(root), inlinePages };
   }
 }
