@@ -3,8 +3,9 @@
  * path: `npm test -- src/format`), and says at the end what was skipped and why. Exit code 1 when a test failed, or
  * when there was none.
  */
-import { existsSync, globSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
@@ -38,6 +39,12 @@ const skips = new Map<string, number>();
 const outcome = { success: false, tests: 0 };
 
 if (files.length > 0) {
+  // What one file's processes compile, those of the others need not.
+  const compiled = mkdtempSync(join(tmpdir(), "aetherfs-compiled-"));
+  process.on("exit", () => {
+    rmSync(compiled, { recursive: true, force: true });
+  });
+  process.env["NODE_COMPILE_CACHE"] = compiled;
   const execArgv = ["--import", new URL("test-watchdog.ts", import.meta.url).href];
   const signal = AbortSignal.timeout(RUN_TIMEOUT_MS);
   const stream = run({ files, cwd: root, concurrency: CONCURRENCY, execArgv, signal });

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { withHubProcess } from "./hub/hub-process.ts";
+import { environmentIn } from "./program.ts";
 
 const execute = promisify(execFile);
 const document = readFileSync(new URL("../docs/sdk.md", import.meta.url), "utf8");
@@ -46,7 +47,7 @@ describe("docs/sdk.md", () => {
       for (const [index, example] of examples.entries()) {
         const file = join(folder, `example-${index}.ts`);
         writeFileSync(file, programOf(example, hub.host));
-        const env = { PATH: process.env["PATH"], HOME: folder };
+        const env = environmentIn(folder);
         const { stdout } = await execute(process.execPath, [file], { cwd: folder, env, timeout: 60_000 });
         assert.match(stdout, PRINTS[index] ?? /^$/, `example ${index + 1} of ${fileURLToPath(sdk)}`);
       }

@@ -4,10 +4,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { startHubProcess } from "../hub/hub-process.ts";
-
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 /** What a command did. */
 export interface Outcome {
@@ -35,8 +33,7 @@ export interface Place {
 
 /** The environment of a command: nothing of the machine's that is a setting. */
 export function environmentOf(folder: string): Record<string, string> {
-  const { PATH = "" } = process.env;
-  return { PATH, HOME: folder, STORE: `file://${folder}/store` };
+  return { ...environmentIn(folder), STORE: `file://${folder}/store` };
 }
 
 /** A new place, removed when the test ends, its hub before. */

@@ -3,9 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 /** A hub under way. */
 export interface HubProcess {
@@ -46,7 +44,7 @@ export async function startHubProcess(options: HubProcessOptions): Promise<HubPr
     String(port),
     ...words,
   ];
-  const env = { PATH: process.env["PATH"], HOME: home, ...environment };
+  const env = { ...environmentIn(home), ...environment };
   const child = spawn(program, args, { env, stdio: ["ignore", "ignore", "pipe"] });
   const log: Record<string, unknown>[] = [];
   let text = "";

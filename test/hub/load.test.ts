@@ -7,7 +7,6 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import { MiB } from "../../src/base/limits.ts";
 import { noise } from "../../src/dataset/testing/engine.ts";
 import { readFolder } from "../../src/dataset/testing/folder.ts";
@@ -15,9 +14,9 @@ import { parseReference } from "../../src/format/reference.ts";
 import type { Digest } from "../../src/format/digest.ts";
 import type { Client } from "../../src/sdk/client.ts";
 import { connect } from "../../src/sdk/index.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 import { startHubProcess, withHubProcess, type HubProcess } from "./hub-process.ts";
 
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 const LIMIT_MIB = 256;
 /** What a hub may have resident beyond its limit: code, the runtime, threads. */
 const BEYOND_MIB = 100;
@@ -173,7 +172,7 @@ function pause(): Promise<void> {
 /** A push in a process of its own, which is killed once it has begun to send. */
 async function pushAndVanish(hub: HubProcess, source: string, tag: string): Promise<void> {
   const words = ["push", "--progress", "json", "-t", `${hub.host}/vanished:${tag}`, source];
-  const env = { PATH: process.env["PATH"], HOME: join(folder, tag) };
+  const env = environmentIn(join(folder, tag));
   const child = spawn(LAUNCHER, words, { env, stdio: ["ignore", "ignore", "pipe"] });
   child.stderr.once("data", () => child.kill("SIGKILL"));
   child.stderr.resume();

@@ -14,12 +14,12 @@ import { connect } from "../../src/sdk/index.ts";
 import { NfsClient } from "../../src/serve/nfs/testing/nfs-client.ts";
 import { requireFuse, said, startMount } from "../mount/mount-place.ts";
 import { requirePeer } from "../peers.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 import type { Item } from "./awkward.ts";
 import type { OpenDoor } from "./interface-suite.ts";
 import { readEach } from "./read-each.ts";
 
 const run = promisify(execFile);
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 
 /** The hub and where its dataset is; `scratch` makes an empty folder. */
 export interface Place {
@@ -80,7 +80,7 @@ export function cliDoor({ host, reference, scratch }: Place): OpenDoor {
   const home = scratch("cli-home");
   const pull = async (folder: string): Promise<void> => {
     await run(LAUNCHER, ["pull", "--into", folder, `${host}/${reference}`], {
-      env: { PATH: process.env["PATH"], HOME: home },
+      env: environmentIn(home),
     });
   };
   return async () => byFolder(pull, scratch("cli"));

@@ -13,9 +13,9 @@ import { promisify } from "node:util";
 import { temporaryFolder } from "../../src/dataset/testing/folder.ts";
 import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
 import { writeAwkward, type Item } from "../interfaces/awkward.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 const run = promisify(execFile);
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 const HERE = fileURLToPath(new URL("./", import.meta.url));
 const TIMEOUT_MS = 600_000;
 
@@ -77,7 +77,7 @@ class HubBed {
   }
 
   async push(tag: string, source: string): Promise<void> {
-    const env = { PATH: process.env["PATH"], HOME: this.#home, HUB: this.#hub.host };
+    const env = { ...environmentIn(this.#home), HUB: this.#hub.host };
     await run(LAUNCHER, ["push", "-t", tag, source], { env });
   }
 

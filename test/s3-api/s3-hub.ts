@@ -7,9 +7,9 @@ import { MiB } from "../../src/base/limits.ts";
 import { noise } from "../../src/dataset/testing/engine.ts";
 import { readFolder, temporaryFolder } from "../../src/dataset/testing/folder.ts";
 import { startHubProcess } from "../hub/hub-process.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 const run = promisify(execFile);
-const LAUNCHER = new URL("../../bin/aetherfs", import.meta.url).pathname;
 
 /** The one key of the hub. */
 export const KEY = { id: "AKIATESTS3API", secret: "se/cret+of=the+tests" };
@@ -52,7 +52,7 @@ export async function startS3Hub(words: readonly string[] = []): Promise<S3Hub> 
     mode: 0o600,
   });
   const hub = await startHubProcess({ home, words: ["--s3_port", "0", "--s3_keys_file", keys, ...words] });
-  const env = { PATH: process.env["PATH"], HOME: home, HUB: hub.host };
+  const env = { ...environmentIn(home), HUB: hub.host };
   for (const tag of ["set:v1", "@team/set:v1", "set:v2"])
     await run(LAUNCHER, ["push", "-t", tag, source], { env });
   const ready = hub.log.find(({ msg }) => msg === "ready");

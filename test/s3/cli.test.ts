@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { execute } from "../cli/command.ts";
 import { startHubProcess } from "../hub/hub-process.ts";
+import { environmentIn } from "../program.ts";
 import { radosgw, swift } from "../servers/shared.ts";
 import { assertPulls, assertSameTree, numbersOf, placeOn, TAG, writeTree } from "./s3-tree.ts";
 
@@ -43,7 +44,7 @@ describe("the command line on S3", () => {
     const environment = { ...place.environment, STORE: "" };
     const hub = await startHubProcess({ home: join(place.folder, "hub"), words, environment });
     try {
-      const client = { PATH: process.env["PATH"] ?? "", HOME: join(place.folder, "client"), HUB: hub.host };
+      const client = { ...environmentIn(join(place.folder, "client")), HUB: hub.host };
       const run = async (...args: string[]): Promise<void> => {
         const { exit, stderr } = await execute(args, place.folder, client);
         assert.equal(exit, 0, stderr);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { systemRandom } from "../../src/base/random.ts";
 import { execute, type Outcome } from "../cli/command.ts";
+import { environmentIn } from "../program.ts";
 import { startFaultProxy, type FaultProxy } from "../servers/fault-proxy.ts";
 import type { S3Server } from "../servers/s3-server.ts";
 import { newBucket } from "../servers/buckets.ts";
@@ -44,7 +45,7 @@ export async function makeS3Place(t: TestContext, server: S3Server): Promise<S3P
     STORAGE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
     STORAGE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
   };
-  const all = { PATH: process.env["PATH"] ?? "", HOME: folder, ...environment };
+  const all = { ...environmentIn(folder), ...environment };
   const run: S3Place["run"] = (words, more = {}) => execute(words, folder, { ...all, ...more });
   return {
     ...{ folder, bucket, proxy, environment, run },
