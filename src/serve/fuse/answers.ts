@@ -1,7 +1,15 @@
 /** Answers and notices as the Linux kernel takes them: include/uapi/linux/fuse.h, as in protocol.ts. */
 import { must } from "../../base/assert.ts";
 import type { FileTime } from "../../format/entry.ts";
-import { INIT_EXT, INIT_FLAGS, INIT_FLAGS2, MAJOR, MINOR_MAX, type InitRequest } from "./protocol.ts";
+import {
+  INIT_EXT,
+  INIT_FLAGS,
+  INIT_FLAGS2,
+  MAJOR,
+  MINOR_MAX,
+  NAME_BYTES_MAX,
+  type InitRequest,
+} from "./protocol.ts";
 
 /** `struct fuse_out_header` */
 const HEADER_BYTES = 16;
@@ -142,7 +150,7 @@ export function statfsAnswer(bytes: number, files: number): Uint8Array {
   setInteger(view, 0, Math.ceil(bytes / PAGE_BYTES));
   setInteger(view, 24, files);
   view.setUint32(40, PAGE_BYTES, true);
-  view.setUint32(44, 255, true);
+  view.setUint32(44, NAME_BYTES_MAX, true);
   view.setUint32(48, PAGE_BYTES, true);
   return answer;
 }

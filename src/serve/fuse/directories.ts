@@ -1,11 +1,10 @@
 import type { DirectoryNode, EntryNode, Tree } from "../../vfs/tree.ts";
+import { NAME_BYTES_MAX } from "./protocol.ts";
 
 /** Lists that are under way: of each, a page of entries is kept. */
 const CURSORS_MAX = 256;
 /** Parts of lists of which it is known after which entry they begin. */
 const PLACES_MAX = 4096;
-/** Bytes of a name that every kernel takes (`FUSE_NAME_MAX`); what is longer is not shown. */
-const NAME_BYTES_MAX = 1024;
 
 /** Takes an entry and its name, unless there is no room. */
 export type TakeName = (name: Uint8Array, entry: EntryNode, index: number) => boolean;
@@ -48,6 +47,7 @@ export class Directories {
       const entry = cursor.atHand ?? (await cursor.peek());
       if (entry === undefined) return;
       const name = Buffer.from(entry.entry.path.slice(cursor.prefix));
+      // What is longer is not shown.
       if (name.byteLength <= NAME_BYTES_MAX && !take(name, entry, index)) {
         this.#keep(`${place}:${index}`, cursor, last);
         return;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeRequest, REQUEST_BYTES_MAX } from "./protocol.ts";
+import { decodeRequest, REQUEST_BYTES_MAX, simpleRequest } from "./protocol.ts";
 
 const HEADER_BYTES = 40;
 
@@ -91,6 +91,27 @@ test("decodeRequest of a body that is too short, has no end, or counts more than
   assert.deepEqual(counted, { ...HEADER, kind: "forget", nodes: [{ node: 7, lookups: 1 }] });
 });
 
+test("simpleRequest finds what opens, closes, or asks for an attribute of others, and nothing else", () => {
+  const xattr = (name: string): Uint8Array => Buffer.concat([words(64n), Buffer.from(`${name}\0`)]);
+  const simple: readonly (readonly [number, Uint8Array, string | undefined])[] = [
+    [14, words(0n), "open"],
+    [18, words(0n, 0n, 0n), "release"],
+    [22, xattr("security.selinux"), "foreignXattr"],
+    [22, xattr("user.aetherf"), "foreignXattr"],
+    [22, xattr("user.aetherfs."), undefined],
+    [22, xattr("user.aetherfs.digest"), undefined],
+    [22, words(64n), undefined],
+    [22, new Uint8Array(), undefined],
+    [15, words(0n), undefined],
+    [256 + 14, words(0n), undefined],
+  ];
+  for (const [code, body, kind] of simple) {
+    const found = simpleRequest(requestBytes(code, 5n, body));
+    assert.deepEqual(found, kind && { ...HEADER, kind }, `${code} ${Buffer.from(body).toString()}`);
+  }
+  assert.equal(simpleRequest(new Uint8Array([0, 0, 0, 0, 14])), undefined);
+});
+
 test("decodeRequest of any bytes gives a request or nothing, and never throws", () => {
   const anything = fc.uint8Array({ maxLength: 300 });
   const likely = fc
@@ -99,6 +120,7 @@ test("decodeRequest of any bytes gives a request or nothing, and never throws", 
   fc.assert(
     fc.property(fc.oneof(anything, likely), (bytes) => {
       const request = decodeRequest(bytes);
+      simpleRequest(bytes);
       if (request?.kind === "forget") assert.ok(request.nodes.length <= REQUEST_BYTES_MAX);
     }),
     { numRuns: 2000 },

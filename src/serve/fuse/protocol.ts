@@ -9,6 +9,10 @@ export const MAJOR = 7;
 export const MINOR_MAX = 45;
 /** Linux 5.4: what is relied on is there from here on. */
 export const MINOR_MIN = 31;
+/** Bytes of a name that every kernel takes (`FUSE_NAME_MAX`). */
+export const NAME_BYTES_MAX = 1024;
+/** What all extended attributes begin with that there are. */
+export const XATTR_PREFIX = "user.aetherfs.";
 /** `FUSE_ROOT_ID` */
 export const ROOT_ID = 1;
 
@@ -198,13 +202,28 @@ function integerAt(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
 }
 
-/** As much of a request as says that a file is opened or closed; undefined: it is another. */
-export function opening(
+/** As much of a request as says that it needs nobody who knows the tree; undefined: it does. */
+export function simpleRequest(
   bytes: Uint8Array,
-): { readonly kind: "open" | "release"; readonly unique: bigint; readonly node: number } | undefined {
-  const kind = bytes[4] === 14 ? "open" : bytes[4] === 18 ? "release" : undefined;
+):
+  | { readonly kind: "open" | "release" | "foreignXattr"; readonly unique: bigint; readonly node: number }
+  | undefined {
+  const kind = SIMPLE.get(bytes[4] ?? 0);
   if (kind === undefined || bytes.byteLength < HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(4, true) > 255) return undefined;
+  if (view.getUint32(4, true) > 255 || (kind === "foreignXattr" && isOwnXattr(bytes))) return undefined;
   return { kind, unique: view.getBigUint64(8, true), node: integerAt(view, 16) };
+}
+
+const SIMPLE = new Map([
+  [14, "open"],
+  [18, "release"],
+  [22, "foreignXattr"],
+] as const) as ReadonlyMap<number, "open" | "release" | "foreignXattr">;
+const PREFIX_BYTES = new TextEncoder().encode(XATTR_PREFIX);
+
+/** Whether a GETXATTR is about one that may be there, or too short to tell. */
+function isOwnXattr(bytes: Uint8Array): boolean {
+  const name = bytes.subarray(HEADER_BYTES + 8);
+  return name.byteLength === 0 || PREFIX_BYTES.every((byte, index) => name[index] === byte);
 }
