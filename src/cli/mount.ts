@@ -3,7 +3,10 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path";
 import { AetherError, ERRORS, type ErrorCode } from "../base/errors.ts";
 import { openLog } from "../daemon/log.ts";
+import { isOpenOn, logFileWriter } from "../daemon/log-file.ts";
 import { mountFolder, mountVersion } from "../daemon/mount.ts";
+import { tellReady } from "../daemon/tell-ready.ts";
+import { MiB } from "../base/limits.ts";
 import { formatDigest } from "../format/digest.ts";
 import type { Config } from "../config/schema.ts";
 import { formatReference, type Reference } from "../format/reference.ts";
@@ -13,6 +16,9 @@ import { readReference, withClient, type Context } from "./context.ts";
 
 /** What a mount in the background says, at most, of why it did not come about. */
 const SAID_BYTES_MAX = 64 * 1024;
+/** Of the log of mounts in the background: it may have twice as much on disk. */
+const LOG_BYTES_MAX = MiB;
+const STDERR = 2;
 
 /** `aetherfs mount REF DIR`: in the background, unless --foreground is given; returns when it is mounted. */
 export async function run(context: Context, text: string, place: string): Promise<void> {
@@ -48,7 +54,7 @@ async function serve(
   const log = openLog({
     level: config.logLevel,
     format: "text",
-    write: (line) => void process.stderr.write(line),
+    write: lineWriter(config.logFile),
   });
   const mounted = await mountVersion({
     ...{ client, reference, folder, memoryBytes, cacheDir, log, signal },
@@ -58,13 +64,22 @@ async function serve(
     source: formatReference(reference),
     isFollowed: config.follow,
     allowOther: config.allowOther || process.getuid?.() === 0,
+    noexec: config.noexec,
+    owner: { uid: config.uid ?? process.getuid?.() ?? 0, gid: config.gid ?? process.getgid?.() ?? 0 },
     timeoutMs: timeout * 1000,
     cache: { pieceBytes: cachePieceSize, diskBytes: cacheSize },
   });
   const version = formatDigest(mounted.version);
   if (output.isJson) await output.json({ folder, version });
   else await output.lines(`mounted  ${formatReference(reference)} at ${folder}`, `version  ${version}`);
+  await tellReady(context.environment["NOTIFY_SOCKET"], log);
   await mounted.ended;
+}
+
+/** To stderr, which in the background is the log file. */
+function lineWriter(file: string | undefined): (line: string) => void {
+  if (file !== undefined && isOpenOn(STDERR, file)) return logFileWriter(STDERR, file, LOG_BYTES_MAX);
+  return (line) => void process.stderr.write(line);
 }
 
 /** SIGHUP's bit in the masks of proc_pid_status(5). */
@@ -97,7 +112,8 @@ async function inBackground({ config, environment, output, signal }: Context): P
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     stdio: ["ignore", "pipe", log],
-    env: { ...environment, FOREGROUND: "true" },
+    // Whose service this may be is told by who is in the foreground of it.
+    env: { ...environment, FOREGROUND: "true", LOG_FILE: file, NOTIFY_SOCKET: undefined },
   });
   closeSync(log);
   const onAbort = (): void => void child.kill("SIGTERM");

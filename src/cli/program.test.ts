@@ -22,10 +22,21 @@ test("options after -o, of which some are mount's own, stand as if they were fla
   assert.deepEqual(rest, { follow: ["true"], cacheSize: ["2GiB"], store: ["/srv/a=b"] });
 });
 
-test("an option that is another command's, after -o of mount, does nothing", () => {
-  assert.deepEqual(Object.keys(flagsOf("mount", "-o", "force,dry-run,port=80", "set:v1", "/mnt")), [
-    "mountOptions",
-  ]);
+test("all that mount(8), fstab and systemd say of a mount besides may stand after -o", () => {
+  const line =
+    "rw,user,noauto,_netdev,nofail,x-systemd.automount,x-systemd.idle-timeout=60,comment=a b,,noatime";
+  assert.deepEqual(Object.keys(flagsOf("mount", "-o", line, "set:v1", "/mnt")), ["mountOptions"]);
+  const own = flagsOf("mount", "-o", "allow-other,uid=1000,noexec", "set:v1", "/mnt");
+  assert.deepEqual([own["allowOther"], own["uid"], own["noexec"]], [["true"], ["1000"], ["true"]]);
+});
+
+test("an option after -o of mount that is unknown, or another command's, is refused by its name", () => {
+  for (const option of ["bogus", "port=80", "dry-run", "context=x", "remount"]) {
+    assert.throws(() => flagsOf("mount", "-o", `ro,${option}`, "set:v1", "/mnt"), {
+      code: "ARGUMENT_INVALID",
+      message: `there is no mount option ${option.split("=")[0]}: aetherfs mount --help has those that -o takes`,
+    });
+  }
 });
 
 test("flags with - or _ between their words are the same, with a value beside them or behind a sign", () => {

@@ -5,6 +5,7 @@ import type { Written } from "../config/config-file.ts";
 import { SETTING_LIST, type SettingName } from "../config/schema.ts";
 import { variableOf, type Setting } from "../config/setting.ts";
 import { COMMANDS, type Command } from "./commands.ts";
+import { mountOptions } from "./mount-options.ts";
 
 /** What the command line asks for. */
 export interface Invocation {
@@ -67,7 +68,7 @@ export function parseArguments(
     run.action(() => {
       const parameters = run.processedArgs.flat().filter((word): word is string => typeof word === "string");
       const flags = writtenIn(run.optsWithGlobals());
-      if (command.name === "mount") addMountOptions(flags);
+      for (const [name, texts] of mountOptions(flags.get("mountOptions") ?? [])) flags.set(name, texts);
       invocation = { command, parameters, flags };
     });
   }
@@ -121,17 +122,6 @@ function spelled(word: string): string {
     ([, { flag }]) => flag.replaceAll("-", "_") === name.replaceAll("-", "_"),
   );
   return setting === undefined ? word : `--${setting[1].flag}${rest}`;
-}
-
-/** Options of `-o` that are this command's stand as if they were flags; all others are for whoever reads /etc/fstab. */
-function addMountOptions(flags: Map<SettingName, readonly string[]>): void {
-  for (const option of (flags.get("mountOptions") ?? []).flatMap((list) => list.split(","))) {
-    const [name = "", ...value] = option.split("=");
-    const found = SETTING_LIST.find(
-      ([, { flag, commands }]) => flag === name && commands?.includes("mount") !== false,
-    );
-    if (found !== undefined) flags.set(found[0], [value.length === 0 ? "true" : value.join("=")]);
-  }
 }
 
 function writtenIn(options: Readonly<Record<string, unknown>>): Map<SettingName, readonly string[]> {

@@ -11,6 +11,15 @@ function parseTimeout(text: string): number {
   throw new Error("it is no time at all");
 }
 
+/** Of a user or group: what chown(2) takes for none is none. */
+const OWNER_MAX = 2 ** 32 - 2;
+
+function parseOwner(text: string): number {
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : Infinity;
+  if (number <= OWNER_MAX) return number;
+  throw new Error("it is not a number of a user or group, such as 1000");
+}
+
 /** What `aetherfs mount` takes, besides --cache_size and what all commands take. */
 export const MOUNT_SETTINGS = {
   follow: flag({
@@ -34,6 +43,34 @@ export const MOUNT_SETTINGS = {
     flag: "allow_other",
     commands,
     help: "let other users in, as far as modes let them; root always does",
+  }),
+  uid: optional(
+    {
+      flag: "uid",
+      noVariable: true,
+      placeholder: "NUMBER",
+      commands,
+      fallback: "that of who mounts",
+      help: "the user whom everything belongs to, as modes are about",
+    },
+    parseOwner,
+  ),
+  gid: optional(
+    {
+      flag: "gid",
+      noVariable: true,
+      placeholder: "NUMBER",
+      commands,
+      fallback: "that of who mounts",
+      help: "the group that everything belongs to",
+    },
+    parseOwner,
+  ),
+  noexec: flag({
+    flag: "noexec",
+    noVariable: true,
+    commands,
+    help: "let no program of the mount be run",
   }),
   timeout: single(
     {
@@ -64,7 +101,7 @@ export const MOUNT_SETTINGS = {
       short: "o",
       placeholder: "OPTION,…",
       commands,
-      help: "options as mount(8) has them: those of this command (follow, cache_size=10GiB), others are left to it",
+      help: "options as mount(8) has them: those of this command (follow, cache_size=10GiB), and those that it does itself",
     },
     same,
   ),

@@ -2,13 +2,14 @@
 import { readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
-import { AetherError, codeOf } from "../base/errors.ts";
+import { AetherError, codeOf, ERRORS } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Digest } from "../format/digest.ts";
 import { DEFAULT_TAG, formatReference, type Reference } from "../format/reference.ts";
 import type { Client } from "../sdk/client.ts";
 import { openBackings } from "../serve/fuse/backings.ts";
 import { FuseDevice } from "../serve/fuse/device.ts";
+import { endProcess } from "../serve/fuse/end-process.ts";
 import { mountFuse } from "../serve/fuse/mount.ts";
 import {
   clearStale,
@@ -30,6 +31,10 @@ export interface MountOptions extends SourceOptions {
   readonly source: string;
   readonly isFollowed: boolean;
   readonly allowOther: boolean;
+  /** No program of it can be run. */
+  readonly noexec: boolean;
+  /** Whom everything belongs to. */
+  readonly owner: { readonly uid: number; readonly gid: number };
   /** How long a request may take, in milliseconds. */
   readonly timeoutMs: number;
   /** Unmounts. */
@@ -79,25 +84,28 @@ async function mountSource(options: MountOptions, { tree, openFiles, close }: Mo
   signal.throwIfAborted();
   await clearStale(folder);
   const files = await openFiles();
-  const fd = await mountFuse({ folder, source, allowOther });
+  const fd = await mountFuse({ folder, source, allowOther, noexec: options.noexec });
   const device = new FuseDevice(fd, log);
   const session = new FuseSession(device, {
     ...{ tree, top, isFollowed, timeoutMs, clock: systemClock, log },
     reference: formatReference(options.reference),
-    owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    owner: options.owner,
     nodesMax: Math.max(NODES_MIN, memoryBytes / NODE_SHARE_BYTES),
     files,
     backings: files && process.getuid?.() === 0 ? openBackings(fd, log) : undefined,
   });
   process.once("exit", endProcess);
+  const own: OwnMount = { folder, number: mountAt(folder)?.device };
   const served = device.serve((request) => {
     session.handle(request);
   });
   // What cannot be served any more must not stay.
-  served.catch(() => unmount(folder, true).catch(() => undefined));
+  served.catch(async () => {
+    if (isThere(own)) await unmount(folder, true).catch(() => undefined);
+  });
   readFurtherAhead(folder);
   const stop = new AbortController();
-  const leave = (): void => void leaveMount(folder, log, stop.signal);
+  const leave = (): void => void leaveMount(own, log, stop.signal);
   signal.addEventListener("abort", leave);
   if (signal.aborted) leave();
   const following =
@@ -117,24 +125,35 @@ function versionName({ name, tag, digest }: Reference): VersionName {
   return { name, tag: digest === undefined ? tag : undefined, digest };
 }
 
+/** A mount of this process: another may have come over it, or taken its place when it was unmounted while it was in use. */
+interface OwnMount {
+  readonly folder: string;
+  /** The kernel's number of it; undefined: it is not known. */
+  readonly number: string | undefined;
+}
+
+function isThere({ folder, number }: OwnMount): boolean {
+  return mountAt(folder)?.device === number;
+}
+
 /** Unmounts, also what is in use. Whoever uses it may finish for a while; then the process ends, and with it all that is open. */
-async function leaveMount(folder: string, log: Log, ended: AbortSignal): Promise<void> {
+async function leaveMount(own: OwnMount, log: Log, ended: AbortSignal): Promise<void> {
+  const { folder } = own;
   try {
-    await unmount(folder, false).catch((error: unknown) => {
-      log.warn({ err: error }, "it is in use: who uses it may finish, but not for long");
-      return unmount(folder, true);
-    });
+    if (isThere(own)) {
+      await unmount(folder, false).catch((error: unknown) => {
+        log.warn({ err: error }, "it is in use: who uses it may finish, but not for long");
+        return unmount(folder, true);
+      });
+    }
     await systemClock.sleep(FINISH_MS, ended);
   } catch (error) {
     if (ended.aborted) return;
     log.error({ err: error }, "it cannot be unmounted");
+    endProcess(ERRORS.MOUNT_FAILED.exit);
   }
-  endProcess();
-}
-
-/** Without this a process that ends would wait for the thread that waits for the kernel. What is left of the mount answers nobody. */
-function endProcess(): void {
-  process.kill(process.pid, "SIGKILL");
+  // What is left of the mount answers nobody.
+  endProcess(0);
 }
 
 interface Following extends Pick<MountOptions, "reference" | "log"> {

@@ -6,6 +6,7 @@ import { closeSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as Ffi from "node:ffi";
 import { AetherError } from "../../base/errors.ts";
+import type { MountOptions } from "./mount.ts";
 import { runProgram } from "./program.ts";
 
 /** Of socketpair(2) and recvmsg(2) in Linux. */
@@ -42,12 +43,7 @@ function loadCalls(): Calls {
 }
 
 /** Mounts through fusermount3, and gives the descriptor. Errors: MOUNT_FAILED, FEATURE_UNSUPPORTED. */
-export async function mountWithHelper(options: {
-  readonly folder: string;
-  readonly source: string;
-  readonly allowOther: boolean;
-}): Promise<number> {
-  const { folder, source, allowOther } = options;
+export async function mountWithHelper({ folder, source, allowOther, noexec }: MountOptions): Promise<number> {
   const calls = loadCalls();
   const pair = Buffer.alloc(8);
   if (calls.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) !== 0) {
@@ -58,6 +54,7 @@ export async function mountWithHelper(options: {
   const named = source.replaceAll(/[\\,]/g, "\\$&");
   const words = ["ro", "nosuid", "nodev", "default_permissions", `fsname=${named}`, "subtype=aetherfs"];
   if (allowOther) words.push("allow_other");
+  if (noexec) words.push("noexec");
   try {
     const helping = runProgram("fusermount3", ["-o", words.join(","), "--", folder], {
       passed: [theirs],

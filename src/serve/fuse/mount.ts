@@ -13,6 +13,8 @@ export interface MountOptions {
   readonly source: string;
   /** Others than who mounts may look too: as root they may, and others may let them if /etc/fuse.conf does. */
   readonly allowOther: boolean;
+  /** No program of it can be run. */
+  readonly noexec: boolean;
 }
 
 /** Mounts, and gives the descriptor of its device. Errors: MOUNT_FAILED. */
@@ -21,7 +23,7 @@ export function mountFuse(options: MountOptions): Promise<number> {
 }
 
 /** mount(8) passes the descriptor on to the kernel: fuse(4), Documentation/filesystems/fuse.rst. */
-async function mountAsRoot({ folder, source, allowOther }: MountOptions): Promise<number> {
+async function mountAsRoot({ folder, source, allowOther, noexec }: MountOptions): Promise<number> {
   const fd = openDevice();
   try {
     const own = ["fd=3", "rootmode=40000", "user_id=0", "group_id=0", `max_read=${MiB}`];
@@ -32,6 +34,7 @@ async function mountAsRoot({ folder, source, allowOther }: MountOptions): Promis
       ...own,
       "default_permissions",
       ...(allowOther ? ["allow_other"] : []),
+      ...(noexec ? ["noexec"] : []),
     ];
     const mounted = await runProgram(
       "mount",
