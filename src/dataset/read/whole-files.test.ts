@@ -79,6 +79,20 @@ test("whole files take no more than they may: the one used longest ago goes, and
   assert.equal(await made(files, wanted("eleven byte")), undefined);
 });
 
+test("whole files of two who share a folder take together no more than each may, and what one removed the other has no more", async (t) => {
+  const { folder, open } = folderOf(t);
+  const [one, other] = [await open(20), await open(20)];
+  const file = wanted("first 9 b");
+  assert.ok(await made(one, file));
+  for (const text of ["other 9 b", "third 9 b"]) assert.ok(await made(other, wanted(text)));
+  await other.rest();
+  assert.equal(readdirSync(folder).length, 2);
+  assert.ok(await made(one, wanted("fourth 10b")));
+  await one.rest();
+  assert.equal(readdirSync(folder).length, 2);
+  assert.equal(one.find(file.digest), undefined);
+});
+
 test("nothing is kept whole in a folder that others may write to", async (t) => {
   const { folder, open } = folderOf(t);
   chmodSync(folder, 0o777);

@@ -123,7 +123,7 @@ export class WholeFiles {
     }
   }
 
-  /** What lies in the folder already. */
+  /** What lies in the folder: other processes put files there too, and remove them. */
   async #look(): Promise<void> {
     const { folder, clock } = this.#options;
     await fs.mkdir(folder, { recursive: true, mode: 0o700 });
@@ -132,7 +132,10 @@ export class WholeFiles {
     if (uid !== process.getuid?.() || (mode & WRITABLE_BY_OTHERS) !== 0) {
       throw new AetherError("CONFIG_INVALID", `${folder} belongs to others, or others may write to it`);
     }
-    for (const name of await fs.readdir(folder)) {
+    const names = new Set(await fs.readdir(folder));
+    for (const known of this.#files.keys()) if (!names.has(known)) this.#files.delete(known);
+    for (const name of names) {
+      if (this.#files.has(name)) continue;
       const file = path.join(folder, name);
       const stat = await fs.lstat(file).catch(() => undefined);
       if (stat === undefined) continue;
@@ -169,6 +172,7 @@ export class WholeFiles {
   }
 
   async #makeRoom(newest: Digest): Promise<void> {
+    await this.#look();
     let bytes = 0;
     for (const { size } of this.#files.values()) bytes += size;
     const byUse = [...this.#files].sort(([, a], [, b]) => a.usedMs - b.usedMs);
