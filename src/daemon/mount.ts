@@ -1,5 +1,6 @@
 /** The composition root of a mount: a store or a hub at one end, the kernel at the other. */
 import { readlinkSync, realpathSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AetherError, codeOf, ERRORS } from "../base/errors.ts";
@@ -83,6 +84,7 @@ async function mountSource(options: MountOptions, { tree, openFiles, close }: Mo
   const top = await open();
   signal.throwIfAborted();
   await clearStale(folder);
+  await requireFolder(folder);
   const files = await openFiles();
   const fd = await mountFuse({ folder, source, allowOther, noexec: options.noexec });
   const device = new FuseDevice(fd, log);
@@ -119,6 +121,14 @@ async function mountSource(options: MountOptions, { tree, openFiles, close }: Mo
     await close();
   });
   return { version: top.version.digest, ended };
+}
+
+/** fusermount3 would mount over a file, and nothing could be done with that. Errors: MOUNT_FAILED. */
+async function requireFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory() === true) return;
+  const text = found === undefined ? `there is no folder ${folder}` : `${folder} is no folder`;
+  throw new AetherError("MOUNT_FAILED", text, { data: { folder } });
 }
 
 function versionName({ name, tag, digest }: Reference): VersionName {

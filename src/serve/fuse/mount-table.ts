@@ -16,6 +16,8 @@ export interface Mount {
   readonly device: string;
   readonly type: string;
   readonly source: string;
+  /** Of FUSE: the user who mounted; undefined: it is another file system. */
+  readonly user: number | undefined;
 }
 
 /** What is mounted at a folder, the one that is seen; undefined: nothing. `folder` is absolute. */
@@ -24,11 +26,16 @@ export function mountAt(folder: string): Mount | undefined {
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
     // proc_pid_mountinfo(5): … (5) mount point … - type source super-options
     const [left = "", right = ""] = line.split(" - ");
-    const [type = "", source = ""] = right.split(" ");
+    const [type = "", source = "", words = ""] = right.split(" ");
     const [, , device = "", , point = ""] = left.split(" ");
-    if (unescaped(point) === folder) found = { device, type, source: unescaped(source) };
+    if (unescaped(point) === folder) found = { device, type, source: unescaped(source), user: userIn(words) };
   }
   return found;
+}
+
+function userIn(words: string): number | undefined {
+  const [, user] = /(?:^|,)user_id=(\d+)/.exec(words) ?? [];
+  return user === undefined ? undefined : Number(user);
 }
 
 /** Space, tab, newline and backslash are written in octal. */
@@ -44,9 +51,20 @@ async function isStale(folder: string): Promise<boolean> {
   return code !== 0 && said.includes("Transport endpoint is not connected");
 }
 
-/** Unmounts, as root or through fusermount3. `lazily`: also what is in use, which goes on as long as it is. */
+/**
+ * Unmounts, as root or through fusermount3. `lazily`: also what is in use, which goes on as long as it is. Errors: MOUNT_FAILED, also when
+ * somebody else mounted.
+ */
 export async function unmount(folder: string, lazily: boolean): Promise<void> {
-  const asRoot = process.getuid?.() === 0;
+  const own = process.getuid?.();
+  const asRoot = own === 0;
+  const user = mountAt(folder)?.user;
+  if (!asRoot && user !== undefined && user !== own) {
+    const who = user === 0 ? "root, who alone" : `the user ${user}: they or root`;
+    throw new AetherError("MOUNT_FAILED", `${folder} was mounted by ${who} may unmount it`, {
+      data: { folder },
+    });
+  }
   const ended = asRoot
     ? await runProgram("umount", ["-i", ...(lazily ? ["-l"] : []), "--", folder])
     : await runProgram("fusermount3", ["-u", ...(lazily ? ["-z"] : []), "--", folder]);
