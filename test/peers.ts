@@ -49,6 +49,7 @@ export const PEERS = {
   cadaver: "cadaver",
   xmllint: "libxml2-utils",
   fusermount3: "fuse3",
+  "systemd-notify": "systemd",
   apache2: "apache2-bin",
 } as const;
 

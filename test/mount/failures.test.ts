@@ -1,7 +1,7 @@
 /** Mounts whose other end does not answer, and mounts of who is not root. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -71,10 +71,13 @@ test("a mount of somebody who is not root is made, read and ended through fuserm
   await place.write({ "source/a": "one", "home/nothing": "" });
   await place.json("push", "-t", "set:v1", "source");
   const point = mountPoint(t);
+  const ofRoot = await startMount(t, place, ["set:v1"]);
   await said("chown", ["-R", "65534", join(place.folder, "home"), point]);
   await said("chmod", ["-R", "a+rX", place.folder]);
   const aetherfs = `STORE=file://${place.store} HOME=${place.folder}/home NODE_DISABLE_COMPILE_CACHE=1 ${LAUNCHER}`;
   const script = [
+    `! ${aetherfs} mount set:v1 ${place.folder}/home/nothing`,
+    `! ${aetherfs} umount ${ofRoot.folder}`,
     `${aetherfs} mount set:v1 ${point}`,
     `cat ${point}/a`,
     `stat -c %u ${point}/a`,
@@ -83,8 +86,10 @@ test("a mount of somebody who is not root is made, read and ended through fuserm
   ].join(" && ");
   const words = ["--mount", "sh", "-c", AS_NOBODY, "sh", place.folder, script];
   const { exit, stdout, stderr } = await ran("unshare", words);
-  const log = exit === 0 ? "" : readFileSync(join(place.folder, "home/.cache/aetherfs/mount.log"), "utf8");
-  assert.equal(exit, 0, `${stderr}${log}`);
+  const log = join(place.folder, "home/.cache/aetherfs/mount.log");
+  assert.equal(exit, 0, `${stderr}${existsSync(log) ? readFileSync(log, "utf8") : "no mount.log"}`);
+  assert.match(stderr, /MOUNT_FAILED: .*nothing is no folder\n/);
+  assert.match(stderr, /MOUNT_FAILED: .* was mounted by root, who alone may unmount it\n/);
   assert.match(
     stdout,
     /^mounted {2}set:v1 at .*\nversion {2}sha256:[0-9a-f]{64}\none65534\nunmounted {2}.*\n$/,

@@ -1,7 +1,10 @@
-/** Mounts of tests: real ones, which end with the test whatever happens. Nothing here looks into a mount in this process. */
+/**
+ * Mounts of tests: real ones, which end with the test whatever happens, and before its place is removed, where they write. Those of a test
+ * process that was killed end with the next test. Nothing here looks into a mount in this process.
+ */
 import assert from "node:assert/strict";
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { execFile, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -52,7 +55,10 @@ export interface TestMount {
   readonly stderr: () => string;
 }
 
-/** Whether mounts can be made here: root, with a /dev/fuse. Else the test is skipped, or fails when peers are required. */
+/**
+ * Whether mounts can be made here: root, with a /dev/fuse. Else the test is skipped, or fails when peers are required. To be asked before the
+ * test makes its place: what is done after a test is done in order.
+ */
 export function requireFuse(t: TestContext): boolean {
   const why = !existsSync("/dev/fuse")
     ? "no /dev/fuse: the kernel has no FUSE, or the container no device (docker run --device /dev/fuse)"
@@ -61,7 +67,11 @@ export function requireFuse(t: TestContext): boolean {
       : !mayMount()
         ? "no CAP_SYS_ADMIN: the container may not mount (docker run --cap-add SYS_ADMIN)"
         : undefined;
-  if (why === undefined) return true;
+  if (why === undefined) {
+    endMountsAfter(t);
+    endLeftMounts();
+    return true;
+  }
   const reason = `${PEER_MISSING}mounting (${why})`;
   if (process.env["AETHERFS_TEST_PEERS"] === "required") assert.fail(reason);
   t.skip(reason);
@@ -102,14 +112,61 @@ export async function said(
   return stdout;
 }
 
-/** A folder to mount at, from which all that is mounted is taken away when the test ends. */
-export function mountPoint(t: TestContext): string {
-  // Outside of the test's place, which is removed before.
-  const point = mkdtempSync(join(tmpdir(), "aetherfs-mount-"));
+/** What ends mounts, by test. */
+const endings = new WeakMap<TestContext, (() => Promise<void>)[]>();
+
+function endMountsAfter(t: TestContext): (() => Promise<void>)[] {
+  const known = endings.get(t);
+  if (known !== undefined) return known;
+  const ends: (() => Promise<void>)[] = [];
+  endings.set(t, ends);
   t.after(async () => {
-    for (let count = 0; isMounted(point) && count < 5; count++)
-      await ran("umount", ["-i", "-f", "-l", point]);
-    rmdirSync(point);
+    for (const end of ends.reverse()) await end();
+  });
+  return ends;
+}
+
+const POINT = /^(.*\/aetherfs-mount-(\d+)-\w+)$/;
+
+/** Ends mounts whose test process was killed. */
+function endLeftMounts(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const [, point, pid] = POINT.exec(join(tmpdir(), name)) ?? [];
+    if (point === undefined || existsSync(`/proc/${pid}`)) continue;
+    try {
+      endMountsAt(point);
+    } catch {
+      // Another test is at it too.
+    }
+  }
+}
+
+/** Takes away all that is mounted at a folder, those who serve it, and the folder. */
+function endMountsAt(point: string): void {
+  for (let count = 0; isMounted(point) && count < 5; count++) spawnSync("umount", ["-i", "-f", "-l", point]);
+  for (const pid of processesOf(point)) process.kill(pid, "SIGKILL");
+  rmdirSync(point);
+}
+
+/** Processes of this machine with a word in their command line. */
+export function processesOf(word: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => {
+      try {
+        return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0").includes(word);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** A folder to mount at, from which all that is mounted is taken away when the test ends, and those who serve it are ended. */
+export function mountPoint(t: TestContext): string {
+  const point = mkdtempSync(join(tmpdir(), `aetherfs-mount-${process.pid}-`));
+  endMountsAfter(t).push(async () => {
+    endMountsAt(point);
+    while (processesOf(point).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   });
   return point;
 }
@@ -136,7 +193,7 @@ export async function startMount(
       resolve(code ?? signal ?? "SIGKILL");
     });
   });
-  t.after(async () => {
+  endMountsAfter(t).push(async () => {
     child.kill("SIGKILL");
     await ended;
   });
