@@ -68,6 +68,20 @@ test("a mount that was unmounted while in use, and then told to end, serves who 
   assert.equal(await next.ended, 0);
 });
 
+test("a mount that is told to end while somebody stays in it ends well all the same, and leaves nothing mounted", async (t) => {
+  if (!requireFuse(t)) return;
+  const place = await makePlace(t);
+  await place.write({ "source/a": "one" });
+  await place.json("push", "-t", "set:v1", "source");
+  const { folder, child, ended } = await startMount(t, place, ["set:v1"]);
+  const holder = spawn("sh", ["-c", "echo in; read go"], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => holder.kill("SIGKILL"));
+  await once(holder.stdout, "data");
+  child.kill("SIGTERM");
+  assert.equal(await ended, 0);
+  assert.ok(!isMounted(folder));
+});
+
 const PYTHON_WAITS = `
 import socket, sys
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

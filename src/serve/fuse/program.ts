@@ -45,7 +45,13 @@ export function runProgram(
       resolve({ code: undefined, said: errnoOf(error) === "ENOENT" ? `there is no ${name}` : error.message });
     });
     child.on("close", (code) => {
-      resolve({ code: code ?? undefined, said: said.trim().replaceAll(/\s*\n\s*/g, "; ") });
+      resolve({
+        code: code ?? undefined,
+        said: said
+          .trim()
+          .replace(/\.$/, "")
+          .replaceAll(/\s*\n\s*/g, "; "),
+      });
     });
   });
 }
