@@ -118,23 +118,25 @@ async function inBackground({ config, environment, output, signal }: Context): P
   closeSync(log);
   const onAbort = (): void => void child.kill("SIGTERM");
   signal.addEventListener("abort", onAbort);
+  let how: number | string = "no code";
   const first = await new Promise<string | undefined>((settle, reject) => {
     child.stdout?.setEncoding("utf8").once("data", settle);
     child.on("error", reject);
-    child.on("exit", () => {
+    child.on("exit", (code, killer) => {
+      how = code ?? killer ?? how;
       settle(undefined);
     });
   });
   signal.removeEventListener("abort", onAbort);
   signal.throwIfAborted();
-  if (first === undefined) throw saidIn(file, begun);
+  if (first === undefined) throw saidIn(file, begun, how);
   child.stdout?.destroy();
   child.unref();
   await output.write(Buffer.from(first));
 }
 
-/** What the process in the background said last: an error as the command prints it. */
-function saidIn(file: string | undefined, begun: number): AetherError {
+/** What the process in the background said last: an error as the command prints it. `how`: its exit code, or the signal that ended it. */
+function saidIn(file: string | undefined, begun: number, how: number | string): AetherError {
   const said =
     file === undefined ? "" : readFileSync(file).subarray(begun).subarray(-SAID_BYTES_MAX).toString();
   for (const line of said.split("\n").reverse()) {
@@ -146,6 +148,6 @@ function saidIn(file: string | undefined, begun: number): AetherError {
   }
   return new AetherError(
     "MOUNT_FAILED",
-    `the mount ended before it began${file === undefined ? "" : `: see ${file}`}`,
+    `the mount's process ended with ${how} before it began${file === undefined ? "" : `: see ${file}`}`,
   );
 }
