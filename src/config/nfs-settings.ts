@@ -64,7 +64,7 @@ export const NFS_SETTINGS = {
       flag: "nfs_handle_key_file",
       placeholder: "FILE",
       commands,
-      help: "a secret that authenticates NFS's file handles, the same for all hubs of a store; when not given, one that follows from the store",
+      help: "a secret that authenticates NFS's file handles, the same for all hubs of a store; when not given, one that the store keeps",
     },
     same,
   ),
