@@ -35,7 +35,7 @@ describe("the key of handles", () => {
 
   test("does not follow from the store's id: a handle that is made with what does is refused", () =>
     onBed(async (bed) => {
-      await bed.push.write("file", "content");
+      bed.push.write("file", "content");
       await bed.publish("set:latest");
       const client = await bed.connect();
       const { id } = bed.push.engine.store.datasets.store;

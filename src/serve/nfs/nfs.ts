@@ -1,10 +1,10 @@
 /** NFS version 3 and MOUNT on one port. docs/nfs.md */
 import { hash } from "node:crypto";
-import { BlockList } from "node:net";
 import type { MountTokens } from "../../auth/mount-tokens.ts";
 import type { AddressRange } from "../../base/address-range.ts";
 import { MiB } from "../../base/limits.ts";
 import type { Services } from "../services.ts";
+import { AddressList } from "./address-list.ts";
 import { openHandleKey } from "./handle-key.ts";
 import { Handles } from "./handles.ts";
 import { mountProgram } from "./mount-program.ts";
@@ -12,6 +12,7 @@ import { nfsProgram } from "./nfs-program.ts";
 import { NfsService } from "./nfs-service.ts";
 import { NfsTree } from "./nfs-tree.ts";
 import { openPortmap } from "./portmap.ts";
+import { RareWarnings } from "./rare-warnings.ts";
 import { openRpcPort, type RpcPort } from "./rpc-port.ts";
 import { RpcPrograms, type CountCall } from "./rpc-programs.ts";
 import { Visitors } from "./visitors.ts";
@@ -54,6 +55,7 @@ export async function openNfs(
   const { datasets } = store;
   const handleKey = options.handleKey ?? (await openHandleKey({ datasets, random, log, signal }));
   const { id } = datasets.store;
+  const warnings = new RareWarnings(clock, log);
   const nfs = new NfsService({
     tree,
     places: new NfsTree({ tree, clock, memoryBytes }),
@@ -62,12 +64,13 @@ export async function openNfs(
     fsid: hash("sha256", `aetherfs nfs fsid ${id}`, "buffer").readBigUInt64BE(0),
     clock,
     memoryBytes,
+    warnings,
     log,
   });
-  const groups = options.allowed.map(({ address, prefixBits }) => `${address}/${prefixBits}`);
+  const groups = options.allowed.map(groupOf);
   const programs = [nfsProgram(nfs), mountProgram(nfs, groups)];
   const heldBytesMax = Math.max(memoryBytes * HELD_SHARE, HELD_BYTES_MIN);
-  const common = { host, isShared, allowed: listOf(options.allowed), clock, log };
+  const common = { host, isShared, allowed: new AddressList(options.allowed), warnings, clock, log };
   const own = await openRpcPort({
     ...common,
     port,
@@ -92,8 +95,7 @@ export async function openNfs(
   };
 }
 
-function listOf(ranges: readonly AddressRange[]): BlockList {
-  const list = new BlockList();
-  for (const { address, prefixBits, family } of ranges) list.addSubnet(address, prefixBits, family);
-  return list;
+/** A range as clients show it. */
+function groupOf({ address, prefixBits, zone }: AddressRange): string {
+  return `${address}${zone === undefined ? "" : `%${zone}`}/${prefixBits}`;
 }
