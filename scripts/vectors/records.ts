@@ -11,6 +11,7 @@ import {
   type FloorRecord,
 } from "../../src/format/prune-record.ts";
 import { parseDatasetName, parseTag } from "../../src/format/reference.ts";
+import { encodeSecret, type SecretRecord } from "../../src/format/secret-record.ts";
 import { plain, type VectorCase } from "./case.ts";
 
 const TIME = "2026-11-22T10:00:00.000Z";
@@ -83,6 +84,24 @@ function hintCases(valid: Valid): VectorCase[] {
       path: "record/hint-opening-not-base64.json",
       content: { description: "a hint whose root is no base64", kind: "hint", text, expect },
     },
+  ];
+}
+
+function secretCases(valid: Valid): VectorCase[] {
+  const secret: SecretRecord = { purpose: "nfs-handles", secret: "0123456789abcdef".repeat(4) };
+  const text = Buffer.from(encodeSecret(secret)).toString("utf8");
+  const broken = (name: string, description: string, from: string, to: string): VectorCase => ({
+    path: `record/secret-${name}.json`,
+    content: {
+      ...{ description, kind: "secret", text: text.replace(from, to) },
+      expect: { error: "OBJECT_INVALID" },
+    },
+  });
+  return [
+    valid("secret", encodeSecret(secret), secret),
+    broken("short", "a secret of 31 bytes", "0123456789abcdef", "0123456789abcd"),
+    broken("upper", "digits in upper case", "abcdef", "ABCDEF"),
+    broken("purpose-unknown", "a secret for nothing that is known", "nfs-handles", "other"),
   ];
 }
 
@@ -206,6 +225,7 @@ export function recordCases(): VectorCase[] {
     valid("event", record.encodeEvent(EVENT), EVENT),
     valid("lease", record.encodeLease(LEASE), LEASE),
     ...pruneCases(valid),
+    ...secretCases(valid),
     broken("other-kind", "a hint where a history entry is expected", "aetherfs.history/1", "aetherfs.hint/1"),
     broken("other-format", "another program's record", "aetherfs.history/1", "other/1"),
     broken("version", "format version 2", "aetherfs.history/1", "aetherfs.history/2", "FORMAT_UNSUPPORTED"),

@@ -3,4 +3,6 @@ export interface AddressRange {
   readonly address: string;
   readonly prefixBits: number;
   readonly family: "ipv4" | "ipv6";
+  /** Of link-local addresses: the interface that they are of; undefined: any. RFC 4007 §11 */
+  readonly zone?: string | undefined;
 }

@@ -8,14 +8,15 @@ const PORT_MAX = 65_535;
 const NFS_PORT = 2049;
 const commands = ["run"];
 
-/** `10.0.0.0/8`, `fd00::/8`, or one address. */
+/** `10.0.0.0/8`, `fd00::/8`, or one address; of link-local ones also `fe80::%eth0/64`. */
 function parseAddressRange(text: string): AddressRange {
-  const [address = "", bits, ...rest] = text.split("/");
-  const version = isIP(address);
+  const [zoned = "", bits, ...rest] = text.split("/");
+  const [address = "", zone] = zoned.split("%");
+  const version = isIP(zoned);
   if (version === 0 || rest.length > 0) throw new Error("it is no range of addresses, such as 10.0.0.0/8");
   const bitsMax = version === 6 ? 128 : 32;
   const prefixBits = bits === undefined ? bitsMax : parseCount(bits, 0, bitsMax);
-  return { address, prefixBits, family: version === 6 ? "ipv6" : "ipv4" };
+  return { address, prefixBits, family: version === 6 ? "ipv6" : "ipv4", zone };
 }
 
 /** What `aetherfs run` takes for NFS. */
@@ -64,7 +65,7 @@ export const NFS_SETTINGS = {
       flag: "nfs_handle_key_file",
       placeholder: "FILE",
       commands,
-      help: "a secret that authenticates NFS's file handles, the same for all hubs of a store; when not given, one that follows from the store",
+      help: "a secret that authenticates NFS's file handles, the same for all hubs of a store; when not given, one that the store keeps",
     },
     same,
   ),

@@ -198,16 +198,18 @@ async function openInterfaces(
   );
   const common = { host, isShared, tls, log, clock: engine.clock };
   const whole = { grpc: meter.grpc(grpc.stream), http: s3.besideBuckets(http) };
-  const port = await openPort({ ...common, ...whole, port: number });
-  const opened: { close: Port["close"]; load: Port["load"] }[] = [port];
+  const opened: { close: Port["close"]; load: Port["load"] }[] = [];
   const closing = async (error: unknown): Promise<never> => {
     await Promise.all(opened.map((one) => one.close({ graceMs: 0 })));
     throw error;
   };
+  const nfs = await openNfsOf(services, options, meter);
+  if (nfs !== undefined) opened.push(nfs);
   const s3Port = await s3.listen(common).catch(closing);
   if (s3Port !== undefined) opened.push(s3Port);
-  const nfs = await openNfsOf(services, options, meter).catch(closing);
-  if (nfs !== undefined) opened.push(nfs);
+  // Last: whom /healthz answers finds the others open.
+  const port = await openPort({ ...common, ...whole, port: number }).catch(closing);
+  opened.push(port);
   meter.showPort(() => loadOf(opened));
   showCache(meter, () => services.tree.figures);
   showPrunes(meter, () => pruner.figures);

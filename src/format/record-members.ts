@@ -22,6 +22,7 @@ export type RecordKind =
   | "epoch"
   | "condemned"
   | "floor"
+  | "secret"
   | "signature"
   | "view";
 type Json = Record<string, unknown>;

@@ -5,6 +5,7 @@ import { AetherError } from "../base/errors.ts";
 import { digestOf } from "./digest.ts";
 import * as record from "./record.ts";
 import { parseDatasetName, parseTag } from "./reference.ts";
+import { decodeSecret, encodeSecret, type SecretRecord } from "./secret-record.ts";
 
 const DIGEST = digestOf(Buffer.from("x"));
 const TIME = "2026-11-22T10:00:00.000Z";
@@ -60,6 +61,8 @@ const LEASE: record.LeaseRecord = {
   versions: [DIGEST],
 };
 
+const SECRET: SecretRecord = { purpose: "nfs-handles", secret: "0123456789abcdef".repeat(4) };
+
 interface Kind {
   readonly name: string;
   readonly value: object;
@@ -73,6 +76,7 @@ const KINDS: readonly Kind[] = [
   { name: "history", value: HISTORY, bytes: record.encodeHistory(HISTORY), decode: record.decodeHistory },
   { name: "hint", value: HINT, bytes: record.encodeHint(HINT), decode: record.decodeHint },
   { name: "event", value: EVENT, bytes: record.encodeEvent(EVENT), decode: record.decodeEvent },
+  { name: "secret", value: SECRET, bytes: encodeSecret(SECRET), decode: decodeSecret },
   { name: "lease", value: LEASE, bytes: record.encodeLease(LEASE), decode: record.decodeLease },
 ];
 

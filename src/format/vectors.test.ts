@@ -23,6 +23,7 @@ import {
   encodeFloor,
 } from "./prune-record.ts";
 import * as record from "./record.ts";
+import { decodeSecret, encodeSecret } from "./secret-record.ts";
 import { readVectors, type Vector } from "./testing/vectors.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
@@ -215,6 +216,7 @@ const RECORDS: Readonly<Record<string, (bytes: Uint8Array) => { value: object; w
   epoch: (bytes) => rewrite({ decode: decodeEpoch, encode: encodeEpoch }, bytes),
   floor: (bytes) => rewrite({ decode: decodeFloor, encode: encodeFloor }, bytes),
   condemned: (bytes) => rewrite({ decode: decodeCondemned, encode: encodeCondemned }, bytes),
+  secret: (bytes) => rewrite({ decode: decodeSecret, encode: encodeSecret }, bytes),
   lease: (bytes) => rewrite({ decode: record.decodeLease, encode: record.encodeLease }, bytes),
 };
 

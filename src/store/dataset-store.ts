@@ -10,6 +10,7 @@ import type {
   TagHint,
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
+import type { SecretPurpose, SecretRecord } from "../format/secret-record.ts";
 import type { BlockStore, CallOptions, RangeReader } from "./block-store.ts";
 import type { DamagedObject, ObjectKind } from "./keys.ts";
 
@@ -191,6 +192,11 @@ export interface DatasetStore extends ManifestReader {
   putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void>;
   /** Removes all parts that were written under a lease. */
   removeCondemned(mark: string, options?: CallOptions): Promise<void>;
+
+  /** A secret that all who have the store share, or undefined: nobody made it yet. No interface gives it over. */
+  getSecret(purpose: SecretPurpose, options?: CallOptions): Promise<SecretRecord | undefined>;
+  /** Creates a secret, durably; false when there is one: whoever loses reads the winner's. */
+  createSecret(record: SecretRecord, options?: CallOptions): Promise<boolean>;
 
   /** The barrier: what this process put before survives a power failure when it resolves. */
   flush(options?: CallOptions): Promise<void>;

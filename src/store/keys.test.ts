@@ -20,6 +20,7 @@ test("keys are those of the tree in the comment", () => {
   assert.equal(keys.hintKey(NAME, TAG), "aetherfs/v1/datasets/@earth/cities/tags/v1.0.json");
   assert.equal(keys.historyKey(NAME, TAG, 12), "aetherfs/v1/datasets/@earth/cities/history/v1.0/0000000012");
   assert.equal(keys.eventKey(NAME, 9_999_999_999), "aetherfs/v1/datasets/@earth/cities/events/9999999999");
+  assert.equal(keys.secretKey("nfs-handles"), "aetherfs/v1/secrets/nfs-handles.json");
   assert.equal(keys.leaseKey("a".repeat(32)), `aetherfs/v1/leases/${"a".repeat(32)}`);
 });
 

@@ -17,6 +17,7 @@
  *     ├── leases/<id>                       a claim on blocks
  *     ├── epochs/<n>                        what a prune is about to remove, from 1
  *     ├── condemned/<mark>/<part>           the names of it, from 1
+ *     ├── secrets/<purpose>.json            what all who have the store share and nobody else is told
  *     ├── signatures/<hh>/<rest>            where a block of the first AetherFS's interface lies, by its signature
  *     ├── views/<hh>/<rest>                 a version as such blocks
  *     ├── quarantine/<kind>/<hh>/<rest>     an object of <kind>, the folder where it lay, that was found damaged
@@ -27,6 +28,7 @@ import { compareUtf8 } from "../base/bytes.ts";
 import { AetherError } from "../base/errors.ts";
 import { digestBytes, digestFromHex, digestOfParts, type Digest } from "../format/digest.ts";
 import { parseDatasetName, parseTag, type DatasetName, type Tag } from "../format/reference.ts";
+import type { SecretPurpose } from "../format/secret-record.ts";
 
 /** The place of an object in a store: segments of `a–z 0–9 . _ - @` joined by "/". Made only in this file. */
 export type Key = string & { readonly __brand: "Key" };
@@ -56,6 +58,7 @@ export const TEMPORARY = `${ROOT}tmp/` as KeyPrefix;
 const SIGNATURES = `${ROOT}signatures/` as KeyPrefix;
 const DOMAIN_PLANS = `${ROOT}domain-plans/` as KeyPrefix;
 const VIEWS = `${ROOT}views/` as KeyPrefix;
+const SECRETS = `${ROOT}secrets/`;
 /** Where epochs lie, by their numbers. */
 export const EPOCHS = `${ROOT}epochs/` as KeyPrefix;
 /** Where condemned names lie, by the lease under which they were written. */
@@ -237,6 +240,11 @@ export function parseCondemnedKey(mark: string, key: string): number | undefined
   const digits = key.startsWith(prefix) ? key.slice(prefix.length) : "";
   const part = NUMBER.test(digits) ? Number(digits) : 0;
   return part > 0 ? part : undefined;
+}
+
+/** Key of a secret. */
+export function secretKey(purpose: SecretPurpose): Key {
+  return `${SECRETS}${purpose}.json` as Key;
 }
 
 /** The lease that a folder under CONDEMNED names, or undefined when it names none. */

@@ -33,6 +33,12 @@ import {
   type TagHint,
 } from "../format/record.ts";
 import type { DatasetName, Tag } from "../format/reference.ts";
+import {
+  decodeSecret,
+  encodeSecret,
+  type SecretPurpose,
+  type SecretRecord,
+} from "../format/secret-record.ts";
 import type { CallOptions } from "./block-store.ts";
 import type {
   DatasetStore,
@@ -51,6 +57,7 @@ import { findLastEvent } from "./last-event.ts";
 import type { DamagedObject, Key, ObjectKind } from "./keys.ts";
 import type { ListOptions, ObjectStore } from "./object-store.ts";
 import type { RecentManifests } from "./recent-manifests.ts";
+import { removeRecordsOf } from "./remove-records.ts";
 
 function keyOfView({ kind, digest }: ViewKey): Key {
   return kind === "view" ? keys.viewKey(digest) : keys.signatureKey(digest);
@@ -58,10 +65,6 @@ function keyOfView({ kind, digest }: ViewKey): Key {
 
 /** Bytes of a manifest object or a plan at most: pages keep both far below. */
 const PAGE_OBJECT_BYTES_MAX = 64 * MiB;
-
-/** Records that one call removes, and how many at once. */
-const REMOVED_MAX = 512;
-const PARALLEL_REMOVALS = 32;
 
 /**
  * Datasets as objects of any driver. A record that says another name, number or id than its key is OBJECT_INVALID, so
@@ -240,24 +243,8 @@ export class ObjectDatasetStore implements DatasetStore {
     return this.#objects.replace(keys.floorKey(name, tag), encodeFloor(record), expected, options);
   }
 
-  async removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean> {
-    const found: Key[] = [];
-    for (const prefix of keys.recordPrefixes(name)) {
-      for await (const { key } of this.#objects.list(prefix, options)) {
-        const record = keys.parseRecordKey(name, key);
-        if (record !== undefined) found.push(record);
-        if (found.length === REMOVED_MAX) break;
-      }
-      if (found.length === REMOVED_MAX) break;
-    }
-    for (let start = 0; start < found.length; start += PARALLEL_REMOVALS) {
-      const batch = found.slice(start, start + PARALLEL_REMOVALS);
-      await options?.check?.();
-      // All have ended before this call does: a caller that may not remove any more can rely on it.
-      const removals = await Promise.allSettled(batch.map((key) => this.#objects.remove(key, options)));
-      for (const removal of removals) if (removal.status === "rejected") throw removal.reason;
-    }
-    return found.length > 0;
+  removeRecords(name: DatasetName, options?: RemovalOptions): Promise<boolean> {
+    return removeRecordsOf(this.#objects, name, options);
   }
 
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
@@ -368,6 +355,15 @@ export class ObjectDatasetStore implements DatasetStore {
       if (part !== undefined) parts.push(part);
     }
     for (const part of parts) await this.#objects.remove(keys.condemnedKey(mark, part), options);
+  }
+
+  getSecret(purpose: SecretPurpose, options?: CallOptions): Promise<SecretRecord | undefined> {
+    // There is one purpose, and a record of any other is refused as it is read.
+    return this.#record(keys.secretKey(purpose), decodeSecret, () => true, options);
+  }
+
+  createSecret(record: SecretRecord, options?: CallOptions): Promise<boolean> {
+    return this.#objects.create(keys.secretKey(record.purpose), encodeSecret(record), options);
   }
 
   flush(options?: CallOptions): Promise<void> {

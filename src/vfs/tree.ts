@@ -25,6 +25,7 @@ import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../format/e
 import type { HistoryRecord, TagOpening } from "../format/record.ts";
 import { scopeOf, type DatasetName, type Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
+import { isNameAfter } from "../store/keys.ts";
 import type { Catalog } from "./catalog.ts";
 import { findFollowing } from "./follow.ts";
 import { OpenVersions } from "./open-versions.ts";
@@ -123,13 +124,16 @@ export class Tree {
     return this.#reader.figures;
   }
 
-  /** The datasets that the caller may see, in byte order; `scope`: only those of it. Errors: those of the store. */
+  /** The datasets that the caller may see, in the order of the seam; `scope`: only those of it, and no others are looked at. Errors: those of the store. */
   async *datasets(
     caller: Caller,
     { scope, ...options }: NamesOptions<DatasetName> & { readonly scope?: string } = {},
   ): AsyncGenerator<DatasetName> {
-    for await (const name of this.#catalog.datasets(options)) {
-      if (scope !== undefined && scopeOf(name) !== scope) continue;
+    // What stands before all names of the scope, which stand together: no name begins with "-".
+    const before = scope === undefined ? undefined : (`${scope}/-` as DatasetName);
+    const after = before !== undefined && isNameAfter(before, options.after) ? before : options.after;
+    for await (const name of this.#catalog.datasets({ ...options, after })) {
+      if (scope !== undefined && scopeOf(name) !== scope) return;
       if (await mayList(caller, name)) yield name;
     }
   }

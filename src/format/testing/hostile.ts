@@ -9,6 +9,7 @@ import { decodeBundle, decodeManifestObject, decodeRoot } from "../manifest.ts";
 import { PAGE_BYTES_MAX, TREE_KINDS, decodePage, type TreeKind } from "../page.ts";
 import { decodePlan } from "../plan.ts";
 import * as record from "../record.ts";
+import { decodeSecret } from "../secret-record.ts";
 import { readVectors } from "./vectors.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 
@@ -92,6 +93,7 @@ export function targets(): Target[] {
     recordTarget("hint", record.decodeHint),
     recordTarget("event", record.decodeEvent),
     recordTarget("lease", record.decodeLease),
+    recordTarget("secret", decodeSecret),
   ];
 }
 

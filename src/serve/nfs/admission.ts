@@ -1,35 +1,26 @@
-/** Which addresses are let in; of those that are not, the log tells once. */
-import type { BlockList } from "node:net";
-import type { Log } from "../../base/log.ts";
-
-/** Addresses that are refused and were told of in the log: each once while it is among the latest. */
-const REFUSED_MAX = 1000;
+/** Which addresses are let in, and what the log says of those that are not. */
+import type { AddressList } from "./address-list.ts";
+import type { RareWarnings } from "./rare-warnings.ts";
 
 /** Says of an address whether it is let in. */
 export class Admission {
-  readonly #allowed: BlockList;
-  readonly #log: Log;
-  readonly #refused = new Set<string>();
+  readonly #allowed: AddressList;
+  readonly #warnings: RareWarnings;
 
-  constructor(allowed: BlockList, log: Log) {
+  constructor(allowed: AddressList, warnings: RareWarnings) {
     this.#allowed = allowed;
-    this.#log = log;
+    this.#warnings = warnings;
   }
 
-  /** `address` as a socket has it; one of IPv4 may look like one of IPv6. */
-  admits(address: string, isIPv6: boolean): boolean {
-    const isAllowed = this.#allowed.check(address, isIPv6 ? "ipv6" : "ipv4");
-    if (!isAllowed) this.#tellOnce(address);
+  /** `address` as a socket has it. */
+  admits(address: string): boolean {
+    const isAllowed = this.#allowed.has(address);
+    if (!isAllowed)
+      this.#warnings.warn(
+        `address ${address}`,
+        { address },
+        "a client of NFS is refused: --nfs_allow does not name its address",
+      );
     return isAllowed;
-  }
-
-  #tellOnce(address: string): void {
-    if (this.#refused.has(address)) return;
-    this.#refused.add(address);
-    for (const oldest of this.#refused) {
-      if (this.#refused.size <= REFUSED_MAX) break;
-      this.#refused.delete(oldest);
-    }
-    this.#log.warn({ address }, "a client of NFS is refused: --nfs_allow does not name its address");
   }
 }

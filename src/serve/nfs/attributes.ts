@@ -4,7 +4,7 @@ import { fileIdOf, type Place } from "./nodes.ts";
 import type { XdrWriter } from "./xdr.ts";
 
 const [REGULAR, DIRECTORY, SYMLINK] = [1, 2, 5];
-const DIRECTORY_BYTES = 4096n;
+const DIRECTORY_BYTES = 4096;
 const [MODE_READ, MODE_EXECUTE, MODE_LINK] = [0o444, 0o111, 0o777];
 const SECOND_MS = 1000;
 const UINT32_MAX = 0xffff_ffff;
@@ -36,7 +36,7 @@ export function writeAttributes(results: XdrWriter, place: Place, { fsid, nowMs 
       .uint32(MODE_READ | MODE_EXECUTE)
       .uint32(2);
   }
-  results.uint32(0).uint32(0).uint64(size).uint64(size).uint64(0n);
+  results.uint32(0).uint32(0).uint53(size).uint53(size).uint53(0);
   results.uint64(fsid).uint64(fileIdOf(place));
   for (let times = 0; times < 3; times++) results.uint32(time.seconds).uint32(time.nanos);
 }
@@ -51,10 +51,10 @@ export function writeOptionalAttributes(
   if (place !== undefined) writeAttributes(results, place, facts);
 }
 
-function sizeOf(place: Place): bigint {
+function sizeOf(place: Place): number {
   const entry = place.kind === "entry" ? place.found.entry : undefined;
-  if (entry?.kind === "file") return BigInt(entry.size);
-  if (entry?.kind === "symlink") return BigInt(Buffer.byteLength(entry.target));
+  if (entry?.kind === "file") return entry.size;
+  if (entry?.kind === "symlink") return Buffer.byteLength(entry.target);
   return DIRECTORY_BYTES;
 }
 

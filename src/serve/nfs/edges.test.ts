@@ -14,6 +14,7 @@ import { mountProgram } from "./mount-program.ts";
 import { nfsProgram } from "./nfs-program.ts";
 import { NfsService } from "./nfs-service.ts";
 import { NfsTree } from "./nfs-tree.ts";
+import { RareWarnings } from "./rare-warnings.ts";
 import type { RpcCaller, RpcProcedure } from "./rpc-programs.ts";
 import { Visitors } from "./visitors.ts";
 import { NFS_STATUS } from "./nfs-status.ts";
@@ -186,6 +187,7 @@ function serviceOf(visitors: Visitors): NfsService {
     fsid: 1n,
     memoryBytes,
     clock,
+    warnings: new RareWarnings(clock, SILENT_LOG),
     log: SILENT_LOG,
   });
 }

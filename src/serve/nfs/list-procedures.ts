@@ -2,7 +2,9 @@
 import { KiB } from "../../base/limits.ts";
 import { LoadingCache } from "../../dataset/version/loading-cache.ts";
 import type { Digest } from "../../format/digest.ts";
+import type { DatasetName, Tag } from "../../format/reference.ts";
 import { writeOptionalAttributes } from "./attributes.ts";
+import { COOKIE_FIRST } from "./name-list.ts";
 import { NfsError } from "./nfs-status.ts";
 import { NAME_BYTES_MAX } from "./nfs-tree.ts";
 import type { NfsService, Visited } from "./nfs-service.ts";
@@ -12,8 +14,10 @@ import {
   firstIdOf,
   foundOf,
   type EntryPlace,
+  type NamesPlace,
   type OpenDirectory,
   type Place,
+  type TagName,
   type TagPlace,
   type VersionPlace,
 } from "./nodes.ts";
@@ -28,7 +32,7 @@ const END_BYTES = 8;
 const ENTRY_BYTES = 20;
 const VERIFIER_BYTES = 8;
 const NO_VERIFIER = Buffer.alloc(VERIFIER_BYTES);
-const [COOKIE_SELF, COOKIE_PARENT, COOKIE_FIRST] = [1n, 2n, 3n];
+const [COOKIE_SELF, COOKIE_PARENT] = [1n, 2n];
 /** Versions of tags that were listed lately: a client that has begun goes on in the same when the tag has moved. */
 const LISTED_MAX = 1000;
 const INDEX_MAX = 2 ** 40;
@@ -36,13 +40,14 @@ const INDEX_MAX = 2 ** 40;
 const PAGES_SHARE = 1 / 64;
 const PAGE_BYTES = 500;
 
-/** An item of the list; `hasAttributes`: they are at hand, and will be what the place's own are. */
+/** An item of the list. */
 interface Item {
   readonly name: string;
   readonly cookie: bigint;
   readonly fileId: bigint;
-  readonly place: Place;
-  readonly hasAttributes: boolean;
+  readonly place: Place | TagName;
+  /** The place where its attributes are at hand, and will be what the place's own are. */
+  readonly shown: Place | undefined;
 }
 
 /** Where a client goes on, and what it takes. */
@@ -201,10 +206,10 @@ class Lists {
   }
 
   #writeItem(results: XdrWriter, { visitor }: Visited, item: Item, isPlus: boolean): void {
-    const { name, cookie, fileId, place, hasAttributes } = item;
+    const { name, cookie, fileId, place, shown } = item;
     results.boolean(true).uint64(fileId).string(name).uint64(cookie);
     if (!isPlus) return;
-    writeOptionalAttributes(results, hasAttributes ? place : undefined, this.#nfs.facts);
+    writeOptionalAttributes(results, shown, this.#nfs.facts);
     results.boolean(true).opaque(this.#nfs.handleOf(place, visitor));
   }
 
@@ -248,7 +253,7 @@ class Lists {
       cookie: own,
       fileId: fileIdOf(at),
       place: at,
-      hasAttributes: true,
+      shown: at,
     });
     if (cookie < COOKIE_SELF) yield dot(".", place, COOKIE_SELF);
     if (cookie < COOKIE_PARENT) yield dot("..", await this.#nfs.parts.places.parent(place), COOKIE_PARENT);
@@ -257,13 +262,13 @@ class Lists {
   async *#names({ place, visitor }: Visited, after: bigint): AsyncGenerator<Item> {
     if (place.kind !== "root" && place.kind !== "scope" && place.kind !== "dataset") return;
     const { names } = this.#nfs.parts.places;
-    for (const { name, place: child, cookie } of await names.list(visitor, place, after < COOKIE_FIRST)) {
-      if (cookie <= after) continue;
-      if (child.kind === "dataset") names.note("dataset", child.name);
-      else if (child.kind === "tag") names.note("tag", child.tag);
-      else if (child.kind === "scope") names.note("scope", child.scope);
-      // A tag may have moved since the list was made.
-      yield { name, cookie, fileId: fileIdOf(child), place: child, hasAttributes: child.kind !== "tag" };
+    const list = await names.list(visitor, place, after < COOKIE_FIRST);
+    for (const { kind, name, cookie } of list.after(after)) {
+      const child = childOf(place, name);
+      names.note(kind, child.kind === "dataset" ? child.name : name);
+      // Where a tag stands the list does not know.
+      const shown = child.kind === "tag" ? undefined : child;
+      yield { name, cookie, fileId: fileIdOf(child), place: child, shown };
     }
   }
 
@@ -282,12 +287,13 @@ class Lists {
         if (Buffer.byteLength(name) > NAME_BYTES_MAX) continue;
         const found = foundOf(node);
         places.keep(digest, found);
+        const entry: EntryPlace = { kind: "entry", name: place.name, digest, found };
         yield {
           name,
           cookie: BigInt(found.index) + COOKIE_FIRST,
           fileId: entryIdOf(first, found.index),
-          place: { kind: "entry", name: place.name, digest, found },
-          hasAttributes: true,
+          place: entry,
+          shown: entry,
         };
       }
     }
@@ -302,6 +308,14 @@ class Lists {
     if (path === undefined || parent !== directory) throw new NfsError("NFS3ERR_BAD_COOKIE");
     return path;
   }
+}
+
+/** What lies in a directory of names. */
+function childOf(place: NamesPlace, name: string): NamesPlace | TagName {
+  if (place.kind === "dataset") return { kind: "tag", name: place.name, tag: name as Tag };
+  if (place.kind === "root" && name.startsWith("@")) return { kind: "scope", scope: name };
+  const path = place.kind === "scope" ? `${place.scope}/${name}` : name;
+  return { kind: "dataset", name: path as DatasetName };
 }
 
 function verifierOf(digest: Digest): Buffer {

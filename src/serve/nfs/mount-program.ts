@@ -79,7 +79,7 @@ async function mount(
   results: XdrWriter,
   { address }: RpcCaller,
 ): Promise<{ readonly status: string }> {
-  const { visitors, log } = nfs.parts;
+  const { visitors, warnings, log } = nfs.parts;
   // One that is not UTF-8 leads nowhere.
   const { secret, segments, shown: path } = parseExportPath(args.string(PATH_BYTES_MAX) ?? "/\0");
   try {
@@ -95,7 +95,7 @@ async function mount(
   } catch (error) {
     const status = statusOf(error);
     nfs.tell("MNT", error);
-    log.warn({ address, path, status }, "a mount by NFS was refused");
+    warnings.warn(`mount ${address}`, { address, path, status }, "a mount by NFS was refused");
     results.uint32(mountStatusOf(status));
     return { status: status.replace("NFS3", "MNT3") };
   }

@@ -1,37 +1,25 @@
 /** Directories whose names come and go: all datasets, those of a scope, the tags of one. */
 import type { Clock } from "../../base/clock.ts";
-import { AetherError } from "../../base/errors.ts";
 import { scopeOf, type DatasetName, type Tag } from "../../format/reference.ts";
 import type { Caller, Tree } from "../../vfs/tree.ts";
 import { hashName, type NameHash } from "./handles.ts";
+import { ListMemory } from "./list-memory.ts";
+import type { ListedName, NameList } from "./name-list.ts";
 import { Remembered } from "./remembered.ts";
-import type { NamesPlace, Place, TagPlace, Visitor } from "./nodes.ts";
+import type { NamesPlace, Visitor } from "./nodes.ts";
 
-/** Names of one directory: each takes some 300 bytes while its list is remembered. */
-const NAMES_MAX = 100_000;
-/** Lists that clients are in the middle of reading, and how long one may take over it. */
-const LISTS_MAX = 32;
+/** How long a client may take over a list, and for how long it is shared with those who begin one. */
 const LIST_AGE_MS = 30_000;
-/** Names whose hashes are known. */
+const SHARED_MS = 1000;
+/** Names whose hashes are known: at most so many, of a share of the memory, and what one takes of it. */
 const HASHES_MAX = 100_000;
-/** How long nobody asks again which names there are because of a handle that none of them has. */
+const HASHES_SHARE = 1 / 64;
+const HASH_BYTES = 250;
+/** How long nobody asks again which names there are because of a handle that none of them has, or whether there is a scope. */
 const MISSED_AGE_MS = 1000;
-/** Cookies of "." and "..", and the first of anything else. */
-const COOKIE_FIRST = 3n;
-
-/** An item of a directory. */
-export interface NamedPlace {
-  readonly name: string;
-  readonly place: Exclude<Place, { readonly kind: "entry" | "version" }>;
-  /** Follows from the name alone, whatever else comes and goes: the order of the list. */
-  readonly cookie: bigint;
-}
 
 /** A name, and what it is hashed as. */
-interface HashedName {
-  readonly kind: "scope" | "dataset" | "tag";
-  readonly name: string;
-}
+type HashedName = Omit<ListedName, "cookie">;
 
 /** Looks names up by their hashes: who has a handle was told the name once; what it may see is asked elsewhere. */
 const NAMES_ALONE: Caller = { check: async () => undefined };
@@ -39,59 +27,56 @@ const NAMES_ALONE: Caller = { check: async () => undefined };
 /** Lists and finds names. */
 export class NameLists {
   readonly #tree: Tree;
-  readonly #lists: Remembered<readonly NamedPlace[]>;
+  readonly #lists: ListMemory;
+  readonly #scopes: Remembered<boolean>;
   readonly #sought: Remembered<string | undefined>;
   readonly #names = new Map<NameHash, string>();
+  readonly #namesMax: number;
 
-  constructor(tree: Tree, clock: Clock) {
+  constructor(tree: Tree, clock: Clock, memoryBytes: number) {
     this.#tree = tree;
-    this.#lists = new Remembered(clock, { ageMsMax: LIST_AGE_MS, countMax: LISTS_MAX });
-    this.#sought = new Remembered(clock, { ageMsMax: MISSED_AGE_MS, countMax: 1000 });
+    this.#lists = new ListMemory(clock, memoryBytes);
+    const missed = { ageMsMax: MISSED_AGE_MS, countMax: 1000 };
+    this.#scopes = new Remembered(clock, missed);
+    this.#sought = new Remembered(clock, missed);
+    this.#namesMax = Math.min(HASHES_MAX, Math.ceil((memoryBytes * HASHES_SHARE) / HASH_BYTES));
   }
 
   /**
-   * What lies in a directory of names, by cookie; `isAnew`: as it is now, else perhaps as it was when the client began to read it.
-   * Errors: LIMIT_EXCEEDED; those of Tree.datasets and tags.
+   * What lies in a directory of names; `isAnew`: as it was within the last second, else perhaps as it was when the client began to read
+   * it. Errors: those of ListMemory.get, Tree.datasets and tags.
    */
-  list(visitor: Visitor, place: NamesPlace, isAnew: boolean): Promise<readonly NamedPlace[]> {
+  list(visitor: Visitor, place: NamesPlace, isAnew: boolean): Promise<NameList> {
     const of = place.kind === "scope" ? place.scope : place.kind === "dataset" ? place.name : "";
-    const key = `${place.kind} ${of} ${Buffer.from(visitor.secret ?? []).toString("hex")}`;
-    const read = async (): Promise<NamedPlace[]> => {
-      const items: NamedPlace[] = [];
-      for await (const item of this.#read(visitor.caller, place)) {
-        items.push(item);
-        if (items.length > NAMES_MAX)
-          throw new AetherError("LIMIT_EXCEEDED", `a directory has more than ${NAMES_MAX} names`);
-      }
-      return items.sort((a, b) => (a.cookie < b.cookie ? -1 : Number(a.cookie > b.cookie)));
-    };
-    return isAnew ? this.#lists.look(key, read) : this.#lists.get(key, read);
+    return this.#lists.get(`${place.kind} ${of} ${keyOf(visitor)}`, isAnew ? SHARED_MS : LIST_AGE_MS, {
+      names: () => this.#read(visitor.caller, place),
+      kindOf: (name) => (place.kind === "dataset" ? "tag" : name.startsWith("@") ? "scope" : "dataset"),
+    });
   }
 
-  async *#read(caller: Caller, place: NamesPlace): AsyncGenerator<NamedPlace> {
+  async *#read(caller: Caller, place: NamesPlace): AsyncGenerator<string> {
     if (place.kind === "dataset") {
-      const { name } = place;
-      for await (const { tag, record } of this.#tree.tags(caller, name))
-        yield named(tag, { kind: "tag", name, tag, record });
-      return;
-    }
-    const scopes = new Set<string>();
-    const options = place.kind === "scope" ? { scope: place.scope } : {};
-    for await (const name of this.#tree.datasets(caller, options)) {
-      const scope = name.startsWith("@") ? scopeOf(name) : undefined;
-      if (scope === undefined || place.kind === "scope") {
-        yield named(name.slice(name.lastIndexOf("/") + 1), { kind: "dataset", name });
-      } else if (!scopes.has(scope)) {
-        scopes.add(scope);
-        yield named(scope, { kind: "scope", scope });
+      for await (const { tag } of this.#tree.tags(caller, place.name)) yield tag;
+    } else if (place.kind === "scope") {
+      for await (const name of this.#tree.datasets(caller, place)) yield name.slice(place.scope.length + 1);
+    } else {
+      // Those of a scope stand together.
+      let last = "";
+      for await (const name of this.#tree.datasets(caller)) {
+        const scope = scopeOf(name);
+        if (scope === "") yield name;
+        else if (scope !== last) yield scope;
+        last = scope;
       }
     }
   }
 
   /** Whether the caller sees any dataset of the scope. Errors: those of Tree.datasets. */
-  async hasScope(caller: Caller, scope: string): Promise<boolean> {
-    for await (const _ of this.#tree.datasets(caller, { scope })) return true;
-    return false;
+  hasScope(visitor: Visitor, scope: string): Promise<boolean> {
+    return this.#scopes.get(`${scope} ${keyOf(visitor)}`, async () => {
+      for await (const _ of this.#tree.datasets(visitor.caller, { scope })) return true;
+      return false;
+    });
   }
 
   /** Notes that a client gets a handle with the hash of this name. */
@@ -142,18 +127,13 @@ export class NameLists {
     this.#names.delete(hash);
     this.#names.set(hash, name);
     for (const oldest of this.#names.keys()) {
-      if (this.#names.size <= HASHES_MAX) return;
+      if (this.#names.size <= this.#namesMax) return;
       this.#names.delete(oldest);
     }
   }
 }
 
-function named(name: string, place: NamedPlace["place"]): NamedPlace {
-  return { name, place, cookie: cookieOf(place.kind, name) };
-}
-
-/** 63 bits of a hash: some clients take a cookie for a signed number. */
-function cookieOf(kind: "root" | "scope" | "dataset" | TagPlace["kind"], name: string): bigint {
-  const cookie = hashName(kind === "root" ? "scope" : kind, name) >> 1n;
-  return cookie < COOKIE_FIRST ? cookie + COOKIE_FIRST : cookie;
+/** Visitors see what the token is for that they came with. */
+function keyOf({ secret }: Visitor): string {
+  return Buffer.from(secret ?? []).toString("hex");
 }

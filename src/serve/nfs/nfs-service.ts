@@ -8,7 +8,8 @@ import { HANDLE_BYTES_MAX, tokenIdIn, type Handles } from "./handles.ts";
 import { KnownPlaces, type KnownPlace } from "./known-places.ts";
 import { NFS_STATUS, NfsError, statusOf } from "./nfs-status.ts";
 import type { NfsTree } from "./nfs-tree.ts";
-import { handlePlaceOf, type Place } from "./nodes.ts";
+import { handlePlaceOf, type Place, type TagName } from "./nodes.ts";
+import type { RareWarnings } from "./rare-warnings.ts";
 import type { RpcCaller, RpcProcedure, RpcTail } from "./rpc-programs.ts";
 import type { NamedVisitor, Visitors } from "./visitors.ts";
 import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
@@ -22,6 +23,8 @@ export interface NfsParts {
   readonly fsid: bigint;
   readonly clock: Clock;
   readonly memoryBytes: number;
+  /** For what clients can provoke. */
+  readonly warnings: RareWarnings;
   readonly log: Log;
 }
 
@@ -108,7 +111,7 @@ export class NfsService {
   }
 
   /** The handle of a place, as the visitor gets it. */
-  handleOf(place: Place, { secret }: NamedVisitor): Buffer {
+  handleOf(place: Place | TagName, { secret }: NamedVisitor): Buffer {
     return this.parts.handles.encode(handlePlaceOf(place), secret);
   }
 

@@ -3,7 +3,6 @@ import type { Clock } from "../../base/clock.ts";
 import { codeOf, type ErrorCode } from "../../base/errors.ts";
 import { LoadingCache } from "../../dataset/version/loading-cache.ts";
 import { parseDigest, type Digest } from "../../format/digest.ts";
-import type { HistoryRecord } from "../../format/record.ts";
 import {
   parseDatasetName,
   parseScope,
@@ -23,6 +22,7 @@ import {
   type FoundEntry,
   type OpenDirectory,
   type Place,
+  type TagChange,
   type TagPlace,
   type VersionPlace,
   type Visitor,
@@ -58,14 +58,14 @@ export interface NfsTreeOptions {
 export class NfsTree {
   readonly names: NameLists;
   readonly #tree: Tree;
-  readonly #pointers: Remembered<HistoryRecord | undefined>;
+  readonly #pointers: Remembered<TagChange | undefined>;
   readonly #tops: Remembered<DirectoryNode>;
   /** By their place in a version, and by their path. */
   readonly #entries: LoadingCache<FoundEntry>;
 
   constructor({ tree, clock, memoryBytes }: NfsTreeOptions) {
     this.#tree = tree;
-    this.names = new NameLists(tree, clock);
+    this.names = new NameLists(tree, clock, memoryBytes);
     this.#pointers = new Remembered(clock, { ageMsMax: POINTER_AGE_MS, countMax: POINTERS_MAX });
     this.#tops = new Remembered(clock, { ageMsMax: TOP_AGE_MS, countMax: TOPS_MAX });
     const weigh = ({ entry }: FoundEntry): number => ENTRY_BYTES + 2 * entry.path.length;
@@ -121,7 +121,7 @@ export class NfsTree {
     if (directory.kind === "root") {
       if (!name.startsWith("@")) return this.#dataset(visitor, parsed(parseDatasetName, name));
       const scope = parsed(parseScope, name);
-      if (scope === undefined || !(await this.names.hasScope(visitor.caller, scope))) return undefined;
+      if (scope === undefined || !(await this.names.hasScope(visitor, scope))) return undefined;
       this.names.note("scope", scope);
       return { kind: "scope", scope };
     }
@@ -201,13 +201,16 @@ export class NfsTree {
   }
 
   async #tag(name: DatasetName, tag: Tag): Promise<Place | undefined> {
-    const look = async (): Promise<HistoryRecord | undefined> => {
+    const look = async (): Promise<TagChange | undefined> => {
       // Both at once, and neither failure unseen: one that nobody waits for ends the process.
       const [created, pointer] = await Promise.all([
         this.#tree.created(ASKED_BEFORE, name),
         this.#tree.pointer(ASKED_BEFORE, name, tag),
       ]);
-      return created === undefined ? undefined : pointer;
+      if (created === undefined || pointer === undefined) return undefined;
+      // Not the rest, which may be long.
+      const { digest, time, number: changes } = pointer;
+      return { digest, time, number: changes };
     };
     const record = await this.#pointers.get(`${name}:${tag}`, look);
     if (record === undefined) return undefined;

@@ -224,8 +224,10 @@ describe("NFS, listing", () => {
       isEnd = page.isEnd;
       await bed.publish(`set2:new${round}`);
       // Another client begins meanwhile, and sees the directory as it is then.
-      const other = await client.list(handle, 64 * 1024);
-      assert.ok(other.some(({ name }) => name === `new${round}`));
+      const shows = async (): Promise<boolean> =>
+        (await client.list(handle, 64 * 1024)).some(({ name }) => name === `new${round}`);
+      // A list is shared for a moment with those who begin one.
+      while (!(await shows())) await new Promise((resolve) => setTimeout(resolve, 50));
     }
     const stayed = seen.filter((name) => name.startsWith("t")).sort();
     assert.deepEqual(stayed, names.map((name) => name.slice("set2:".length)).sort());

@@ -1,16 +1,18 @@
 /** NFS version 3 and MOUNT on one port. docs/nfs.md */
-import { createHmac, hash } from "node:crypto";
-import { BlockList } from "node:net";
+import { hash } from "node:crypto";
 import type { MountTokens } from "../../auth/mount-tokens.ts";
 import type { AddressRange } from "../../base/address-range.ts";
 import { MiB } from "../../base/limits.ts";
 import type { Services } from "../services.ts";
+import { AddressList } from "./address-list.ts";
+import { openHandleKey } from "./handle-key.ts";
 import { Handles } from "./handles.ts";
 import { mountProgram } from "./mount-program.ts";
 import { nfsProgram } from "./nfs-program.ts";
 import { NfsService } from "./nfs-service.ts";
 import { NfsTree } from "./nfs-tree.ts";
 import { openPortmap } from "./portmap.ts";
+import { RareWarnings } from "./rare-warnings.ts";
 import { openRpcPort, type RpcPort } from "./rpc-port.ts";
 import { RpcPrograms, type CountCall } from "./rpc-programs.ts";
 import { Visitors } from "./visitors.ts";
@@ -18,8 +20,6 @@ import { Visitors } from "./visitors.ts";
 /** The share of the engine's memory that answers under way may hold. */
 const HELD_SHARE = 1 / 4;
 const HELD_BYTES_MIN = 16 * MiB;
-/** What the store's identity is turned into a key with. */
-const KEY_PURPOSE = "aetherfs nfs handles 1";
 
 /** How NFS is reached, and by whom. */
 export interface NfsOptions {
@@ -34,7 +34,7 @@ export interface NfsOptions {
   readonly allowed: readonly AddressRange[];
   /** undefined: who is let in needs none. */
   readonly tokens: MountTokens | undefined;
-  /** What handles are authenticated with; undefined: what follows from the store. */
+  /** What handles are authenticated with; undefined: the store's secret. */
   readonly handleKey: Uint8Array | undefined;
   readonly count: CountCall;
 }
@@ -44,29 +44,33 @@ export interface NfsPort extends RpcPort {
   readonly portmapPort: number | undefined;
 }
 
-/** Opens the ports. Errors: CONFIG_INVALID. */
+/** Opens the ports. Errors: CONFIG_INVALID; those of openHandleKey. */
 export async function openNfs(
-  services: Pick<Services, "engine" | "tree" | "access" | "log">,
+  services: Pick<Services, "engine" | "tree" | "access" | "log" | "stopping">,
   options: NfsOptions,
 ): Promise<NfsPort> {
-  const { engine, tree, access, log } = services;
-  const { host, port, isShared, portmapPort, tokens, handleKey, count } = options;
-  const { clock, memoryBytes, store } = engine;
-  const { id } = store.datasets.store;
+  const { engine, tree, access, log, stopping: signal } = services;
+  const { host, port, isShared, portmapPort, tokens, count } = options;
+  const { clock, memoryBytes, store, random } = engine;
+  const { datasets } = store;
+  const handleKey = options.handleKey ?? (await openHandleKey({ datasets, random, log, signal }));
+  const { id } = datasets.store;
+  const warnings = new RareWarnings(clock, log);
   const nfs = new NfsService({
     tree,
     places: new NfsTree({ tree, clock, memoryBytes }),
-    handles: new Handles(handleKey ?? createHmac("sha256", id).update(KEY_PURPOSE).digest()),
+    handles: new Handles(handleKey),
     visitors: new Visitors(access, tokens),
     fsid: hash("sha256", `aetherfs nfs fsid ${id}`, "buffer").readBigUInt64BE(0),
     clock,
     memoryBytes,
+    warnings,
     log,
   });
-  const groups = options.allowed.map(({ address, prefixBits }) => `${address}/${prefixBits}`);
+  const groups = options.allowed.map(groupOf);
   const programs = [nfsProgram(nfs), mountProgram(nfs, groups)];
   const heldBytesMax = Math.max(memoryBytes * HELD_SHARE, HELD_BYTES_MIN);
-  const common = { host, isShared, allowed: listOf(options.allowed), clock, log };
+  const common = { host, isShared, allowed: new AddressList(options.allowed), warnings, clock, log };
   const own = await openRpcPort({
     ...common,
     port,
@@ -91,8 +95,7 @@ export async function openNfs(
   };
 }
 
-function listOf(ranges: readonly AddressRange[]): BlockList {
-  const list = new BlockList();
-  for (const { address, prefixBits, family } of ranges) list.addSubnet(address, prefixBits, family);
-  return list;
+/** A range as clients show it. */
+function groupOf({ address, prefixBits, zone }: AddressRange): string {
+  return `${address}${zone === undefined ? "" : `%${zone}`}/${prefixBits}`;
 }

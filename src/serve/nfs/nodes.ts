@@ -35,12 +35,19 @@ export interface VersionPlace {
   readonly digest: Digest;
 }
 
-/** A tag: the top of the version that it names at the moment. */
-export interface TagPlace {
+/** A tag, wherever it stands. */
+export interface TagName {
   readonly kind: "tag";
   readonly name: DatasetName;
   readonly tag: Tag;
-  readonly record: HistoryRecord;
+}
+
+/** What is looked at of the newest change of a tag. */
+export type TagChange = Pick<HistoryRecord, "digest" | "time" | "number">;
+
+/** A tag: the top of the version that it names at the moment. */
+export interface TagPlace extends TagName {
+  readonly record: TagChange;
 }
 
 /** A directory of names: what lies in it comes and goes. */
@@ -65,7 +72,7 @@ export function foundOf(node: EntryNode): FoundEntry {
 }
 
 /** The place as a handle names it. */
-export function handlePlaceOf(place: Place): HandlePlace {
+export function handlePlaceOf(place: Place | TagName): HandlePlace {
   if (place.kind === "root") return place;
   if (place.kind === "scope") return { kind: "scope", scope: hashName("scope", place.scope) };
   const dataset = hashName("dataset", place.name);
@@ -77,7 +84,7 @@ export function handlePlaceOf(place: Place): HandlePlace {
 }
 
 /** A number that is the place's own in the whole tree, and stays. RFC 1813 §2.5.5, fileid3 */
-export function fileIdOf(place: Place): bigint {
+export function fileIdOf(place: Place | TagName): bigint {
   if (place.kind === "root") return 1n;
   if (place.kind === "scope") return hashName("scope", place.scope);
   if (place.kind === "dataset") return hashName("dataset", place.name);

@@ -1,5 +1,6 @@
 /** Portmap and rpcbind: where NFS and MOUNT are, and nothing else. RFC 1833 */
 import { isIPv6 } from "node:net";
+import { bareAddress } from "./address-list.ts";
 import type { RpcCaller, RpcProcedure, RpcProgram } from "./rpc-programs.ts";
 import type { XdrReader, XdrWriter } from "./xdr.ts";
 
@@ -112,7 +113,7 @@ function getAddressOf(
   const named = args.string(TEXT_BYTES_MAX) ?? "";
   args.opaque(TEXT_BYTES_MAX);
   args.opaque(TEXT_BYTES_MAX);
-  const own = plainAddress(ownAddress);
+  const own = bareAddress(ownAddress);
   const netId = named === "" ? `${transport}${isIPv6(own) ? "6" : ""}` : named;
   const found = mappings.find(
     (one) => one.program === program && one.version === version && one.netId === netId,
@@ -140,11 +141,6 @@ function mappingsOf(ports: readonly MappedPort[]): Mapping[] {
 
 function isUnspecified(address: string): boolean {
   return address === "::" || address === "0.0.0.0";
-}
-
-/** An IPv4 address that a socket of both kinds shows as one of IPv6. RFC 4291 §2.5.5.2 */
-function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=[\d.]+$)/i, "");
 }
 
 /** An address with the two bytes of its port as decimals. RFC 5665 §5.2.3 */

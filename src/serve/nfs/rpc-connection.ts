@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { MiB } from "../../base/limits.ts";
 import { Gate } from "../../store/layers/gate.ts";
+import { plainAddress } from "./address-list.ts";
 import { RecordReader, recordMark } from "./record-reader.ts";
 import { refusalOf, type RpcAnswer, type RpcCaller, type RpcPrograms } from "./rpc-programs.ts";
 
@@ -52,7 +53,7 @@ export class RpcConnection {
     this.#options = options;
     const { signal } = this.#gone;
     this.#caller = {
-      address: socket.remoteAddress ?? "",
+      address: plainAddress(socket.remoteAddress ?? ""),
       ownAddress: socket.localAddress ?? "",
       transport: "tcp",
       signal,

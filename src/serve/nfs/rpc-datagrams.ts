@@ -3,6 +3,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { BlockList, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { cannotListen } from "../listen.ts";
+import { bareAddress, plainAddress } from "./address-list.ts";
 import { Admission } from "./admission.ts";
 import type { RpcPortOptions } from "./rpc-port.ts";
 import type { RpcCaller } from "./rpc-programs.ts";
@@ -15,7 +16,7 @@ const MARK_BYTES = 4;
 /** How the port is reached, and what answers. */
 export type RpcDatagramsOptions = Pick<
   RpcPortOptions,
-  "port" | "setting" | "isShared" | "programs" | "allowed" | "log"
+  "port" | "setting" | "isShared" | "programs" | "allowed" | "warnings" | "log"
 > & {
   /** Of all: "::" or "0.0.0.0". */
   readonly address: string;
@@ -28,15 +29,15 @@ export type RpcDatagramsOptions = Pick<
 export async function openRpcDatagrams(
   options: RpcDatagramsOptions,
 ): Promise<{ readonly port: number; readonly close: () => Promise<void> }> {
-  const { address, port, isShared, programs, allowed, log } = options;
-  const admission = new Admission(allowed, log);
+  const { address, port, isShared, programs, allowed, warnings, log } = options;
+  const admission = new Admission(allowed, warnings);
   const closing = new AbortController();
   const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4", reusePort: isShared });
   let underWay = 0;
   const answer = async (message: Buffer, from: RemoteInfo): Promise<void> => {
     const caller: RpcCaller = {
-      address: from.address,
-      ownAddress: ownAddressFor(from.address, address),
+      address: plainAddress(from.address),
+      ownAddress: ownAddressFor(bareAddress(from.address), address),
       transport: "udp",
       signal: closing.signal,
       // All that is held is the datagram.
@@ -53,7 +54,7 @@ export async function openRpcDatagrams(
     });
   };
   socket.on("message", (message, from) => {
-    if (!admission.admits(from.address, from.family === "IPv6") || underWay >= ANSWERS_MAX) return;
+    if (!admission.admits(from.address) || underWay >= ANSWERS_MAX) return;
     underWay++;
     void answer(message, from).finally(() => {
       underWay--;

@@ -1,10 +1,12 @@
 /** A TCP port that answers remote procedure calls. */
-import { createServer, type BlockList, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import { listen, type ListenPlace } from "../listen.ts";
+import type { AddressList } from "./address-list.ts";
 import { Admission } from "./admission.ts";
+import type { RareWarnings } from "./rare-warnings.ts";
 import { LOOK_MS, RpcConnection } from "./rpc-connection.ts";
 import type { RpcPrograms } from "./rpc-programs.ts";
 
@@ -19,7 +21,9 @@ const WAITERS_MAX = 65_536;
 export interface RpcPortOptions extends ListenPlace {
   readonly programs: RpcPrograms;
   /** The addresses that are let in. */
-  readonly allowed: BlockList;
+  readonly allowed: AddressList;
+  /** Where it is said who is not. */
+  readonly warnings: RareWarnings;
   /** Content that answers under way may hold. */
   readonly heldBytesMax: number;
   readonly clock: Clock;
@@ -43,15 +47,15 @@ export interface RpcPort {
 
 /** Opens a port. Errors: CONFIG_INVALID when it cannot be had. */
 export async function openRpcPort(options: RpcPortOptions): Promise<RpcPort> {
-  const { programs, allowed, clock, log } = options;
+  const { programs, allowed, warnings, clock, log } = options;
   const held = new Gate({ callsMax: WAITERS_MAX, bytesMax: options.heldBytesMax, waitersMax: WAITERS_MAX });
   const open = new Map<Socket, RpcConnection>();
-  const admission = new Admission(allowed, log);
+  const admission = new Admission(allowed, warnings);
   const strangers = new Set<Socket>();
   const closed = { receivedBytes: 0, sentBytes: 0 };
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
-    const { remoteAddress: address = "", remoteFamily: family = "" } = socket;
-    const isAllowed = admission.admits(address, family === "IPv6");
+    const { remoteAddress: address = "" } = socket;
+    const isAllowed = admission.admits(address);
     if (!isAllowed) {
       if (strangers.size >= STRANGERS_MAX) {
         socket.destroy();

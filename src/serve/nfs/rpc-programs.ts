@@ -2,9 +2,7 @@
 import type { Log } from "../../base/log.ts";
 import {
   ACCEPT,
-  AUTH_NONE,
   AUTH_STATUS,
-  AUTH_SYS,
   isKnownRpc,
   readCall,
   writeAccepted,
@@ -101,15 +99,15 @@ export class RpcPrograms {
 
   /** What answers the call, or undefined, and why is written. */
   #find(call: RpcCall, answer: XdrWriter): RpcProcedure | undefined {
-    const { xid, program, version, procedure, flavor } = call;
+    const { xid, program, version, procedure, denial } = call;
     if (!isKnownRpc(call)) {
       writeRpcMismatch(answer, xid);
       return undefined;
     }
     const versions = this.#programs.filter(({ number }) => number === program);
     const found = versions.find((one) => one.version === version);
-    if (flavor !== AUTH_NONE && flavor !== AUTH_SYS) {
-      writeAuthError(answer, xid, AUTH_STATUS.rejectedCredentials);
+    if (denial !== undefined) {
+      writeAuthError(answer, xid, denial);
     } else if (versions.length === 0) {
       writeAccepted(answer, xid, ACCEPT.programUnavailable);
     } else if (found === undefined) {

@@ -79,6 +79,30 @@ describe("calls", () => {
     assert.deepEqual([reply.isAccepted, reply.status, reply.results.uint32()], [false, 1, 2]);
   });
 
+  it("with credentials or a verifier that are too long, or longer than the message, are denied, and others go on", async (t) => {
+    const { client } = await open(t);
+    const denied = async (flavors: XdrWriter): Promise<unknown> => {
+      const xid = 2000 + flavors.length;
+      const message = new XdrWriter().uint32(0).uint32(xid).uint32(0).uint32(2);
+      message.uint32(PROGRAM).uint32(VERSION).uint32(0).fixed(flavors.bytes);
+      message.setUint32(0, recordMark(message.length - 4));
+      const answered = client.answer(xid);
+      client.socket.write(message.bytes);
+      const { isAccepted, status, results } = await answered;
+      return [isAccepted, status, results.uint32()];
+    };
+    const [badCredentials, badVerifier] = [1, 3];
+    const none = (): XdrWriter => new XdrWriter().uint32(0).uint32(0);
+    const long = new XdrWriter().uint32(1).opaque(Buffer.alloc(401)).uint32(0).uint32(0);
+    assert.deepEqual(await denied(long), [false, 1, badCredentials]);
+    assert.deepEqual(await denied(none().uint32(0).opaque(Buffer.alloc(404))), [false, 1, badVerifier]);
+    const huge = new XdrWriter().uint32(1).opaque(Buffer.alloc(100_000)).uint32(0).uint32(0);
+    assert.deepEqual(await denied(huge), [false, 1, badCredentials]);
+    assert.deepEqual(await denied(new XdrWriter().uint32(1).uint32(400)), [false, 1, badCredentials]);
+    assert.deepEqual(await denied(none()), [false, 1, badVerifier]);
+    assert.equal((await client.call([PROGRAM, VERSION, 0], nothing)).status, 0);
+  });
+
   it("of one connection, are answered as each is done, in any order", async (t) => {
     const held = new Held();
     const { client } = await open(t, held);

@@ -1,5 +1,5 @@
 /** Remote procedure calls: who is asked for what, and the head of the answer. RFC 5531 */
-import { XdrReader, type XdrWriter } from "./xdr.ts";
+import { XdrError, XdrReader, type XdrWriter } from "./xdr.ts";
 
 const RPC_VERSION = 2;
 const CALL = 0;
@@ -23,7 +23,14 @@ export const ACCEPT = {
 } as const;
 
 /** Why nobody is let in. §9 */
-export const AUTH_STATUS = { rejectedCredentials: 2, tooWeak: 5 } as const;
+export const AUTH_STATUS = {
+  badCredentials: 1,
+  rejectedCredentials: 2,
+  badVerifier: 3,
+  tooWeak: 5,
+} as const;
+/** One of its numbers. */
+type AuthStatus = (typeof AUTH_STATUS)[keyof typeof AUTH_STATUS];
 
 /** A call, with its arguments unread. */
 export interface RpcCall {
@@ -32,7 +39,8 @@ export interface RpcCall {
   readonly program: number;
   readonly version: number;
   readonly procedure: number;
-  readonly flavor: number;
+  /** What is wrong with what the caller says it is, whatever it asks for; undefined: nothing. */
+  readonly denial: AuthStatus | undefined;
   readonly args: XdrReader;
 }
 
@@ -44,13 +52,25 @@ export function readCall(message: Uint8Array): RpcCall | undefined {
   const rpcVersion = args.uint32();
   // What another version has here nobody knows.
   if (rpcVersion !== RPC_VERSION)
-    return { xid, rpcVersion, program: 0, version: 0, procedure: 0, flavor: AUTH_NONE, args };
+    return { xid, rpcVersion, program: 0, version: 0, procedure: 0, denial: undefined, args };
   const [program, version, procedure] = [args.uint32(), args.uint32(), args.uint32()];
-  const flavor = args.uint32();
-  args.opaque(AUTH_BYTES_MAX);
-  args.uint32();
-  args.opaque(AUTH_BYTES_MAX);
-  return { xid, rpcVersion, program, version, procedure, flavor, args };
+  return { xid, rpcVersion, program, version, procedure, denial: denialOf(args), args };
+}
+
+/** Reads credentials and verifier. What is longer than RPC allows, or than the message, ends the call, not the connection. §8.2 */
+function denialOf(args: XdrReader): AuthStatus | undefined {
+  let status: AuthStatus = AUTH_STATUS.badCredentials;
+  try {
+    const flavor = args.uint32();
+    args.opaque(AUTH_BYTES_MAX);
+    status = AUTH_STATUS.badVerifier;
+    args.uint32();
+    args.opaque(AUTH_BYTES_MAX);
+    return flavor === AUTH_NONE || flavor === AUTH_SYS ? undefined : AUTH_STATUS.rejectedCredentials;
+  } catch (error) {
+    if (error instanceof XdrError) return status;
+    throw error;
+  }
 }
 
 /** Whether the call is one of the version of RPC that there is. */

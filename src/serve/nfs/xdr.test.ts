@@ -7,6 +7,7 @@ describe("XDR", () => {
   it("values written, read again, are the same, and fill whole units", () => {
     const value = fc.record({
       number: fc.integer({ min: 0, max: 0xffff_ffff }),
+      size: fc.maxSafeNat(),
       long: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
       bytes: fc.uint8Array({ maxLength: 2000 }),
       text: fc.string({ unit: "grapheme", maxLength: 50 }),
@@ -14,12 +15,13 @@ describe("XDR", () => {
     fc.assert(
       fc.property(fc.array(value), (values) => {
         const writer = new XdrWriter();
-        for (const { number, long, bytes, text } of values)
-          writer.uint32(number).uint64(long).opaque(bytes).string(text);
+        for (const { number, size, long, bytes, text } of values)
+          writer.uint32(number).uint53(size).uint64(long).opaque(bytes).string(text);
         assert.equal(writer.length % 4, 0);
         const reader = new XdrReader(writer.bytes);
-        for (const { number, long, bytes, text } of values) {
+        for (const { number, size, long, bytes, text } of values) {
           assert.equal(reader.uint32(), number);
+          assert.equal(reader.uint64(), BigInt(size));
           assert.equal(reader.uint64(), long);
           assert.deepEqual(new Uint8Array(reader.opaque(2000)), bytes);
           assert.equal(reader.string(1000), text);

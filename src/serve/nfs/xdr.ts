@@ -5,6 +5,7 @@ import { asBuffer, decodeUtf8 } from "../../base/bytes.ts";
 const UNIT_BYTES = 4;
 const ZEROS = Buffer.alloc(UNIT_BYTES);
 const UINT32_MAX = 0xffff_ffffn;
+const UINT32_COUNT = 2 ** 32;
 const WRITER_BYTES_FIRST = 512;
 
 /** Bytes that follow `length` bytes of opaque data to fill the last unit. */
@@ -93,6 +94,11 @@ export class XdrWriter {
     return this.uint32(Number(value >> 32n)).uint32(Number(value & UINT32_MAX));
   }
 
+  /** An unsigned 64-bit integer that is at most 2^53 − 1: costs less than a bigint. */
+  uint53(value: number): this {
+    return this.uint32(Math.floor(value / UINT32_COUNT)).uint32(value % UINT32_COUNT);
+  }
+
   boolean(value: boolean): this {
     return this.uint32(value ? 1 : 0);
   }
@@ -100,10 +106,8 @@ export class XdrWriter {
   /** Opaque data of fixed length. */
   fixed(bytes: Uint8Array): this {
     const { byteLength } = bytes;
-    const padding = paddingOf(byteLength);
-    const at = this.#grow(byteLength + padding);
+    const at = this.#growPadded(byteLength);
     this.#bytes.set(bytes, at);
-    this.#bytes.fill(0, at + byteLength, at + byteLength + padding);
     return this;
   }
 
@@ -113,12 +117,22 @@ export class XdrWriter {
   }
 
   string(text: string): this {
-    return this.opaque(Buffer.from(text));
+    const byteLength = Buffer.byteLength(text);
+    const at = this.uint32(byteLength).#growPadded(byteLength);
+    this.#bytes.write(text, at, byteLength);
+    return this;
   }
 
   /** Overwrites an integer that was written at `at`. */
   setUint32(at: number, value: number): void {
     this.#bytes.writeUInt32BE(value, at);
+  }
+
+  #growPadded(length: number): number {
+    const padding = paddingOf(length);
+    const at = this.#grow(length + padding);
+    for (let byte = at + length; byte < at + length + padding; byte++) this.#bytes[byte] = 0;
+    return at;
   }
 
   #grow(length: number): number {

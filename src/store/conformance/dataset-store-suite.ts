@@ -8,6 +8,7 @@ import type { DatasetStore } from "../dataset-store.ts";
 import { failsWith } from "./block-store-suite.ts";
 import { pruneTests } from "./prune-tests.ts";
 import { removalTests } from "./dataset-removal-tests.ts";
+import { secretTests } from "./secret-tests.ts";
 import { onStore, type StoreFactory } from "./fixture.ts";
 
 /** The dataset, and its tag, that the tests work on. */
@@ -75,6 +76,7 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 export function datasetStoreSuite(title: string, factory: StoreFactory): void {
   describe(`dataset store, ${title}`, () => {
     objectTests(factory);
+    secretTests(factory);
     replaceTests(factory);
     listTests(factory);
     historyTests(factory);

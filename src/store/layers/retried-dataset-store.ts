@@ -20,6 +20,7 @@ import {
   type TagHint,
 } from "../../format/record.ts";
 import type { DatasetName, Tag } from "../../format/reference.ts";
+import type { SecretPurpose, SecretRecord } from "../../format/secret-record.ts";
 import type { CallOptions } from "../block-store.ts";
 import type {
   DatasetStore,
@@ -307,6 +308,18 @@ export class RetriedDatasetStore implements DatasetStore {
 
   putCondemned(record: CondemnedRecord, options?: CallOptions): Promise<void> {
     return this.#retry.run(() => this.#inner.putCondemned(record, options), options?.signal);
+  }
+
+  getSecret(purpose: SecretPurpose, options?: CallOptions): Promise<SecretRecord | undefined> {
+    return this.#retry.run(() => this.#inner.getSecret(purpose, options), options?.signal);
+  }
+
+  createSecret(record: SecretRecord, options?: CallOptions): Promise<boolean> {
+    return this.#retry.run(async (retries) => {
+      if (await this.#inner.createSecret(record, options)) return true;
+      if (retries === 0) return false;
+      return (await this.#inner.getSecret(record.purpose, options))?.secret === record.secret;
+    }, options?.signal);
   }
 
   flush(options?: CallOptions): Promise<void> {

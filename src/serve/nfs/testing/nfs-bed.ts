@@ -75,5 +75,6 @@ export function tokensOf(all: MountTokens["all"]): { all: MountTokens["all"] } {
 }
 
 function servicesOf({ engine }: PushBed, access: Access): Parameters<typeof openNfs>[0] {
-  return { engine, tree: openStoreTree(engine), access, log: SILENT_LOG };
+  const stopping = new AbortController().signal;
+  return { engine, tree: openStoreTree(engine), access, log: SILENT_LOG, stopping };
 }

@@ -1,8 +1,9 @@
-import { BlockList } from "node:net";
 import type { TestContext } from "node:test";
 import { systemClock, type Clock } from "../../../base/clock.ts";
 import { MiB } from "../../../base/limits.ts";
 import { SILENT_LOG } from "../../../base/log.ts";
+import { AddressList } from "../address-list.ts";
+import { RareWarnings } from "../rare-warnings.ts";
 import { openRpcPort, type RpcPort } from "../rpc-port.ts";
 import { RpcPrograms, type RpcProcedure } from "../rpc-programs.ts";
 import { RpcClient } from "./rpc-client.ts";
@@ -38,14 +39,14 @@ export async function openRpcBed(
     clock = systemClock,
   }: { readonly allowedAddress?: string; readonly clock?: Clock } = {},
 ): Promise<RpcBed> {
-  const allowed = new BlockList();
-  allowed.addAddress(allowedAddress);
+  const allowed = new AddressList([{ address: allowedAddress, prefixBits: 32, family: "ipv4" }]);
   const program = { number: PROGRAM, version: VERSION, procedures };
   const port = await openRpcPort({
     host: "127.0.0.1",
     port: 0,
     programs: new RpcPrograms([program], () => () => undefined, SILENT_LOG),
     allowed,
+    warnings: new RareWarnings(clock, SILENT_LOG),
     heldBytesMax: 16 * MiB,
     clock,
     log: SILENT_LOG,
