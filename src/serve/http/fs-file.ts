@@ -11,7 +11,7 @@ import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts
 import { contentTypeOf, guardsOf } from "../content-type.ts";
 import { httpDate, modifiedSecondsOf } from "../http-time.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
-import { code, codingOf, isWorthCoding, type Coding } from "./codings.ts";
+import { code, codingOf, isWorthCoding, type Coding } from "../codings.ts";
 import { attachment } from "./disposition.ts";
 import { multipartOf } from "./multipart.ts";
 
