@@ -26,7 +26,7 @@ import type { Meter } from "../serve/ops/meter.ts";
 import { showPrunes } from "../serve/ops/prune-figures.ts";
 import { openPort, type Port, type PortLoad } from "../serve/port/one-port.ts";
 import { createRest } from "../serve/rest/rest.ts";
-import { createWebdav } from "../serve/webdav/webdav.ts";
+import { createWebdav, createWebdavRoot } from "../serve/webdav/webdav.ts";
 import type { HttpHandler } from "../serve/http-handler.ts";
 import { BODY_BYTES_MAX } from "../serve/frame-message.ts";
 import { route } from "../serve/route.ts";
@@ -184,6 +184,7 @@ async function openInterfaces(
   const fs = createFs(services);
   const http = route(
     {
+      "": meter.http("webdav", createWebdavRoot(services, nothingThere)),
       api: meter.http("rest", createRest(api, { clock: engine.clock, version: options.version })),
       bulk: meter.http("bulk", createBulk(services)),
       fs: meter.http("fs", fs),

@@ -3,8 +3,9 @@ import { AetherError } from "../base/errors.ts";
 import type { Digest } from "../format/digest.ts";
 import type { DatasetRecord, HistoryRecord } from "../format/record.ts";
 import { DEFAULT_TAG, type DatasetName, type Reference, type Tag } from "../format/reference.ts";
+import type { Revision } from "../store/dataset-store.ts";
 import type { TagReference } from "./contract.ts";
-import { requireDataset, tagNotFound } from "./datasets.ts";
+import { requireRevised, tagNotFound } from "./datasets.ts";
 import type { Engine } from "./engine.ts";
 import { currentOf, readHead, type HeadOptions } from "./tag-head.ts";
 
@@ -16,6 +17,8 @@ export interface Resolved {
   readonly tag: Tag | undefined;
   /** The history entry that made the tag point there; undefined when the reference names a digest. */
   readonly record: HistoryRecord | undefined;
+  /** The state of the dataset's record, where a store was read and a tag found. */
+  readonly revision?: Revision;
 }
 
 /**
@@ -30,15 +33,18 @@ export async function resolve(
 ): Promise<Resolved> {
   const { datasets } = engine.store;
   const { name, digest } = reference;
-  const dataset = requireDataset(engine, name, options);
+  const revised = requireRevised(engine, name, options);
   if (digest !== undefined) {
-    await dataset;
+    await revised;
     return { name, version: digest, tag: undefined, record: undefined };
   }
+  const dataset = revised.then(({ value }) => value);
   const tag = reference.tag ?? DEFAULT_TAG;
   const record = await newestEntry(engine, dataset, { name, tag }, options);
   const version = currentOf(record);
-  if (version !== null) return { name, version, tag, record: must(record, "a version has an entry") };
+  const { revision } = await revised;
+  if (version !== null)
+    return { name, version, tag, record: must(record, "a version has an entry"), revision };
   if (record === undefined) throw await tagNotFound(datasets, name, tag, options);
   throw new AetherError(
     "TAG_NOT_FOUND",

@@ -1,7 +1,7 @@
 /** Bodies of requests: read whole, or refused. */
 import { AetherError } from "../base/errors.ts";
 import { MiB } from "../base/limits.ts";
-import { problemMessage, type HttpRequest, type HttpResponse } from "./http-handler.ts";
+import { problemMessage, type ProblemMessage, type HttpRequest, type HttpResponse } from "./http-handler.ts";
 
 const FIRST_BYTES = 4096;
 /** Bytes of a refused body that are taken and thrown away, so that its connection can be used again: a part, as clients of S3 send them. */
@@ -47,7 +47,15 @@ export async function takeBody(request: HttpRequest): Promise<boolean> {
  * thrown away, and the connection is not used again.
  */
 export async function refuse(request: HttpRequest, response: HttpResponse, error: unknown): Promise<void> {
-  const { status, headers, bytes } = problemMessage(error);
+  await refuseWith(request, response, problemMessage(error));
+}
+
+/** As refuse(), with a message that is made already. */
+export async function refuseWith(
+  request: HttpRequest,
+  response: HttpResponse,
+  { status, headers, bytes }: ProblemMessage,
+): Promise<void> {
   const { httpVersionMajor, complete } = request;
   // Who waits for leave to send (RFC 9110 §10.1.1) was given none.
   const isWaiting = request.headers.expect !== undefined && !request.readableDidRead;

@@ -44,6 +44,14 @@ export interface ViewKey {
   readonly digest: Digest;
 }
 
+/** A state of a dataset's record, and the first entry that a tag's history had not then. */
+export interface DatasetState {
+  readonly name: DatasetName;
+  readonly revision: Revision;
+  readonly tag: Tag;
+  readonly number: number;
+}
+
 /** Options of DatasetStore.lastEvent(). */
 export interface LastEventOptions extends CallOptions {
   /** An event that is there, as far as the caller knows: the search begins with it. */
@@ -103,6 +111,11 @@ export interface DatasetStore extends ManifestReader {
   ): Promise<Revision>;
 
   getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined>;
+  /**
+   * Whether a dataset's record is in that state still, and a tag's history has no entry `number`, told without waiting; false: it is
+   * otherwise, or cannot be told so. A place that never can has no such method.
+   */
+  isStill?(state: DatasetState): boolean;
   /** Writes a dataset's record in place of `expected` (undefined: there must be none). Errors: OBJECT_CONFLICT. */
   putDataset(record: DatasetRecord, expected: Revision | undefined, options?: CallOptions): Promise<Revision>;
   /**

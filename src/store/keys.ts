@@ -143,14 +143,15 @@ export function quarantineKey(object: DamagedObject): Key {
   return `${QUARANTINE}${damagedKey(object).slice(ROOT.length)}` as Key;
 }
 
-/** Key of the record of a block that has this signature (32 bytes, as hex digits). */
-export function signatureKey(signature: Digest): Key {
-  return digestKey(SIGNATURES, signature);
-}
-
-/** Key of the view of a version. */
-export function viewKey(version: Digest): Key {
-  return digestKey(VIEWS, version);
+/** Key of what belongs to the first AetherFS's interface: the record of a block that has a signature (32 bytes, as hex digits), or a version's view. */
+export function viewKey({
+  kind,
+  digest,
+}: {
+  readonly kind: "signature" | "view";
+  readonly digest: Digest;
+}): Key {
+  return digestKey(kind === "view" ? VIEWS : SIGNATURES, digest);
 }
 
 /** What a dataset's keys begin with. */

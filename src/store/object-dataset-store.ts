@@ -41,6 +41,7 @@ import {
 } from "../format/secret-record.ts";
 import type { CallOptions } from "./block-store.ts";
 import type {
+  DatasetState,
   DatasetStore,
   LastEventOptions,
   ListedObject,
@@ -58,10 +59,6 @@ import type { DamagedObject, Key, ObjectKind } from "./keys.ts";
 import type { ListOptions, ObjectStore } from "./object-store.ts";
 import type { RecentManifests } from "./recent-manifests.ts";
 import { removeRecordsOf } from "./remove-records.ts";
-
-function keyOfView({ kind, digest }: ViewKey): Key {
-  return kind === "view" ? keys.viewKey(digest) : keys.signatureKey(digest);
-}
 
 /** Bytes of a manifest object or a plan at most: pages keep both far below. */
 const PAGE_OBJECT_BYTES_MAX = 64 * MiB;
@@ -151,6 +148,12 @@ export class ObjectDatasetStore implements DatasetStore {
 
   getDataset(name: DatasetName, options?: CallOptions): Promise<Revised<DatasetRecord> | undefined> {
     return this.#revised(keys.datasetKey(name), decodeDataset, (record) => record.name === name, options);
+  }
+
+  isStill({ name, revision, tag, number }: DatasetState): boolean {
+    const now = this.#objects.revisedNow?.(keys.datasetKey(name), RECORD_BYTES_MAX);
+    if (now === undefined || now === "absent" || now.revision !== revision) return false;
+    return this.#objects.revisedNow?.(keys.historyKey(name, tag, number), RECORD_BYTES_MAX) === "absent";
   }
 
   putDataset(
@@ -248,7 +251,7 @@ export class ObjectDatasetStore implements DatasetStore {
   }
 
   getView(key: ViewKey, options?: CallOptions): Promise<Revised<Uint8Array> | undefined> {
-    return this.#objects.getRevised(keyOfView(key), { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
+    return this.#objects.getRevised(keys.viewKey(key), { ...options, bytesMax: PAGE_OBJECT_BYTES_MAX });
   }
 
   putView(
@@ -257,7 +260,7 @@ export class ObjectDatasetStore implements DatasetStore {
     expected: Revision | undefined,
     options?: CallOptions,
   ): Promise<Revision> {
-    return this.#objects.replace(keyOfView(key), bytes, expected, options);
+    return this.#objects.replace(keys.viewKey(key), bytes, expected, options);
   }
 
   async isQuarantined(object: DamagedObject, options?: CallOptions): Promise<boolean> {
@@ -377,11 +380,7 @@ export class ObjectDatasetStore implements DatasetStore {
     options?: CallOptions,
   ): Promise<Revised<T> | undefined> {
     const found = await this.#objects.getRevised(key, { ...options, bytesMax: RECORD_BYTES_MAX });
-    if (found === undefined) return undefined;
-    return {
-      value: decodedRecord(key, this.#objects.name, found.value, decode, fits),
-      revision: found.revision,
-    };
+    return found && { ...found, value: decodedRecord(key, this.#objects.name, found.value, decode, fits) };
   }
 
   async #record<T>(

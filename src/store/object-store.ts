@@ -48,6 +48,11 @@ export interface ObjectStore {
   /** The whole object and its revision, or undefined. */
   getRevised(key: Key, options: ReadOptions): Promise<Revised<Uint8Array> | undefined>;
   /**
+   * What getRevised() would give of an object that was read, or found absent, a moment ago, told without waiting; undefined: it cannot be
+   * told. A place that never can has no such method.
+   */
+  revisedNow?(key: Key, bytesMax: number): Revised<Uint8Array> | "absent" | undefined;
+  /**
    * Bytes of an object that never changes (it was added, not put), or undefined when there is no such object.
    * Errors: RANGE_INVALID.
    */

@@ -11,11 +11,12 @@ import { resolve } from "../dataset/resolve.ts";
 import { currentOf, readHead, type OnLikely } from "../dataset/tag-head.ts";
 import { formatDigest, type Digest } from "../format/digest.ts";
 import type { HistoryRecord } from "../format/record.ts";
-import type { DatasetName, Tag } from "../format/reference.ts";
+import { DEFAULT_TAG, type DatasetName, type Tag } from "../format/reference.ts";
 import type { NamesOptions } from "../store/dataset-store.ts";
 import type { Catalog } from "./catalog.ts";
 import type { VersionName } from "./tree-path.ts";
 import { SharedLook } from "./shared-look.ts";
+import { StandingTags } from "./standing-tags.ts";
 import { Tree } from "./tree.ts";
 
 /** What is kept of what was decoded. */
@@ -53,12 +54,14 @@ class StoreCatalog implements Catalog {
   readonly #engine: Engine;
   readonly #own: DatasetVersions;
   readonly #looks = new SharedLook<Digest>();
+  readonly #standing: StandingTags;
   readonly #isLocal: boolean;
 
   constructor(engine: Engine) {
     this.#engine = engine;
     this.#isLocal = isOnDisk(engine);
     this.#own = new DatasetVersions(engine.store.datasets);
+    this.#standing = new StandingTags(engine.store.datasets);
   }
 
   datasets(options?: NamesOptions<DatasetName>): AsyncIterable<DatasetName> {
@@ -92,8 +95,11 @@ class StoreCatalog implements Catalog {
 
   async #look({ name, tag, digest }: VersionName, onLikely?: OnLikely): Promise<Digest> {
     if (digest === undefined) {
-      const reference = { host: undefined, name, tag, digest };
-      return (await resolve(this.#engine, reference, { onLikely })).version;
+      const standing = this.#standing.find(name, tag ?? DEFAULT_TAG);
+      if (standing !== undefined) return standing;
+      const found = await resolve(this.#engine, { host: undefined, name, tag, digest }, { onLikely });
+      this.#standing.note(found);
+      return found.version;
     }
     onLikely?.(digest);
     if (await this.#own.has(await requireDataset(this.#engine, name), digest)) return digest;

@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { createClient, type FileStat } from "webdav";
 import { MiB } from "../../src/base/limits.ts";
 import { noise } from "../../src/dataset/testing/engine.ts";
+import { makeCertificate } from "../certificate.ts";
 import { requirePeer } from "../peers.ts";
 import { ask, openWebdavBed, type WebdavBed } from "./webdav-bed.ts";
 
@@ -236,5 +237,34 @@ describe("the npm client webdav", () => {
     await assert.rejects(client.lock("/empty"), is403);
     const { headers } = await ask(bed.url, "OPTIONS");
     assert.equal(headers.get("dav"), "1, 3");
+  });
+});
+
+describe("by TLS", () => {
+  it("rclone and curl, which hold the hub to its certificate, read the same", async (t) => {
+    const rclone = requirePeer(t, "rclone");
+    if (rclone === undefined || !requirePeer(t, "openssl") || !requirePeer(t, "curl")) return;
+    const { certFile, keyFile } = makeCertificate(join(scratch, "tls"));
+    const url = await bed.listen({ tls: { certFile, keyFile, caFile: undefined } });
+    const into = await mkdtemp(join(scratch, "tls-"));
+    const words = ["--config", "", "--ca-cert", certFile, "--no-unicode-normalization"];
+    await succeed(rclone, ...words, "--webdav-url", `${url}/set/v1`, "copy", ":webdav:", into);
+    assertSame(await digestsBelow(into));
+    const ways = [
+      ["--http1.1", "1.1"],
+      ["--http2", "2"],
+    ] as const;
+    for (const [way, version] of ways) {
+      const asked = ["-sS", "--cacert", certFile, way, "--compressed", "-X", "PROPFIND", "-H", "depth: 1"];
+      const told = await succeed(
+        "curl",
+        ...asked,
+        "-w",
+        "%{http_code} %{http_version}",
+        `${url}/set/v1/many/`,
+      );
+      assert.equal(told.match(/<D:response>/g)?.length, 201);
+      assert.ok(told.endsWith(`207 ${version}`), told.slice(-20));
+    }
   });
 });

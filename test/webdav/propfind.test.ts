@@ -8,9 +8,8 @@ import { fileURLToPath } from "node:url";
 import { after, before, describe, it } from "node:test";
 import { AetherError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import type { Tree } from "../../src/vfs/tree.ts";
 import { requirePeer } from "../peers.ts";
-import { ask, openWebdavBed, type DavAnswer, type WebdavBed } from "./webdav-bed.ts";
+import { ask, openWebdavBed, watched, type DavAnswer, type WebdavBed } from "./webdav-bed.ts";
 
 const SCHEMA = fileURLToPath(new URL("multistatus.rng", import.meta.url));
 const AWKWARD = [
@@ -271,22 +270,6 @@ describe("PROPFIND", () => {
     }
   });
 });
-
-/** The tree, whose lists tell of each batch before they give it. */
-function watched(tree: Tree, onBatch: () => void): Tree {
-  const list: Tree["list"] = async function* (directory, options) {
-    for await (const batch of tree.list(directory, options)) {
-      onBatch();
-      yield batch;
-    }
-  };
-  return new Proxy(tree, {
-    get: (target, name) => {
-      const member: unknown = name === "list" ? list : Reflect.get(target, name, target);
-      return typeof member === "function" ? (member.bind(target) as unknown) : member;
-    },
-  });
-}
 
 /** Opens a connection and asks for a long answer: each entry tells some KiB. Nothing is read of it yet. */
 function askLong(url: string, path: string): net.Socket {

@@ -8,6 +8,7 @@ import { formatDigest } from "../../src/format/digest.ts";
 import { parseReference } from "../../src/format/reference.ts";
 import { answerLimitsOf, Answers } from "../../src/serve/answers.ts";
 import { createFs } from "../../src/serve/http/fs.ts";
+import type { PortTls } from "../../src/serve/port/certificates.ts";
 import { openPort } from "../../src/serve/port/one-port.ts";
 import type { Services } from "../../src/serve/services.ts";
 import { createWebdav } from "../../src/serve/webdav/webdav.ts";
@@ -17,6 +18,7 @@ import type { Tree } from "../../src/vfs/tree.ts";
 /** Another WebDAV over the same store. */
 export interface ListenOptions {
   readonly access?: Access;
+  readonly tls?: PortTls;
   /** What is looked at instead of the store's tree. */
   readonly tree?: (tree: Tree) => Tree;
 }
@@ -37,7 +39,7 @@ export async function openWebdavBed(): Promise<WebdavBed> {
   const pool = new WorkerPool(2);
   const push = await openPushBed(pool);
   const closers: (() => Promise<void>)[] = [];
-  const listen = async ({ access = OPEN_ACCESS, tree }: ListenOptions = {}): Promise<string> => {
+  const listen = async ({ access = OPEN_ACCESS, tls, tree }: ListenOptions = {}): Promise<string> => {
     const { engine } = push;
     const whole = openStoreTree(engine);
     const answers = new Answers(answerLimitsOf(engine.memoryBytes), engine.clock);
@@ -47,14 +49,14 @@ export async function openWebdavBed(): Promise<WebdavBed> {
       ...{ sessions: undefined as unknown as Services["sessions"], stopping: new AbortController().signal },
     };
     const port = await openPort({
-      ...{ host: "127.0.0.1", port: 0, tls: undefined, log: SILENT_LOG, clock: engine.clock },
+      ...{ host: "127.0.0.1", port: 0, tls, log: SILENT_LOG, clock: engine.clock },
       http: createWebdav(services, createFs(services)),
       grpc: (stream) => {
         stream.close();
       },
     });
     closers.push(() => port.close({ graceMs: 0 }));
-    return `http://127.0.0.1:${port.port}/webdav`;
+    return `${tls === undefined ? "http" : "https"}://127.0.0.1:${port.port}/webdav`;
   };
   return {
     push,
@@ -91,4 +93,20 @@ export async function ask(
     ...(body === undefined ? {} : { body }),
   });
   return { status: answer.status, headers: answer.headers, text: await answer.text() };
+}
+
+/** The tree; `onBatch` is called for each batch of a list, before it is given. */
+export function watched(tree: Tree, onBatch: () => void): Tree {
+  const list: Tree["list"] = async function* (directory, options) {
+    for await (const batch of tree.list(directory, options)) {
+      onBatch();
+      yield batch;
+    }
+  };
+  return new Proxy(tree, {
+    get: (target, name) => {
+      const member: unknown = name === "list" ? list : Reflect.get(target, name, target);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
 }

@@ -8,7 +8,7 @@ import { systemClock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import { noise } from "../../dataset/testing/engine.ts";
 import { digestOf } from "../../format/digest.ts";
-import { code, codingOf } from "./codings.ts";
+import { code, codingOf } from "../codings.ts";
 import { openFsBed, type FsBed } from "./testing/fs-bed.ts";
 
 const run = promisify(execFile);

@@ -10,7 +10,7 @@ import { ArchiveSource } from "./archive/archive-source.ts";
 import { TAR_LAYOUT, tarOf } from "./archive/tar.ts";
 import { ZIP_LAYOUT, zipOf } from "./archive/zip.ts";
 import { begun } from "./begun.ts";
-import { code } from "./codings.ts";
+import { code } from "../codings.ts";
 import { attachment } from "./disposition.ts";
 import type { ArchiveKind } from "./fs-query.ts";
 

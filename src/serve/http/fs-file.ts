@@ -2,6 +2,7 @@
 import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { gatherBytes } from "../../base/bytes.ts";
+import { KiB } from "../../base/limits.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { FileEntry } from "../../format/entry.ts";
 import { WHOLE_BYTES_MAX, type Answer } from "../answers.ts";
@@ -11,7 +12,7 @@ import { checkConditions, holdsIfRange, type Validators } from "../conditions.ts
 import { contentTypeOf, guardsOf } from "../content-type.ts";
 import { httpDate, modifiedSecondsOf } from "../http-time.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
-import { code, codingOf, isWorthCoding, type Coding } from "./codings.ts";
+import { code, codingOf, isWorthCoding, type Coding } from "../codings.ts";
 import { attachment } from "./disposition.ts";
 import { multipartOf } from "./multipart.ts";
 
@@ -33,6 +34,9 @@ export interface FileAnswer {
   /** The file's bytes within a range, verified. */
   readonly read: (range: ByteRange) => AsyncIterable<Uint8Array>;
 }
+
+/** Content up to this size is sent in one piece with its head: a second piece costs more than a copy. */
+const JOINED_BYTES_MAX = 4 * KiB;
 
 type Fields = Readonly<Record<string, string | number>>;
 
@@ -170,8 +174,15 @@ async function sendPlain(
     response.writeHead(206, { ...shape, "content-length": end - start, "content-range": contentRange });
   }
   if (request.method === "HEAD" || start === end) response.end();
-  else if (whole !== undefined) response.end(whole);
+  else if (whole !== undefined) endWith(response, whole);
   else await new Body(response).send(file.answer.sent(file.read(range)));
+}
+
+/** Node joins a head with text into one piece, with bytes never. */
+function endWith(response: HttpResponse, { buffer, byteOffset, byteLength }: Uint8Array): void {
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  if (byteLength <= JOINED_BYTES_MAX) response.end(bytes.toString("latin1"), "latin1");
+  else response.end(bytes);
 }
 
 /** Only GET has ranges. RFC 9110 §14.2 */

@@ -4,7 +4,7 @@ import { Body } from "../body.ts";
 import { checkConditions } from "../conditions.ts";
 import { sendNotAcceptable, type HttpRequest, type HttpResponse } from "../http-handler.ts";
 import { begun } from "./begun.ts";
-import { code, codingOf } from "./codings.ts";
+import { code, codingOf } from "../codings.ts";
 import { renderHtml } from "./listing-html.ts";
 import { listingTypeOf, Page, renderJson, type Listing } from "./listing.ts";
 

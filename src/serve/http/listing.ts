@@ -1,6 +1,6 @@
 /** Lists of any length, whole or a page of them, and as JSON. */
 import type { IncomingHttpHeaders } from "node:http";
-import { parseWeights } from "./weights.ts";
+import { parseWeights } from "../weights.ts";
 
 /** What a browser shows in a line beside the name; `title` says it exactly. */
 export interface Cell {

@@ -50,9 +50,12 @@ export function refusedChanges(path: string, names: readonly PropertyName[]): st
   return BEGIN + responseOf(path, propstats) + END;
 }
 
-/** A path of these segments as it stands in an href; a collection's ends with a slash. RFC 4918 §8.3 */
+/** A path of these segments as it stands in an href, none of which are the root's; a collection's ends with a slash. RFC 4918 §8.3 */
 export function hrefOf(segments: readonly string[], { file }: Resource): string {
-  const path = segments.map((segment) => `/${encode(segment)}`).join("");
+  const path = segments
+    .filter(Boolean)
+    .map((segment) => `/${encode(segment)}`)
+    .join("");
   return file === undefined ? `${path}/` : path;
 }
 

@@ -41,6 +41,14 @@ export async function findResource(look: Look, place: TreePath): Promise<Found> 
   }
 }
 
+/** A collection above the tree, in which one other lies. */
+export function folderOf(name: string): Found {
+  async function* members(): AsyncGenerator<readonly Resource[]> {
+    yield [collection(name)];
+  }
+  return { self: collection(ROOT_NAME), members };
+}
+
 function collection(name: string, modified?: FileTime, digest?: Resource["digest"]): Resource {
   return { name, file: undefined, modified, digest };
 }

@@ -4,15 +4,18 @@ import { KiB } from "../../base/limits.ts";
 import type { Answer } from "../answers.ts";
 import { Body } from "../body.ts";
 import { callerOf } from "../caller.ts";
+import { code, codingOf } from "../codings.ts";
 import {
   sendMethodNotAllowed,
+  sendNotAcceptable,
   type HttpHandler,
   type HttpRequest,
   type HttpResponse,
 } from "../http-handler.ts";
-import { readBody, refuse } from "../request-body.ts";
+import { readBody, refuse, refuseWith } from "../request-body.ts";
 import type { Services } from "../services.ts";
 import { parseTreeTarget, type TreeTarget } from "../tree-target.ts";
+import { holdsIf, parseIf } from "./if-header.ts";
 import { FINITE_DEPTH, hrefOf, isLastPiece, propfindPieces, refusedChanges } from "./multistatus.ts";
 import { PropertyWriter } from "./properties.ts";
 import {
@@ -22,10 +25,15 @@ import {
   parseProppatch,
   type PropfindQuery,
 } from "./requests.ts";
-import { findResource, type Found } from "./resources.ts";
+import { findResource, folderOf, type Found } from "./resources.ts";
 
 /** The longest body of a PROPFIND or PROPPATCH. */
 const BODY_BYTES_MAX = 64 * KiB;
+/** Shorter answers are sent as they are. */
+const CODED_LENGTH_MIN = 4 * KiB;
+/** The first segment of this interface's paths, in a collection that is nothing else than the port's root. */
+const DOOR = "webdav";
+const NOTHING = Buffer.alloc(0);
 const ALLOWED = ["OPTIONS", "GET", "HEAD", "PROPFIND"];
 /** What changes something, or would keep others from it. */
 const WRITES: ReadonlySet<string> = new Set([
@@ -36,6 +44,18 @@ const WRITES: ReadonlySet<string> = new Set([
 export function createWebdav(services: Services, files: HttpHandler): HttpHandler {
   const webdav = new Webdav(services, files);
   return (request, response) => webdav.answer(request, response);
+}
+
+/**
+ * Answers OPTIONS and PROPFIND of the port's root, a collection in which /webdav lies, and leaves all else to others: Explorer asks there
+ * whether a server has WebDAV, wherever below it is going to look.
+ */
+export function createWebdavRoot(services: Services, otherwise: HttpHandler): HttpHandler {
+  const webdav = new Webdav(services, otherwise);
+  return (request, response) => {
+    const isOurs = request.method === "OPTIONS" || request.method === "PROPFIND";
+    return isOurs ? webdav.answer(request, response) : otherwise(request, response);
+  };
 }
 
 /** What a PROPFIND is answered from. */
@@ -57,15 +77,44 @@ class Webdav {
 
   async answer(request: HttpRequest, response: HttpResponse): Promise<void> {
     const { method = "" } = request;
-    if (method === "GET" || method === "HEAD") {
+    const isRead = method === "GET" || method === "HEAD";
+    // What the files' handler throws is for who called: it has no body to refuse.
+    if (isRead && request.headers["if"] === undefined) {
       await this.#files(request, response);
       return;
     }
     try {
-      await this.#answer(method, request, response);
+      if (await this.#isWanted(request, response)) {
+        await (isRead ? this.#files(request, response) : this.#answer(method, request, response));
+      }
     } catch (error) {
       if (response.headersSent || ERRORS[codeOf(error)].http >= 500) throw error;
       await refuse(request, response, error);
+    }
+  }
+
+  /** Whether the conditions of the header `If` hold; if they do not, it is answered. RFC 4918 §10.4 */
+  async #isWanted(request: HttpRequest, response: HttpResponse): Promise<boolean> {
+    const { url = "", headers } = request;
+    const { if: header } = headers;
+    if (header === undefined) return true;
+    const lists = parseIf(String(header));
+    if (await holdsIf(lists, (resource = url) => this.#etagOf(request, resource))) return true;
+    await refuseWith(request, response, { status: 412, headers: { "content-length": 0 }, bytes: NOTHING });
+    return false;
+  }
+
+  /** The entity tag of a file, which a URL or path names; undefined: there is none, or it lies elsewhere. */
+  async #etagOf(request: HttpRequest, resource: string): Promise<string | undefined> {
+    try {
+      const target = targetOf(resource.startsWith("/") ? resource : pathOf(resource));
+      if (target.base !== targetOf(request.url).base) return undefined;
+      const { file } = (await this.#find(request, target)).self;
+      return file && `"${file.digest}"`;
+    } catch (error) {
+      const reason = codeOf(error);
+      if (ERRORS[reason].http >= 500 || reason === "UNAUTHENTICATED") throw error;
+      return undefined;
     }
   }
 
@@ -78,18 +127,19 @@ class Webdav {
   }
 
   async #propfind(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const target = targetOf(request);
+    const target = targetOf(request.url);
     const { depth: header } = request.headers;
     const depth = parseDepth(typeof header === "string" ? header : undefined);
     const query = parsePropfind(await readBody(request, BODY_BYTES_MAX));
     await this.#services.answers.run(request, response, async (answer) => {
       const found = await this.#find(request, target);
       if (depth === "infinity" && found.self.file === undefined) sendXml(response, 403, FINITE_DEPTH);
-      else await this.#sendFound(response, answer, { found, target, query, depth });
+      else await this.#sendFound(request, response, answer, { found, target, query, depth });
     });
   }
 
   async #sendFound(
+    request: HttpRequest,
     response: HttpResponse,
     answer: Answer,
     { found, target, query, depth }: Asked,
@@ -98,18 +148,31 @@ class Webdav {
     const path = hrefOf([target.base, ...target.segments], found.self);
     const pieces = answer.inTurns(propfindPieces(found, writer, { path, withMembers: depth === "1" }));
     const { value: first } = (await pieces.next()) as IteratorYieldResult<string>;
-    if (isLastPiece(first)) {
+    const isWhole = isLastPiece(first);
+    const { "accept-encoding": accepted } = request.headers;
+    const isWorthCoding = answer.mayCode && (!isWhole || first.length >= CODED_LENGTH_MIN);
+    const coding = codingOf(typeof accepted === "string" ? accepted : undefined, isWorthCoding);
+    if (coding === undefined) {
+      await pieces.return(undefined);
+      sendNotAcceptable(response, "content-encoding zstd, br, gzip or identity");
+      return;
+    }
+    if (isWhole && coding === "identity") {
       sendXml(response, 207, first);
       return;
     }
     await answer.stream();
+    if (coding !== "identity") await answer.takeCoder();
     // What fails from here on breaks the connection off: a part of a list is never a whole one.
-    response.writeHead(207, HEADERS);
-    await new Body(response).send(answer.sent(after(first, pieces)));
+    response.writeHead(207, { ...HEADERS, ...(coding === "identity" ? {} : { "content-encoding": coding }) });
+    const text = after(first, pieces);
+    await new Body(response).send(
+      answer.sent(coding === "identity" ? text : code(answer.wanted(text), coding)),
+    );
   }
 
   async #proppatch(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const target = targetOf(request);
+    const target = targetOf(request.url);
     const names = parseProppatch(await readBody(request, BODY_BYTES_MAX));
     await this.#services.answers.run(request, response, async () => {
       const { self } = await this.#find(request, target);
@@ -117,7 +180,8 @@ class Webdav {
     });
   }
 
-  async #find({ headers }: HttpRequest, { place, segments, isFolder }: TreeTarget): Promise<Found> {
+  async #find({ headers }: HttpRequest, { base, place, segments, isFolder }: TreeTarget): Promise<Found> {
+    if (base === "") return folderOf(DOOR);
     const { tree, access } = this.#services;
     const caller = callerOf(access, await access.identify(headers));
     const found = await findResource({ tree, caller, name: segments.at(-1) ?? "" }, place);
@@ -126,13 +190,18 @@ class Webdav {
   }
 }
 
+/** Which name a proxy before the hub has is not known: any will do. */
+function pathOf(url: string): string {
+  return URL.parse(url)?.pathname ?? "";
+}
+
 async function* after(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
   yield first;
   yield* rest;
 }
 
 /** Clients look for names that no dataset can have (`.DS_Store`, `desktop.ini`): nothing is there, and that is no mistake. */
-function targetOf({ url = "" }: HttpRequest): TreeTarget {
+function targetOf(url = ""): TreeTarget {
   try {
     return parseTreeTarget(url);
   } catch (cause) {
@@ -166,6 +235,7 @@ function sendOptions(response: HttpResponse): void {
 const HEADERS = {
   "content-type": 'application/xml; charset="utf-8"',
   "cache-control": "no-cache",
+  vary: "accept-encoding",
   "x-content-type-options": "nosniff",
 };
 

@@ -82,10 +82,9 @@ class DiskObjectStore implements ObjectStore {
   get(key: Key, options: ReadOptions): Promise<Uint8Array | undefined> {
     return this.#reading(async () => {
       options.signal?.throwIfAborted();
+      const now = this.#now(key, options.bytesMax);
+      if (now !== undefined) return now === "absent" ? undefined : now;
       const path = this.#path(key);
-      const quick = this.#quick.read(path, options.bytesMax);
-      if (quick === "absent" && isFileNow(this.#path(STORE_KEY))) return undefined;
-      if (quick !== undefined && quick !== "absent") return quick.bytes;
       const file = await this.#openFile(path);
       this.#quick.note(path, file?.bytes);
       if (file === undefined) {
@@ -105,6 +104,17 @@ class DiskObjectStore implements ObjectStore {
   async getRevised(key: Key, options: ReadOptions): Promise<Revised<Uint8Array> | undefined> {
     const value = await this.get(key, options);
     return value === undefined ? undefined : { value, revision: revisionOf(value) };
+  }
+
+  revisedNow(key: Key, bytesMax: number): Revised<Uint8Array> | "absent" | undefined {
+    const now = this.#now(key, bytesMax);
+    return now instanceof Uint8Array ? { value: now, revision: revisionOf(now) } : now;
+  }
+
+  /** What is there, where that is known without waiting. */
+  #now(key: Key, bytesMax: number): Uint8Array | "absent" | undefined {
+    const now = this.#quick.read(this.#path(key), bytesMax);
+    return now === "absent" && !isFileNow(this.#path(STORE_KEY)) ? undefined : now;
   }
 
   getRange(key: Key, range: ByteRange, options?: ReadRangeOptions): Promise<Uint8Array | undefined> {

@@ -34,7 +34,7 @@ async function inFolder(task: (folder: string) => Promise<void>): Promise<void> 
 }
 
 function textOf(found: ReturnType<QuickReads["read"]>): string | undefined {
-  return found === undefined || found === "absent" ? found : found.bytes.toString();
+  return found?.toString();
 }
 
 describe("reads without a thread", { skip }, () => {
@@ -90,9 +90,17 @@ describe("reads without a thread", { skip }, () => {
       clock.stepMs = 0;
       quick.note(file, 3);
       assert.equal(quick.read(file, MiB), undefined, "it pauses");
-      clock.ms += 61_000;
-      quick.note(file, 3);
-      assert.equal(textOf(quick.read(file, MiB)), "one");
+      for (let pauseMs = 2000; pauseMs < 128_000; pauseMs *= 2) {
+        clock.ms += Math.min(pauseMs / 2, 60_000) + 1;
+        quick.note(file, 3);
+        clock.stepMs = 500;
+        assert.equal(textOf(quick.read(file, MiB)), "one", "the pause is over");
+        clock.stepMs = 0;
+        clock.ms += Math.min(pauseMs, 60_000) - 1100;
+        quick.note(file, 3);
+        assert.equal(quick.read(file, MiB), undefined, "the next is twice as long, and at most a minute");
+        clock.ms += 1100 - Math.min(pauseMs, 60_000);
+      }
     }));
 
   it("are not made on a network's file system", () =>

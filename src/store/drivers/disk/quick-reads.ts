@@ -9,9 +9,13 @@ const BYTES_MAX = 16 * KiB;
 const PATHS_MAX = 1024;
 /** How long the kernel is trusted to still have in memory what it was asked for. */
 const RECENT_MS = 10_000;
-/** A read that took so long came from a disk that is slow: the event loop waits for no other for a while. */
+/**
+ * A read that took so long came from a disk that is slow, and the event loop waits for no other for a while; or the process was preempted
+ * on a machine that is busy, and nothing is wrong. So a pause is short, and twice as long as the one before that was not long ago.
+ */
 const SLOW_MS = 100;
-const PAUSE_MS = 60_000;
+const PAUSE_MS_FIRST = 1000;
+const PAUSE_MS_MAX = 60_000;
 /** Opening must not follow a link, nor wait for the other end of a pipe. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -30,7 +34,7 @@ const LOCAL_TYPES: ReadonlySet<number> = new Set([
 ]);
 
 /** What is at a path: bytes, or surely nothing. */
-type QuickRead = { readonly bytes: Buffer } | "absent";
+type QuickRead = Buffer | "absent";
 
 /**
  * Reads files on the spot that were read, or found absent, a moment ago: the kernel answers from its memory in some ten microseconds, a
@@ -42,6 +46,7 @@ export class QuickReads {
   /** When each was read last, by the monotonic clock; the longest ago first. */
   readonly #readMs = new Map<string, number>();
   #pausedUntilMs = -Infinity;
+  #pauseMs = 0;
 
   /** `fileSystem`: the type that statfs(2) gives for where all files lie. */
   constructor(clock: Clock, fileSystem: number) {
@@ -56,9 +61,15 @@ export class QuickReads {
     const beganMs = this.#clock.elapsedMs();
     if (beganMs - readMs > RECENT_MS || beganMs < this.#pausedUntilMs) return undefined;
     const found = readNow(path, Math.min(bytesMax, BYTES_MAX));
-    if (this.#clock.elapsedMs() - beganMs > SLOW_MS) this.#pausedUntilMs = beganMs + PAUSE_MS;
+    if (this.#clock.elapsedMs() - beganMs > SLOW_MS) this.#pause(beganMs);
     if (found !== undefined) this.#note(path, beganMs);
     return found;
+  }
+
+  #pause(nowMs: number): void {
+    const isAgain = nowMs - this.#pausedUntilMs < PAUSE_MS_MAX;
+    this.#pauseMs = isAgain ? Math.min(2 * this.#pauseMs, PAUSE_MS_MAX) : PAUSE_MS_FIRST;
+    this.#pausedUntilMs = nowMs + this.#pauseMs;
   }
 
   /** Notes that the file was read, and has `bytes`; undefined: nothing was there. */
@@ -96,7 +107,7 @@ function readNow(path: string, bytesMax: number): QuickRead | undefined {
       // One more than it had: who replaces it meanwhile may have put there another size.
       const bytes = Buffer.allocUnsafeSlow(stat.size + 1);
       const count = readSync(file, bytes, 0, bytes.byteLength, 0);
-      return count === stat.size ? { bytes: bytes.subarray(0, count) } : undefined;
+      return count === stat.size ? bytes.subarray(0, count) : undefined;
     } finally {
       closeSync(file);
     }

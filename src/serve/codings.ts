@@ -1,7 +1,7 @@
 /** Content codings: which one a client gets, and the content in it. RFC 9110 §8.4.1, §12.5.3 */
 import type { Transform } from "node:stream";
 import { constants, createBrotliCompress, createGzip, createZstdCompress } from "node:zlib";
-import { KiB, MiB } from "../../base/limits.ts";
+import { KiB, MiB } from "../base/limits.ts";
 import { parseWeights } from "./weights.ts";
 
 /** A coding, or none. */
