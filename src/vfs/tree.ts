@@ -2,6 +2,7 @@
 import type { ByteRange } from "../base/byte-range.ts";
 import { codeOf } from "../base/errors.ts";
 import { KiB } from "../base/limits.ts";
+import type { WaitOptions } from "../base/shared-call.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import type { PieceFigures } from "../dataset/read/piece-cache.ts";
@@ -262,30 +263,43 @@ export class Tree {
 
   /**
    * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file in
-   * order, one range after another, what comes next is decoded meanwhile. Errors: those of StreamReader.read.
+   * order, one range after another, what comes next is decoded meanwhile. The signal is for who waits for a piece and leaves. Errors: those
+   * of StreamReader.read.
    */
-  read({ version, start, entry }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
+  read(
+    { version, start, entry }: FileNode,
+    range: ByteRange,
+    { signal }: WaitOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
-    return this.#reader.read(version, shifted(range, start), ahead && shifted(ahead, start));
+    return this.#reader.read(version, shifted(range, start), {
+      next: ahead && shifted(ahead, start),
+      signal,
+    });
   }
 
   /**
    * The bytes of a small file whole, in one piece that stays as it is: nobody may write to it, since others get it too. Undefined: it is
-   * to be read. Errors: those of StreamReader.read.
+   * to be read. The signal is asked for only when the file is not at hand. Errors: those of StreamReader.read.
    */
-  whole({ version, start, entry }: FileNode): Promise<Uint8Array> | undefined {
+  whole({ version, start, entry }: FileNode, options?: WaitOptions): Promise<Uint8Array> | undefined {
     const { size } = entry;
     if (size > SMALL_FILE_BYTES_MAX) return undefined;
-    const range = { start, end: start + size };
-    return this.#smallFiles.get(version, start, size, () => this.#reader.read(version, range));
+    const read = (signal: AbortSignal): AsyncGenerator<Uint8Array> =>
+      this.#reader.read(version, { start, end: start + size }, { signal });
+    return this.#smallFiles.get(version, { start, bytes: size }, read, options);
   }
 
   /**
    * As read(), the whole range at once, which is held until it is released: for short ranges. Errors: those of StreamReader.hold.
    */
-  async hold({ version, start, entry }: FileNode, range: ByteRange): Promise<HeldRange> {
+  async hold(
+    { version, start, entry }: FileNode,
+    range: ByteRange,
+    { signal }: WaitOptions = {},
+  ): Promise<HeldRange> {
     const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
-    const held = await this.#reader.hold(version, shifted(range, start));
+    const held = await this.#reader.hold(version, shifted(range, start), { signal });
     if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
     return held;
   }
@@ -294,8 +308,12 @@ export class Tree {
    * The bytes from a file's first one on, which may go on into the files after it in byte order of path; each piece holds until the
    * next is asked for. Errors: those of StreamReader.read.
    */
-  readOn({ version, start }: FileNode, bytes: number): AsyncGenerator<Uint8Array> {
-    return this.#reader.read(version, { start, end: start + bytes });
+  readOn(
+    { version, start }: FileNode,
+    bytes: number,
+    { signal }: WaitOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    return this.#reader.read(version, { start, end: start + bytes }, { signal });
   }
 }
 
