@@ -133,8 +133,8 @@ class Fs {
       nowMs: clock.nowMs(),
       boundary: () => random.id(),
       answer,
-      whole: () => tree.whole(node),
-      read: (range: ByteRange) => tree.read(node, range),
+      whole: () => tree.whole(node, answer),
+      read: (range: ByteRange) => tree.read(node, range, answer),
     });
   }
 

@@ -118,7 +118,7 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
   const isSent = request.method !== "HEAD" && node.kind === "file" && start < end;
   if (isSent && end - start > WHOLE_BYTES_MAX) await answer.stream();
   // Before the head: what is not to be had is an error's status, not half an answer.
-  const small = isSent ? await tree.whole(node) : undefined;
+  const small = isSent ? await tree.whole(node, answer) : undefined;
   const length = { "content-length": end - start };
   if (range === undefined) {
     response.writeHead(200, { ...headers, ...length });
@@ -136,7 +136,7 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
     return;
   }
   if (small !== undefined) response.end(small.subarray(start, end));
-  else await new Body(response).send(answer.sent(tree.read(node, { start, end })));
+  else await new Body(response).send(answer.sent(tree.read(node, { start, end }, answer)));
 }
 
 /** ETags that clients send without quotes count as quoted, as S3 has it. */
