@@ -184,12 +184,17 @@ export class Tree {
 
   /**
    * What lies at a place, links of the version followed. Reads the pages on the way and no others. `soon` is what will be
-   * read if it is a file: of a store that is far it is fetched while it is found out whether the tag still stands where it did.
-   * Errors: PATH_NOT_FOUND; those of open.
+   * read if it is a file: of a store that is far it is fetched while it is found out whether the tag still stands where it did, until
+   * the signal of `options` aborts. Errors: PATH_NOT_FOUND; those of open.
    */
-  async look(caller: Caller, place: VersionPath, soon?: ByteRange): Promise<DirectoryNode | FileNode> {
+  async look(
+    caller: Caller,
+    place: VersionPath,
+    soon?: ByteRange,
+    options?: WaitOptions,
+  ): Promise<DirectoryNode | FileNode> {
     const top = await this.#open(caller, place, (likely, opening) => {
-      void this.#expect({ likely, opening }, place.path, soon);
+      void this.#expect({ likely, opening }, place.path, soon, options);
     });
     return this.lookIn(top, place.path);
   }
@@ -227,6 +232,7 @@ export class Tree {
     { likely, opening }: { readonly likely: Digest; readonly opening: TagOpening | undefined },
     path: string,
     soon: ByteRange | undefined,
+    options: WaitOptions | undefined,
   ): Promise<void> {
     try {
       const version = await this.#versions.open(likely, opening);
@@ -234,7 +240,7 @@ export class Tree {
       if (found?.entry.kind !== "file" || soon === undefined) return;
       const end = Math.min(soon.end, soon.start + SOON_BYTES_MAX, found.entry.size);
       if (soon.start < end)
-        await this.#reader.prefetch(version, shifted({ start: soon.start, end }, found.start));
+        await this.#reader.prefetch(version, shifted({ start: soon.start, end }, found.start), options);
     } catch {
       // Nothing is lost: it was a guess.
     }

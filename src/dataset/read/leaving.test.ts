@@ -5,58 +5,16 @@ import fs from "node:fs";
 import { after, describe, it } from "node:test";
 import { systemClock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
-import type { RangeReader } from "../../store/block-store.ts";
 import type { ReadEngine } from "../engine.ts";
 import { collect, noise } from "../testing/engine.ts";
 import { withPushBed } from "../testing/push-bed.ts";
+import { StalledBlocks } from "../testing/stalled-blocks.ts";
 import { openVersion, type Version } from "../version/version.ts";
 import { WorkerPool } from "../workers/pool.ts";
 import { StreamReader } from "./stream-reader.ts";
 
 const pool = new WorkerPool(2);
 after(() => pool.close());
-
-/** Blocks that answer when the test lets them; a call that is aborted ends at once. */
-class StalledBlocks implements RangeReader {
-  readonly #inner: RangeReader;
-  readonly underWay = new Set<object>();
-  isStalled = false;
-  #release = Promise.withResolvers<undefined>();
-
-  constructor(inner: RangeReader) {
-    this.#inner = inner;
-  }
-
-  async read(...[block, range, options]: Parameters<RangeReader["read"]>): Promise<Uint8Array> {
-    const call = {};
-    this.underWay.add(call);
-    const aborted = Promise.withResolvers<never>();
-    options?.signal?.addEventListener("abort", () => {
-      aborted.reject(options.signal?.reason);
-    });
-    try {
-      if (this.isStalled) await Promise.race([this.#release.promise, aborted.promise]);
-      return await this.#inner.read(block, range, options);
-    } finally {
-      this.underWay.delete(call);
-    }
-  }
-
-  stat(...[block, options]: Parameters<RangeReader["stat"]>): Promise<number | undefined> {
-    return this.#inner.stat(block, options);
-  }
-
-  /** Resolves when so many calls wait. */
-  async until(isSo: (calls: number) => boolean): Promise<void> {
-    while (!isSo(this.underWay.size)) await new Promise(setImmediate);
-  }
-
-  letGo(): void {
-    this.isStalled = false;
-    this.#release.resolve(undefined);
-    this.#release = Promise.withResolvers();
-  }
-}
 
 interface Bed {
   readonly blocks: StalledBlocks;

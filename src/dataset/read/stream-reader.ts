@@ -216,9 +216,9 @@ export class StreamReader {
 
   /**
    * Decodes a range that somebody will probably ask for soon; not what lies raw on a disk of this machine, and nothing
-   * while much else is read ahead. Never rejects: who reads meets the error.
+   * while much else is read ahead. The signal ends it, and so does time. Never rejects: who reads meets the error.
    */
-  async prefetch(version: Version, range: ByteRange): Promise<void> {
+  async prefetch(version: Version, range: ByteRange, { signal }: WaitOptions = {}): Promise<void> {
     const bytes = range.end - range.start;
     const bytesMax = Math.min(PREFETCH_BYTES_MAX, this.#engine.memoryBytes * PREFETCH_SHARE);
     if (this.#buffers.isScarce || this.#prefetchBytes + bytes > bytesMax) return;
@@ -228,6 +228,8 @@ export class StreamReader {
       end.abort();
     };
     this.#engine.clock.sleep(PREFETCH_MS_MAX, end.signal).then(giveUp, () => undefined);
+    signal?.addEventListener("abort", giveUp, { once: true });
+    if (signal?.aborted === true) giveUp();
     const holds: Promise<void>[] = [];
     try {
       for await (const { leaf, origin, pieces } of this.#segments.of(version, range)) {
@@ -251,6 +253,7 @@ export class StreamReader {
     }
     await Promise.all(holds);
     giveUp();
+    signal?.removeEventListener("abort", giveUp);
     this.#prefetchBytes -= bytes;
   }
 

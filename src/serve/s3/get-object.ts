@@ -39,7 +39,7 @@ export interface ObjectRequest {
  * for also when it is not. Errors: S3Error NoSuchKey, NoSuchVersion; those of Tree.look.
  */
 export async function findObject(asked: ObjectRequest): Promise<FileNode | DirectoryNode> {
-  const { tree, caller, bucket, key, query } = asked;
+  const { tree, caller, bucket, key, query, answer } = asked;
   const version = query.get("versionId");
   if (version !== undefined && version !== "null") {
     throw new S3Error("NoSuchVersion", { Key: key, VersionId: version });
@@ -51,7 +51,7 @@ export async function findObject(asked: ObjectRequest): Promise<FileNode | Direc
     throw isBucket ? noSuchKey(key) : new S3Error("NoSuchBucket", { BucketName: bucket.text });
   }
   try {
-    const node = await tree.look(caller, { kind: "version", ...place }, soonOf(asked));
+    const node = await tree.look(caller, { kind: "version", ...place }, soonOf(asked), answer);
     if ((node.kind === "directory") === isFolder) return node;
   } catch (error) {
     if (!GONE.has(codeOf(error))) throw error;
