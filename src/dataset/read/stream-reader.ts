@@ -49,11 +49,41 @@ interface Loading {
   readonly bytes: number;
 }
 
+/** Made once: an error costs more than the reading of what is at hand. */
+const LEFT = new AetherError("CANCELLED", "the reader has left");
+
 /** Who reads what. */
-interface Reading {
+interface Reading extends WaitOptions {
   readonly version: Version;
   readonly range: ByteRange;
-  readonly signal: AbortSignal | undefined;
+}
+
+/** A reader that may leave by its signal or without. What it waits with is made when it has to wait: mostly all is at hand. */
+class LeavingReader implements Reading {
+  readonly version: Version;
+  readonly range: ByteRange;
+  readonly #outer: AbortSignal | undefined;
+  #leaving: AbortController | undefined;
+
+  constructor(version: Version, range: ByteRange, outer: AbortSignal | undefined) {
+    this.version = version;
+    this.range = range;
+    this.#outer = outer;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#leaving !== undefined) return this.#leaving.signal;
+    this.#leaving = new AbortController();
+    this.#outer?.addEventListener("abort", this.leave, { once: true });
+    if (this.#outer?.aborted === true) this.leave();
+    return this.#leaving.signal;
+  }
+
+  /** Ends all that was begun for it, if it is not over. */
+  readonly leave = (): void => {
+    this.#outer?.removeEventListener("abort", this.leave);
+    this.#leaving?.abort(this.#outer?.reason ?? LEFT);
+  };
 }
 
 /** A part of pieces that lie one after another, and memory for it. */
@@ -121,13 +151,7 @@ export class StreamReader {
     range: ByteRange,
     { next, signal }: StreamReadOptions = {},
   ): AsyncGenerator<Uint8Array> {
-    signal?.throwIfAborted();
-    const leaving = new AbortController();
-    const leave = (): void => {
-      leaving.abort(signal?.reason);
-    };
-    signal?.addEventListener("abort", leave, { once: true });
-    const reading = { version, range, signal: leaving.signal };
+    const reading = new LeavingReader(version, range, signal);
     const ahead: Loading[] = [];
     const aheadBytesMax = this.#options.isLocal ? AHEAD_BYTES_MAX : FAR_AHEAD_BYTES_MAX;
     let aheadBytes = 0;
@@ -136,13 +160,12 @@ export class StreamReader {
     const segments = this.#segments.of(version, range);
     try {
       for (;;) {
-        reading.signal.throwIfAborted();
+        signal?.throwIfAborted();
         while (
           at < range.end &&
           (ahead.length === 0 || (aheadBytes < aheadBytesMax && !this.#buffers.isScarce))
         ) {
-          if (segment === undefined || at >= segment.end)
-            segment = await raced(nextOf(segments), reading.signal);
+          if (segment === undefined || at >= segment.end) segment = await nextOf(segments, signal);
           const loading = this.#begin(reading, segment, at);
           ahead.push(loading);
           at += loading.bytes;
@@ -166,8 +189,7 @@ export class StreamReader {
         }
       }
     } finally {
-      signal?.removeEventListener("abort", leave);
-      if (ahead.length > 0) leave();
+      reading.leave();
       for (const { loading } of ahead) {
         const left = await loading.catch(() => undefined);
         left?.release(true);
@@ -186,10 +208,7 @@ export class StreamReader {
     let segment: Segment | undefined;
     try {
       for (let at = range.start; at < range.end;) {
-        if (segment === undefined || at >= segment.end) {
-          const next = nextOf(segments);
-          segment = await (signal === undefined ? next : raced(next, signal));
-        }
+        if (segment === undefined || at >= segment.end) segment = await nextOf(segments, signal);
         const { loading, bytes } = this.#begin(reading, segment, at);
         parts.push(loading);
         at += bytes;
@@ -223,20 +242,14 @@ export class StreamReader {
     const bytesMax = Math.min(PREFETCH_BYTES_MAX, this.#engine.memoryBytes * PREFETCH_SHARE);
     if (this.#buffers.isScarce || this.#prefetchBytes + bytes > bytesMax) return;
     this.#prefetchBytes += bytes;
-    const end = new AbortController();
-    const giveUp = (): void => {
-      end.abort();
-    };
-    this.#engine.clock.sleep(PREFETCH_MS_MAX, end.signal).then(giveUp, () => undefined);
-    signal?.addEventListener("abort", giveUp, { once: true });
-    if (signal?.aborted === true) giveUp();
+    const reading = new LeavingReader(version, range, signal);
     const holds: Promise<void>[] = [];
     try {
       for await (const { leaf, origin, pieces } of this.#segments.of(version, range)) {
         for (const piece of pieces) {
           if (origin + piece.end <= range.start || origin + piece.start >= range.end) continue;
           if ((piece.kind === "raw" && this.#options.isLocal) || this.#decoded.has(leaf, piece)) continue;
-          const hold = this.#decoded.hold(version, leaf, piece, end);
+          const hold = this.#decoded.hold(version, leaf, piece, reading);
           // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
           holds.push(
             hold.then(
@@ -251,9 +264,13 @@ export class StreamReader {
     } catch {
       // What is not to be had is told to who reads it.
     }
-    await Promise.all(holds);
-    giveUp();
-    signal?.removeEventListener("abort", giveUp);
+    if (holds.length > 0) {
+      const over = new AbortController();
+      this.#engine.clock.sleep(PREFETCH_MS_MAX, over.signal).then(reading.leave, () => undefined);
+      await Promise.all(holds);
+      over.abort(LEFT);
+    }
+    reading.leave();
     this.#prefetchBytes -= bytes;
   }
 
@@ -336,8 +353,12 @@ export class StreamReader {
   }
 }
 
-async function nextOf(segments: AsyncIterator<Segment, void>): Promise<Segment> {
-  const { value } = await segments.next();
+async function nextOf(
+  segments: AsyncIterator<Segment, void>,
+  signal: AbortSignal | undefined,
+): Promise<Segment> {
+  const next = segments.next();
+  const { value } = await (signal === undefined ? next : raced(next, signal));
   if (value !== undefined) return value;
   throw new AetherError("OBJECT_INVALID", "a version's pages have fewer bytes than its root says");
 }
