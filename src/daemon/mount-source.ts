@@ -4,6 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import { AetherError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
+import { breakerStore } from "../dataset/read/breaker-store.ts";
 import { DiskPieces } from "../dataset/read/disk-pieces.ts";
 import { KeptObjects } from "../dataset/read/kept-objects.ts";
 import { keptStore } from "../dataset/read/kept-store.ts";
@@ -40,6 +41,8 @@ export interface SourceOptions {
 /** What a mount reads from. */
 export interface MountSource {
   readonly tree: Tree;
+  /** Tells it that somebody waited in vain: perhaps the store or hub does not answer. */
+  readonly suspect: () => void;
   /** Where large files are kept whole, for the kernel to read them by itself. */
   readonly openFiles: () => Promise<WholeFiles | undefined>;
   /** Ends what is not the client's. */
@@ -63,12 +66,15 @@ export function openSource(options: SourceOptions): MountSource {
   const files = folderOf("files", FILES_SHARE);
   const disk = pieces && new DiskPieces({ ...pieces, ...parts });
   const asked = client && { engine: client.copyEngine(reference.name), catalog: new ClientCatalog(client) };
+  const breaker = asked && !isLocal ? breakerStore(asked.engine.store, parts) : undefined;
+  const suspect = (): void => breaker?.suspect();
   const openFiles = async (pool: WorkerPool): Promise<WholeFiles | undefined> =>
     files && (await WholeFiles.open({ ...files, ...parts, pool }));
   if (asked !== undefined && (versions === undefined || isLocal)) {
     const { engine, catalog } = asked;
-    const tree = new Tree(engine, catalog, { isLocal, pieceBytes, disk });
-    return { tree, openFiles: () => openFiles(engine.pool), close: async () => undefined };
+    const guarded = { ...engine, store: breaker?.store ?? engine.store };
+    const tree = new Tree(guarded, catalog, { isLocal, pieceBytes, disk });
+    return { tree, suspect, openFiles: () => openFiles(engine.pool), close: async () => breaker?.close() };
   }
   if (versions === undefined)
     throw new AetherError(
@@ -77,12 +83,13 @@ export function openSource(options: SourceOptions): MountSource {
     );
   const kept = new KeptObjects({ ...versions, ...parts });
   const pool = asked?.engine.pool ?? new WorkerPool(threads);
-  const { store, keeper } = keptStore(kept, place, asked?.engine.store);
+  const { store, keeper } = keptStore(kept, place, breaker?.store);
   const engine = { ...parts, pool, memoryBytes, cacheDir, store };
   const catalog = new KeptCatalog(kept, place, asked?.catalog);
   const tree = new Tree(engine, catalog, { isLocal, pieceBytes, disk, keeper });
   const close = async (): Promise<void> => {
+    await breaker?.close();
     if (asked === undefined) await pool.close();
   };
-  return { tree, openFiles: () => openFiles(pool), close };
+  return { tree, suspect, openFiles: () => openFiles(pool), close };
 }

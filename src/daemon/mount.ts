@@ -78,7 +78,8 @@ export async function mountVersion(options: MountOptions): Promise<Mounted> {
   }
 }
 
-async function mountSource(options: MountOptions, { tree, openFiles, close }: MountSource): Promise<Mounted> {
+async function mountSource(options: MountOptions, mounted: MountSource): Promise<Mounted> {
+  const { tree, suspect, openFiles, close } = mounted;
   const { client, folder, source, allowOther, isFollowed, memoryBytes, timeoutMs, log, signal } = options;
   const open = (): Promise<DirectoryNode> => tree.open(ANYBODY, versionName(options.reference));
   const top = await open();
@@ -89,7 +90,7 @@ async function mountSource(options: MountOptions, { tree, openFiles, close }: Mo
   const fd = await mountFuse({ folder, source, allowOther, noexec: options.noexec });
   const device = new FuseDevice(fd, log);
   const session = new FuseSession(device, {
-    ...{ tree, top, isFollowed, timeoutMs, clock: systemClock, log },
+    ...{ tree, top, isFollowed, timeoutMs, onLate: suspect, clock: systemClock, log },
     reference: formatReference(options.reference),
     owner: options.owner,
     nodesMax: Math.max(NODES_MIN, memoryBytes / NODE_SHARE_BYTES),

@@ -113,6 +113,11 @@ export class Answer implements Occupant {
     this.#response = response;
   }
 
+  /** Aborts when the client has gone, or has it all. Made when it is asked for first: most answers are given without it. */
+  get signal(): AbortSignal {
+    return (this.#closing ??= closing(this.#response));
+  }
+
   /** Takes a place. Errors: HUB_BUSY; CANCELLED when the client goes. */
   async enter(): Promise<void> {
     this.#leavePlace = await this.#enter(this.#gates.whole);
@@ -221,7 +226,6 @@ export class Answer implements Occupant {
   async #enter(gate: FairGate, occupant: Occupant = this): Promise<() => void> {
     const leave = isClosed(this.#response) ? undefined : gate.tryEnter(occupant);
     if (leave !== undefined) return leave;
-    this.#closing ??= closing(this.#response);
-    return gate.enter(occupant, this.#closing);
+    return gate.enter(occupant, this.signal);
   }
 }

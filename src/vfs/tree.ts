@@ -2,6 +2,7 @@
 import type { ByteRange } from "../base/byte-range.ts";
 import { codeOf } from "../base/errors.ts";
 import { KiB } from "../base/limits.ts";
+import type { WaitOptions } from "../base/shared-call.ts";
 import type { TagPointer } from "../dataset/datasets.ts";
 import type { ReadEngine } from "../dataset/engine.ts";
 import type { PieceFigures } from "../dataset/read/piece-cache.ts";
@@ -187,12 +188,17 @@ export class Tree {
 
   /**
    * What lies at a place, links of the version followed. Reads the pages on the way and no others. `soon` is what will be
-   * read if it is a file: of a store that is far it is fetched while it is found out whether the tag still stands where it did.
-   * Errors: PATH_NOT_FOUND; those of open.
+   * read if it is a file: of a store that is far it is fetched while it is found out whether the tag still stands where it did, until
+   * the signal of `options` aborts. Errors: PATH_NOT_FOUND; those of open.
    */
-  async look(caller: Caller, place: VersionPath, soon?: ByteRange): Promise<DirectoryNode | FileNode> {
+  async look(
+    caller: Caller,
+    place: VersionPath,
+    soon?: ByteRange,
+    options?: WaitOptions,
+  ): Promise<DirectoryNode | FileNode> {
     const top = await this.#open(caller, place, (likely, opening) => {
-      void this.#expect({ likely, opening }, place.path, soon);
+      void this.#expect({ likely, opening }, place.path, soon, options);
     });
     return this.lookIn(top, place.path);
   }
@@ -230,6 +236,7 @@ export class Tree {
     { likely, opening }: { readonly likely: Digest; readonly opening: TagOpening | undefined },
     path: string,
     soon: ByteRange | undefined,
+    options: WaitOptions | undefined,
   ): Promise<void> {
     try {
       const version = await this.#versions.open(likely, opening);
@@ -237,7 +244,7 @@ export class Tree {
       if (found?.entry.kind !== "file" || soon === undefined) return;
       const end = Math.min(soon.end, soon.start + SOON_BYTES_MAX, found.entry.size);
       if (soon.start < end)
-        await this.#reader.prefetch(version, shifted({ start: soon.start, end }, found.start));
+        await this.#reader.prefetch(version, shifted({ start: soon.start, end }, found.start), options);
     } catch {
       // Nothing is lost: it was a guess.
     }
@@ -266,30 +273,43 @@ export class Tree {
 
   /**
    * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file in
-   * order, one range after another, what comes next is decoded meanwhile. Errors: those of StreamReader.read.
+   * order, one range after another, what comes next is decoded meanwhile. The signal is for who waits for a piece and leaves. Errors: those
+   * of StreamReader.read.
    */
-  read({ version, start, entry }: FileNode, range: ByteRange): AsyncGenerator<Uint8Array> {
+  read(
+    { version, start, entry }: FileNode,
+    range: ByteRange,
+    { signal }: WaitOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
-    return this.#reader.read(version, shifted(range, start), ahead && shifted(ahead, start));
+    return this.#reader.read(version, shifted(range, start), {
+      next: ahead && shifted(ahead, start),
+      signal,
+    });
   }
 
   /**
    * The bytes of a small file whole, in one piece that stays as it is: nobody may write to it, since others get it too. Undefined: it is
-   * to be read. Errors: those of StreamReader.read.
+   * to be read. The signal is asked for only when the file is not at hand. Errors: those of StreamReader.read.
    */
-  whole({ version, start, entry }: FileNode): Promise<Uint8Array> | undefined {
+  whole({ version, start, entry }: FileNode, options?: WaitOptions): Promise<Uint8Array> | undefined {
     const { size } = entry;
     if (size > SMALL_FILE_BYTES_MAX) return undefined;
-    const range = { start, end: start + size };
-    return this.#smallFiles.get(version, start, size, () => this.#reader.read(version, range));
+    const read = (signal: AbortSignal): AsyncGenerator<Uint8Array> =>
+      this.#reader.read(version, { start, end: start + size }, { signal });
+    return this.#smallFiles.get(version, { start, bytes: size }, read, options);
   }
 
   /**
    * As read(), the whole range at once, which is held until it is released: for short ranges. Errors: those of StreamReader.hold.
    */
-  async hold({ version, start, entry }: FileNode, range: ByteRange): Promise<HeldRange> {
+  async hold(
+    { version, start, entry }: FileNode,
+    range: ByteRange,
+    { signal }: WaitOptions = {},
+  ): Promise<HeldRange> {
     const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
-    const held = await this.#reader.hold(version, shifted(range, start));
+    const held = await this.#reader.hold(version, shifted(range, start), { signal });
     if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
     return held;
   }
@@ -298,8 +318,12 @@ export class Tree {
    * The bytes from a file's first one on, which may go on into the files after it in byte order of path; each piece holds until the
    * next is asked for. Errors: those of StreamReader.read.
    */
-  readOn({ version, start }: FileNode, bytes: number): AsyncGenerator<Uint8Array> {
-    return this.#reader.read(version, { start, end: start + bytes });
+  readOn(
+    { version, start }: FileNode,
+    bytes: number,
+    { signal }: WaitOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    return this.#reader.read(version, { start, end: start + bytes }, { signal });
   }
 }
 

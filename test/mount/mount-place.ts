@@ -31,7 +31,7 @@ export async function placeWithHub(
   });
   const onHub = { ...place, environment: { STORE: "", HUB: hub.host } };
   await place.write({ "source/d/small": "small" });
-  for (const [index, name] of ["big", "other"].entries())
+  for (const [index, name] of ["big", "other", "third"].entries())
     writeFileSync(join(place.folder, "source", name), noise(index, 8_000_000));
   const pushed = await place.run(["push", "-t", "set:v1", "source"], onHub.environment);
   assert.equal(pushed.exit, 0, pushed.stderr);

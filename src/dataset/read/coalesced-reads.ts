@@ -1,17 +1,20 @@
 import type { ByteRange } from "../../base/byte-range.ts";
 import { MiB } from "../../base/limits.ts";
+import { SharedCall } from "../../base/shared-call.ts";
 import type { Digest } from "../../format/digest.ts";
-import type { RangeReader } from "../../store/block-store.ts";
+import type { RangeReader, ReadRangeOptions } from "../../store/block-store.ts";
 
 /** One request's bytes, unless a single read has more. */
 const REQUEST_BYTES_MAX = 4 * MiB;
 
+/** How a range is read: into memory that the reader has. */
+type IntoOptions = ReadRangeOptions & Required<Pick<ReadRangeOptions, "into">>;
+
 /** A read that waits. */
-interface Waiting {
+interface Waiting extends IntoOptions {
   readonly range: ByteRange;
-  readonly into: Uint8Array;
-  readonly resolve: (bytes: Uint8Array) => void;
-  readonly reject: (error: unknown) => void;
+  /** Takes what is under way now, and its place there. */
+  readonly begin: (bytes: Promise<Uint8Array>) => void;
 }
 
 /** What goes on at one block. */
@@ -23,7 +26,7 @@ interface BlockReads {
 /**
  * Reads of a store on another machine: one that lies right beside another that is under way waits for it, and goes together with
  * its neighbours then, or when they fill a request. So who reads in order makes few requests, and who does not, waits
- * for nobody.
+ * for nobody. A request is aborted when all whose ranges it has have given up.
  */
 export class CoalescedReads {
   readonly #store: RangeReader;
@@ -33,17 +36,28 @@ export class CoalescedReads {
     this.#store = store;
   }
 
-  /** The block's bytes of `range`, at the beginning of `into`. Errors: those of RangeReader.read. */
-  read(block: Digest, range: ByteRange, into: Uint8Array): Promise<Uint8Array> {
+  /** The block's bytes of `range`, at the beginning of `into`. Errors: those of RangeReader.read; the signal's reason. */
+  read(block: Digest, range: ByteRange, options: IntoOptions): Promise<Uint8Array> {
+    const { signal } = options;
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
       const reads = this.#readsOf(block);
-      const waiting = { range, into, resolve, reject };
+      const leave = (): void => {
+        reads.waiting = reads.waiting.filter((other) => other !== waiting);
+        reject(signal?.reason as Error);
+      };
+      const begin = (bytes: Promise<Uint8Array>): void => {
+        signal?.removeEventListener("abort", leave);
+        resolve(bytes);
+      };
+      const waiting = { ...options, range, begin };
       const others = [...reads.underWay, ...reads.waiting.map((other) => other.range)];
       if (!others.some((other) => touches(other, range))) {
         this.#request(block, reads, [waiting]);
         return;
       }
       reads.waiting.push(waiting);
+      signal?.addEventListener("abort", leave, { once: true });
       const group = groupsOf(reads.waiting).find((each) => each.includes(waiting)) ?? [];
       if (spanOf(group).end - spanOf(group).start >= REQUEST_BYTES_MAX) this.#release(block, reads, group);
     });
@@ -65,29 +79,30 @@ export class CoalescedReads {
   #request(block: Digest, reads: BlockReads, group: readonly Waiting[]): void {
     const range = spanOf(group);
     reads.underWay.add(range);
-    void this.#answer(block, range, group).finally(() => {
+    const call = this.#call(block, range, group);
+    const end = (): void => {
       reads.underWay.delete(range);
       for (const next of groupsOf(reads.waiting)) this.#release(block, reads, next);
       if (reads.underWay.size === 0) this.#blocks.delete(block);
-    });
+    };
+    call.result.then(end, end);
   }
 
-  async #answer(block: Digest, range: ByteRange, group: readonly Waiting[]): Promise<void> {
+  #call(block: Digest, range: ByteRange, group: readonly Waiting[]): SharedCall<Uint8Array> {
     const [first] = group;
-    try {
-      if (group.length === 1 && first !== undefined) {
-        first.resolve(await this.#store.read(block, range, { into: first.into }));
-        return;
-      }
-      const bytes = await this.#store.read(block, range);
-      for (const { range: part, into, resolve } of group) {
-        into.set(bytes.subarray(part.start - range.start, part.end - range.start));
-        resolve(into.subarray(0, part.end - part.start));
-      }
-    } catch (error) {
-      for (const { reject } of group) reject(error);
+    const into = group.length === 1 && first !== undefined ? { into: first.into } : {};
+    const call = new SharedCall((signal) => this.#store.read(block, range, { ...into, signal }));
+    for (const each of group) {
+      const bytes = call.join(each);
+      each.begin(group.length === 1 ? bytes : bytes.then((all) => partOf(all, range, each)));
     }
+    return call;
   }
+}
+
+function partOf(bytes: Uint8Array, { start }: ByteRange, { range, into }: Waiting): Uint8Array {
+  into.set(bytes.subarray(range.start - start, range.end - start));
+  return into.subarray(0, range.end - range.start);
 }
 
 function touches(one: ByteRange, other: ByteRange): boolean {

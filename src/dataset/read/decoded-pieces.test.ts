@@ -71,4 +71,44 @@ describe("decoded pieces", () => {
     );
     assert.equal((await pieces.hold("a", 5, filler(7))).bytes[0], 7);
   });
+
+  it("that all have left are begun anew in other memory, while the first may still be written to", async () => {
+    const pieces = new DecodedPieces(0, PIECE_BYTES);
+    const leaving = new AbortController();
+    const begun: { readonly memory: SharedArrayBuffer; readonly signal: AbortSignal }[] = [];
+    const end = Promise.withResolvers<undefined>();
+    const slow = async (memory: SharedArrayBuffer, signal: AbortSignal): Promise<void> => {
+      begun.push({ memory, signal });
+      await end.promise;
+    };
+    const left = [1, 2].map(() => pieces.hold("a", 5, slow, leaving));
+    leaving.abort();
+    for (const each of left) await assert.rejects(each, { name: "AbortError" });
+    assert.deepEqual([begun.length, begun[0]?.signal.aborted], [1, true]);
+    const memory = new Set<ArrayBufferLike>();
+    for (const key of ["a", ...Array.from({ length: 20 }, (_, index) => String(index))]) {
+      const { bytes, release } = await pieces.hold(key, 5, filler(7));
+      memory.add(bytes.buffer);
+      release(true);
+    }
+    assert.equal(memory.has(begun[0]?.memory ?? assert.fail()), false);
+    end.resolve(undefined);
+  });
+
+  it("that all have left, and are there all the same, are kept, and their memory is used again", async () => {
+    const pieces = new DecodedPieces(0, PIECE_BYTES);
+    const leaving = new AbortController();
+    const end = Promise.withResolvers<undefined>();
+    const told: number[] = [];
+    const late = pieces.hold("a", 5, (output) => end.promise.then(() => filler(3, told)(output)), leaving);
+    leaving.abort();
+    await assert.rejects(late, { name: "AbortError" });
+    end.resolve(undefined);
+    await new Promise(setImmediate);
+    const { bytes, release } = await pieces.hold("a", 5, filler(4, told));
+    assert.deepEqual([...bytes, told.length], [3, 3, 3, 3, 3, 1]);
+    release(true);
+    for (let other = 0; other < 20; other++) (await pieces.hold(String(other), 5, filler(9))).release(true);
+    assert.equal(bytes[0], 9);
+  });
 });

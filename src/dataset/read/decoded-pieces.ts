@@ -1,3 +1,4 @@
+import { SharedCall, type WaitOptions } from "../../base/shared-call.ts";
 import { TwoQueue } from "./two-queue.ts";
 
 /** Pieces that are kept at least, however little memory there is. */
@@ -6,7 +7,7 @@ const SLOTS_MIN = 4;
 /** Memory for one piece, and who needs it. */
 interface Slot {
   readonly memory: SharedArrayBuffer;
-  readonly loading: Promise<void>;
+  readonly call: SharedCall<void>;
   users: number;
   /** Somebody may still read the memory: it must not be used for another piece. */
   isLent: boolean;
@@ -43,23 +44,22 @@ export class DecodedPieces {
 
   /**
    * A piece of `bytes` (at most `pieceBytesMax`), which `load` writes when it is not there: once, however many
-   * ask. Errors: those of `load`.
+   * ask, as a SharedCall. Errors: those of `load`; the signal's reason, for who gives up.
    */
   async hold(
     key: string,
     bytes: number,
-    load: (output: SharedArrayBuffer) => Promise<void>,
+    load: (output: SharedArrayBuffer, signal: AbortSignal) => Promise<void>,
+    options?: WaitOptions,
   ): Promise<HeldBytes> {
+    const known = this.#slots.get(key);
+    if (known?.call.isAbandoned === true) this.#forget(key, known);
     const slot = this.#slots.get(key) ?? this.#begin(key, load);
     slot.users++;
     try {
-      await slot.loading;
+      await slot.call.join(options);
     } catch (error) {
-      // A thread may still write to its memory, which is left to the garbage collector therefore.
-      if (this.#slots.get(key) === slot) {
-        this.#slots.remove(key);
-        this.#allocated--;
-      }
+      slot.users--;
       throw error;
     }
     return {
@@ -72,12 +72,27 @@ export class DecodedPieces {
     };
   }
 
-  #begin(key: string, load: (output: SharedArrayBuffer) => Promise<void>): Slot {
+  #begin(key: string, load: (output: SharedArrayBuffer, signal: AbortSignal) => Promise<void>): Slot {
     const isFull = this.#allocated >= this.#slotsMax;
     const memory = (isFull ? this.#dropOldest() : undefined) ?? this.#allocate();
-    const slot = { memory, loading: load(memory), users: 0, isLent: false };
+    const call = new SharedCall((signal) => load(memory, signal));
+    // Whoever fills it uses it too, until it is over: also when nobody waits for that.
+    const slot = { memory, call, users: 1, isLent: false };
     this.#slots.add(key, slot);
+    call.result.then(
+      () => slot.users--,
+      () => {
+        this.#forget(key, slot);
+      },
+    );
     return slot;
+  }
+
+  /** A thread may still write to its memory, which is left to the garbage collector therefore. */
+  #forget(key: string, slot: Slot): void {
+    if (this.#slots.get(key) !== slot) return;
+    this.#slots.remove(key);
+    this.#allocated--;
   }
 
   #allocate(): SharedArrayBuffer {

@@ -4,6 +4,7 @@ import { digestOf, type Digest } from "../../format/digest.ts";
 import type { RangeReader } from "../../store/block-store.ts";
 import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
 import type { PageKeeper } from "../version/page-source.ts";
+import { isAway } from "./breaker-store.ts";
 import type { KeptObjects } from "./kept-objects.ts";
 
 /** What is kept stands in for what nobody replaces from here. */
@@ -58,12 +59,6 @@ export function keptStore(kept: KeptObjects, place: string, inner: VersionStore 
     },
   };
   return { store: { blocks, datasets }, keeper };
-}
-
-/** Whether the store or hub did not answer, as opposed to what it answered. */
-function isAway(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "STORE_UNAVAILABLE" || code === "HUB_UNAVAILABLE";
 }
 
 /** The name of what `key` names in one place. */

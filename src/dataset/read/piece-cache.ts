@@ -1,5 +1,6 @@
 import { codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
+import type { WaitOptions } from "../../base/shared-call.ts";
 import type { Digest } from "../../format/digest.ts";
 import type { ReadEngine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
@@ -52,6 +53,13 @@ function keyOf(leaf: Digest, { start, end }: Piece): string {
   return `${leaf}-${start}-${end - start}`;
 }
 
+/** A piece on its way, and the memory that it is written to. */
+interface Loading {
+  readonly key: string;
+  readonly piece: Piece;
+  readonly output: SharedArrayBuffer;
+}
+
 /** Decoded pieces: from memory, else from the disk's cache, else decoded. Whatever comes in is verified then, and not again. */
 export class PieceCache {
   readonly #engine: ReadEngine;
@@ -80,8 +88,11 @@ export class PieceCache {
     return this.#pieces.has(key) || this.#large.has(key);
   }
 
-  /** The whole piece, of a leaf page with this digest. Errors: those of PieceWork.decode and ChunkReader.read. */
-  async hold(version: Version, leaf: Digest, piece: Piece): Promise<HeldBytes> {
+  /**
+   * The whole piece, of a leaf page with this digest. Fetching it ends when nobody waits for it any more. Errors: those of
+   * PieceWork.decode and ChunkReader.read; the signal's reason, for who gives up.
+   */
+  async hold(version: Version, leaf: Digest, piece: Piece, options?: WaitOptions): Promise<HeldBytes> {
     const { start, end } = piece;
     const bytes = end - start;
     const key = keyOf(leaf, piece);
@@ -92,23 +103,36 @@ export class PieceCache {
     };
     const held =
       bytes <= this.#options.pieceBytes
-        ? this.#pieces.hold(key, bytes, (output) => missing(() => this.#load(version, key, piece, output)))
-        : this.#holdLarge(key, () => missing(() => this.#loadLarge(version, key, piece)));
+        ? this.#pieces.hold(
+            key,
+            bytes,
+            (output, wanted) => missing(() => this.#load(version, { key, piece, output }, wanted)),
+            options,
+          )
+        : this.#holdLarge(
+            key,
+            (wanted) => missing(() => this.#loadLarge(version, key, piece, wanted)),
+            options,
+          );
     if (origin.isFound) count(this.figures.memory, bytes);
     return await held;
   }
 
-  async #holdLarge(key: string, read: () => Promise<Uint8Array>): Promise<HeldBytes> {
-    return { bytes: await this.#large.get(key, read), release: () => undefined };
+  async #holdLarge(
+    key: string,
+    read: (wanted: AbortSignal) => Promise<Uint8Array>,
+    options: WaitOptions | undefined,
+  ): Promise<HeldBytes> {
+    return { bytes: await this.#large.get(key, read, options), release: () => undefined };
   }
 
-  async #loadLarge(version: Version, key: string, piece: Piece): Promise<Uint8Array> {
+  async #loadLarge(version: Version, key: string, piece: Piece, wanted: AbortSignal): Promise<Uint8Array> {
     const output = new SharedArrayBuffer(piece.end - piece.start);
-    await this.#load(version, key, piece, output);
+    await this.#load(version, { key, piece, output }, wanted);
     return new Uint8Array(output);
   }
 
-  async #load(version: Version, key: string, piece: Piece, output: SharedArrayBuffer): Promise<void> {
+  async #load(version: Version, { key, piece, output }: Loading, wanted: AbortSignal): Promise<void> {
     const { disk, work } = this.#options;
     const bytes = new Uint8Array(output, 0, piece.end - piece.start);
     if (disk !== undefined && (await disk.read(key, bytes))) {
@@ -120,8 +144,8 @@ export class PieceCache {
     }
     if (piece.spans === undefined) {
       count(this.figures.decoded, bytes.byteLength);
-      await work.decode(piece, output);
-    } else bytes.set(await this.#read(version, piece));
+      await work.decode(piece, output, wanted);
+    } else bytes.set(await this.#read(version, piece, wanted));
     piece.isDiskVerified = true;
     if (this.#isWorthWriting(key)) await disk?.write(key, bytes);
   }
@@ -150,10 +174,9 @@ export class PieceCache {
     return true;
   }
 
-  #read(version: Version, { spans = [], start, end }: Piece): Promise<Uint8Array> {
+  #read(version: Version, { spans = [], start, end }: Piece, wanted: AbortSignal): Promise<Uint8Array> {
     count(this.figures.decoded, end - start);
-    return this.#options.work.wait(Math.max(end - start, OTHERS_BYTES), () =>
-      new ChunkReader(this.#engine, version).read(spans),
-    );
+    const read = (): Promise<Uint8Array> => new ChunkReader(this.#engine, version, wanted).read(spans);
+    return this.#options.work.wait(Math.max(end - start, OTHERS_BYTES), read, wanted);
   }
 }

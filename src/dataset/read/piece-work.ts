@@ -1,5 +1,6 @@
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
+import type { CallOptions } from "../../store/block-store.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import type { ReadEngine } from "../engine.ts";
 import { CoalescedReads } from "./coalesced-reads.ts";
@@ -60,12 +61,12 @@ export class PieceWork {
     }
   }
 
-  /** Writes the bytes of a piece of plain frames, verified. Errors: as verify. */
-  async decode(piece: Piece, output: SharedArrayBuffer): Promise<void> {
+  /** Writes the bytes of a piece of plain frames, verified; the signal ends fetching them. Errors: as verify; the signal's reason. */
+  async decode(piece: Piece, output: SharedArrayBuffer, signal: AbortSignal): Promise<void> {
     const frames = must(piece.frames, "the piece is of plain frames");
-    await this.#withStored(piece, (memory) =>
-      this.#engine.pool.run("decodePlain", { ...frames, memory, output }),
-    );
+    const work = (memory: SharedArrayBuffer): Promise<void> =>
+      this.#engine.pool.run("decodePlain", { ...frames, memory, output });
+    await this.#withStored(piece, work, { signal });
   }
 
   /** Resolves when the decoded bytes that `memory` begins with are the piece's. Errors: OBJECT_CORRUPT. */
@@ -74,23 +75,28 @@ export class PieceWork {
     await this.#engine.pool.run("decodePlain", { ...decodedFrames(piece), memory, output: memory });
   }
 
-  /** What `read` gives, when it is its turn. */
-  wait(bytes: number, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    return this.#gate.run(bytes, read);
+  /** What `read` gives, when it is its turn; the signal ends the wait. */
+  wait(bytes: number, read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#gate.run(bytes, read, signal);
   }
 
-  async #withStored(piece: Piece, work: (memory: SharedArrayBuffer) => Promise<void>): Promise<void> {
+  async #withStored(
+    piece: Piece,
+    work: (memory: SharedArrayBuffer) => Promise<void>,
+    options: CallOptions = {},
+  ): Promise<void> {
     const { block, offset, bytes } = must(piece.stored, "its frames lie one after another");
-    await this.#gate.run(bytes, async () => {
+    const task = async (): Promise<void> => {
       const memory = this.#memory.pop() ?? new SharedArrayBuffer(STORED_BYTES_MAX);
       const into = new Uint8Array(memory, 0, bytes);
       const range = { start: offset, end: offset + bytes };
-      const read = await (this.#far?.read(block, range, into) ??
-        this.#engine.store.blocks.read(block, range, { into }));
+      const blocks = this.#far ?? this.#engine.store.blocks;
+      const read = await blocks.read(block, range, { ...options, into });
       if (read.buffer !== memory) into.set(read);
       await work(memory);
-      // Not after a failure: a thread may still be at it.
+      // Not after a failure: a thread, or the store, may still be at it.
       this.#memory.push(memory);
-    });
+    };
+    await this.#gate.run(bytes, task, options.signal);
   }
 }

@@ -1,6 +1,7 @@
 /** Small files, whole, in memory. */
 import { gatherBytes } from "../../base/bytes.ts";
 import { KiB } from "../../base/limits.ts";
+import type { WaitOptions } from "../../base/shared-call.ts";
 import { LoadingCache } from "../version/loading-cache.ts";
 import type { Version } from "../version/version.ts";
 import type { PieceCount } from "./piece-cache.ts";
@@ -26,17 +27,19 @@ export class SmallFiles {
 
   /**
    * The `bytes` of a file (at most SMALL_FILE_BYTES_MAX) from `start` in the version's stream on, which nobody may write to: others have
-   * them too. `read` gives them in pieces. Errors: those of `read`.
+   * them too. `read` gives them in pieces, until nobody wants them any more. Errors: those of `read`; the signal's reason, for who gives up.
    */
   get(
     { digest }: Pick<Version, "digest">,
-    start: number,
-    bytes: number,
-    read: () => AsyncIterable<Uint8Array>,
+    { start, bytes }: { readonly start: number; readonly bytes: number },
+    read: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
+    options?: WaitOptions,
   ): Promise<Uint8Array> {
     const key = `${digest}:${start}:${bytes}`;
-    const known = this.#files.use(key);
-    if (known === undefined) return this.#files.get(key, () => gatherBytes(read(), bytes));
+    const known = this.#files.use(key, options);
+    if (known === undefined) {
+      return this.#files.get(key, (wanted) => gatherBytes(read(wanted), bytes), options);
+    }
     this.#found.pieces++;
     this.#found.bytes += bytes;
     return known;

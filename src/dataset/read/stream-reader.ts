@@ -3,6 +3,8 @@ import { must } from "../../base/assert.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError, codeOf, type ErrorCode } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
+import { raced } from "../../base/raced.ts";
+import type { WaitOptions } from "../../base/shared-call.ts";
 import type { ReadEngine } from "../engine.ts";
 import { ChunkReader } from "../version/chunk-reader.ts";
 import type { Version } from "../version/version.ts";
@@ -21,6 +23,8 @@ const FAR_AHEAD_BYTES_MAX = 16 * MiB;
 /** What may be read ahead for requests that have not come yet, together; at most a share of the engine's memory. */
 const PREFETCH_BYTES_MAX = 32 * MiB;
 const PREFETCH_SHARE = 1 / 8;
+/** So long reading ahead waits for a piece: one that nobody else waits for then is given up. */
+const PREFETCH_MS_MAX = 30_000;
 /** The first part of what is read as it lies is small: it is sent while the next one is read. */
 const FIRST_BYTES = 128 * KiB;
 
@@ -43,6 +47,56 @@ export interface HeldRange {
 interface Loading {
   readonly loading: Promise<Loaded>;
   readonly bytes: number;
+}
+
+/** Made once: an error costs more than the reading of what is at hand. */
+const LEFT = new AetherError("CANCELLED", "the reader has left");
+
+/** Who reads what. */
+interface Reading extends WaitOptions {
+  readonly version: Version;
+  readonly range: ByteRange;
+}
+
+/** A reader that may leave by its signal or without. What it waits with is made when it has to wait: mostly all is at hand. */
+class LeavingReader implements Reading {
+  readonly version: Version;
+  readonly range: ByteRange;
+  readonly #outer: AbortSignal | undefined;
+  #leaving: AbortController | undefined;
+
+  constructor(version: Version, range: ByteRange, outer: AbortSignal | undefined) {
+    this.version = version;
+    this.range = range;
+    this.#outer = outer;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#leaving !== undefined) return this.#leaving.signal;
+    this.#leaving = new AbortController();
+    this.#outer?.addEventListener("abort", this.leave, { once: true });
+    if (this.#outer?.aborted === true) this.leave();
+    return this.#leaving.signal;
+  }
+
+  /** Ends all that was begun for it, if it is not over. */
+  readonly leave = (): void => {
+    this.#outer?.removeEventListener("abort", this.leave);
+    this.#leaving?.abort(this.#outer?.reason ?? LEFT);
+  };
+}
+
+/** A part of pieces that lie one after another, and memory for it. */
+interface RawRun {
+  readonly run: readonly Piece[];
+  readonly part: ByteRange;
+  readonly buffer: Buffer;
+}
+
+/** Options of StreamReader.read. */
+export interface StreamReadOptions extends WaitOptions {
+  /** What will probably be asked for then, and is fetched once the first piece is there. */
+  readonly next?: ByteRange | undefined;
 }
 
 /** How a stream reader reads. */
@@ -89,10 +143,15 @@ export class StreamReader {
 
   /**
    * The bytes of a range of the version's stream, which lies in it. Each piece holds only until the next is asked for:
-   * its memory is used again. `next` is what will probably be asked for then, and is fetched once the first piece is there.
-   * Errors: those of ChunkReader.readRange.
+   * its memory is used again. A reader that leaves ends what was fetched for it alone: also by its signal, while it waits.
+   * Errors: those of ChunkReader.readRange; the signal's reason.
    */
-  async *read(version: Version, range: ByteRange, next?: ByteRange): AsyncGenerator<Uint8Array> {
+  async *read(
+    version: Version,
+    range: ByteRange,
+    { next, signal }: StreamReadOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    const reading = new LeavingReader(version, range, signal);
     const ahead: Loading[] = [];
     const aheadBytesMax = this.#options.isLocal ? AHEAD_BYTES_MAX : FAR_AHEAD_BYTES_MAX;
     let aheadBytes = 0;
@@ -101,12 +160,13 @@ export class StreamReader {
     const segments = this.#segments.of(version, range);
     try {
       for (;;) {
+        signal?.throwIfAborted();
         while (
           at < range.end &&
           (ahead.length === 0 || (aheadBytes < aheadBytesMax && !this.#buffers.isScarce))
         ) {
-          if (segment === undefined || at >= segment.end) segment = await nextOf(segments);
-          const loading = this.#begin(version, segment, at, range);
+          if (segment === undefined || at >= segment.end) segment = await nextOf(segments, signal);
+          const loading = this.#begin(reading, segment, at);
           ahead.push(loading);
           at += loading.bytes;
           aheadBytes += loading.bytes;
@@ -129,6 +189,7 @@ export class StreamReader {
         }
       }
     } finally {
+      reading.leave();
       for (const { loading } of ahead) {
         const left = await loading.catch(() => undefined);
         left?.release(true);
@@ -138,16 +199,17 @@ export class StreamReader {
 
   /**
    * The bytes of a range of the version's stream, which lies in it, all at once: for ranges that are short, since memory does not
-   * bound it. Errors: those of ChunkReader.readRange.
+   * bound it. Errors: those of ChunkReader.readRange; the signal's reason.
    */
-  async hold(version: Version, range: ByteRange): Promise<HeldRange> {
+  async hold(version: Version, range: ByteRange, { signal }: WaitOptions = {}): Promise<HeldRange> {
+    const reading = { version, range, signal };
     const parts: Promise<Loaded>[] = [];
     const segments = this.#segments.of(version, range);
     let segment: Segment | undefined;
     try {
       for (let at = range.start; at < range.end;) {
-        if (segment === undefined || at >= segment.end) segment = await nextOf(segments);
-        const { loading, bytes } = this.#begin(version, segment, at, range);
+        if (segment === undefined || at >= segment.end) segment = await nextOf(segments, signal);
+        const { loading, bytes } = this.#begin(reading, segment, at);
         parts.push(loading);
         at += bytes;
       }
@@ -173,20 +235,21 @@ export class StreamReader {
 
   /**
    * Decodes a range that somebody will probably ask for soon; not what lies raw on a disk of this machine, and nothing
-   * while much else is read ahead. Never rejects: who reads meets the error.
+   * while much else is read ahead. The signal ends it, and so does time. Never rejects: who reads meets the error.
    */
-  async prefetch(version: Version, range: ByteRange): Promise<void> {
+  async prefetch(version: Version, range: ByteRange, { signal }: WaitOptions = {}): Promise<void> {
     const bytes = range.end - range.start;
     const bytesMax = Math.min(PREFETCH_BYTES_MAX, this.#engine.memoryBytes * PREFETCH_SHARE);
     if (this.#buffers.isScarce || this.#prefetchBytes + bytes > bytesMax) return;
     this.#prefetchBytes += bytes;
+    const reading = new LeavingReader(version, range, signal);
     const holds: Promise<void>[] = [];
     try {
       for await (const { leaf, origin, pieces } of this.#segments.of(version, range)) {
         for (const piece of pieces) {
           if (origin + piece.end <= range.start || origin + piece.start >= range.end) continue;
           if ((piece.kind === "raw" && this.#options.isLocal) || this.#decoded.has(leaf, piece)) continue;
-          const hold = this.#decoded.hold(version, leaf, piece);
+          const hold = this.#decoded.hold(version, leaf, piece, reading);
           // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
           holds.push(
             hold.then(
@@ -201,18 +264,25 @@ export class StreamReader {
     } catch {
       // What is not to be had is told to who reads it.
     }
-    await Promise.all(holds);
+    if (holds.length > 0) {
+      const over = new AbortController();
+      this.#engine.clock.sleep(PREFETCH_MS_MAX, over.signal).then(reading.leave, () => undefined);
+      await Promise.all(holds);
+      over.abort(LEFT);
+    }
+    reading.leave();
     this.#prefetchBytes -= bytes;
   }
 
-  /** Begins with the piece that holds byte `at` of the stream, for one who reads `range`. */
-  #begin(version: Version, segment: Segment, at: number, range: ByteRange): Loading {
+  /** Begins with the piece that holds byte `at` of the stream. */
+  #begin(reading: Reading, segment: Segment, at: number): Loading {
+    const { range } = reading;
     const { origin, pieces } = segment;
     const index = pieceAt(segment, at - origin);
     const piece = must(pieces[index], "the index is a piece's");
     if (piece.kind !== "raw" || !this.#options.isLocal) {
       const part = { start: at - origin, end: Math.min(piece.end, range.end - origin) };
-      return loadingOf(this.#decode(version, segment, piece, part), part);
+      return loadingOf(this.#decode(reading, segment, piece, part), part);
     }
     const firstEnd = at === range.start ? at + FIRST_BYTES : Infinity;
     const wanted = { start: at - origin, end: Math.min(range.end, segment.end, firstEnd) - origin };
@@ -226,15 +296,15 @@ export class StreamReader {
       run.push(next);
     }
     const part = { start: wanted.start, end: Math.min(limit, run.at(-1)?.end ?? limit) };
-    return loadingOf(this.#readRaw(version, segment, run, part, buffer), part);
+    return loadingOf(this.#readRaw(reading, segment, { run, part, buffer }), part);
   }
 
-  async #decode(version: Version, segment: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
+  async #decode(reading: Reading, segment: Segment, piece: Piece, part: ByteRange): Promise<Loaded> {
     const { start, end } = piece;
     // Counted until it is sent, whether it is kept or not: a small one takes the memory of a whole one.
     const uncount = this.#buffers.count(Math.max(end - start, this.#options.pieceBytes));
     try {
-      const held = await this.#decoded.hold(version, segment.leaf, piece);
+      const held = await this.#decoded.hold(reading.version, segment.leaf, piece, reading);
       const release = (isFree: boolean): void => {
         held.release(isFree);
         uncount();
@@ -242,18 +312,12 @@ export class StreamReader {
       return { bytes: held.bytes.subarray(part.start - start, part.end - start), release };
     } catch (error) {
       uncount();
-      return this.#readAnew(version, segment, part, error);
+      return this.#readAnew(reading, segment, part, error);
     }
   }
 
   /** A part of pieces that lie one after another. */
-  async #readRaw(
-    version: Version,
-    segment: Segment,
-    run: readonly Piece[],
-    part: ByteRange,
-    buffer: Buffer,
-  ): Promise<Loaded> {
+  async #readRaw(reading: Reading, segment: Segment, { run, part, buffer }: RawRun): Promise<Loaded> {
     const release = (isFree: boolean): void => {
       this.#buffers.give(buffer, isFree);
     };
@@ -266,26 +330,35 @@ export class StreamReader {
       return { bytes: await this.#engine.store.blocks.read(block, range, { into: buffer }), release };
     } catch (error) {
       release(false);
-      return this.#readAnew(version, segment, part, error);
+      return this.#readAnew(reading, segment, part, error);
     }
   }
 
   /** A part that was not to be had where it was thought to lie; `error` tells why. */
-  async #readAnew(version: Version, segment: Segment, part: ByteRange, error: unknown): Promise<Loaded> {
+  async #readAnew(
+    { version, signal }: Reading,
+    segment: Segment,
+    part: ByteRange,
+    error: unknown,
+  ): Promise<Loaded> {
     if (!ELSEWHERE.has(codeOf(error))) throw error;
     const { leaf, origin } = segment;
     this.#segments.forget(segment);
     version.plans.forget(leaf);
     version.plans.forget(version.digest);
     const again: Uint8Array[] = [];
-    const reader = new ChunkReader(this.#engine, version);
+    const reader = new ChunkReader(this.#engine, version, signal);
     for await (const bytes of reader.readRange(origin + part.start, origin + part.end)) again.push(bytes);
     return { bytes: Buffer.concat(again), release: () => undefined };
   }
 }
 
-async function nextOf(segments: AsyncIterator<Segment, void>): Promise<Segment> {
-  const { value } = await segments.next();
+async function nextOf(
+  segments: AsyncIterator<Segment, void>,
+  signal: AbortSignal | undefined,
+): Promise<Segment> {
+  const next = segments.next();
+  const { value } = await (signal === undefined ? next : raced(next, signal));
   if (value !== undefined) return value;
   throw new AetherError("OBJECT_INVALID", "a version's pages have fewer bytes than its root says");
 }

@@ -30,10 +30,17 @@ export interface ReadUnit<L> {
 export class ChunkReader {
   readonly #engine: Pick<ReadEngine, "store" | "pool" | "memoryBytes">;
   readonly #version: Version;
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(engine: Pick<ReadEngine, "store" | "pool" | "memoryBytes">, version: Version) {
+  /** `signal` ends fetching; without one it is the version's. */
+  constructor(
+    engine: Pick<ReadEngine, "store" | "pool" | "memoryBytes">,
+    version: Version,
+    signal = version.signal,
+  ) {
     this.#engine = engine;
     this.#version = version;
+    this.#signal = signal;
   }
 
   /** Units that may be under way at a time within the engine's memory. */
@@ -59,10 +66,9 @@ export class ChunkReader {
         const takes = unit.storedBytes + unit.decodedBytes;
         if (takes > UNIT_MEMORY_BYTES_MAX && spans.length > 1) return undefined;
       }
-      const { signal, traffic } = this.#version;
-      const options = signal === undefined ? {} : { signal };
+      const options = this.#signal === undefined ? {} : { signal: this.#signal };
       const fetched = await fetchFrames(this.#engine.store.blocks, unit.frames, options);
-      traffic.chunkBytes += fetched.fetchedBytes;
+      this.#version.traffic.chunkBytes += fetched.fetchedBytes;
       return { unit, fetched };
     });
   }
@@ -77,7 +83,7 @@ export class ChunkReader {
       const { frames, chunks: wanted } = read.unit;
       const transfer = read.fetched.ranges.map((range) => range.buffer);
       const input = { frames, chunks: wanted, stored: read.fetched.stored, locals: [] };
-      return this.#engine.pool.run("decodeUnit", input, { transfer, signal: this.#version.signal });
+      return this.#engine.pool.run("decodeUnit", input, { transfer, signal: this.#signal });
     });
     if (bytes !== undefined) return bytes;
     const middle = spans.length >>> 1;

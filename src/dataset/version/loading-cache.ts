@@ -1,11 +1,13 @@
+import { SharedCall, type WaitOptions } from "../../base/shared-call.ts";
+
 interface Slot<V> {
-  readonly value: Promise<V>;
+  readonly call: SharedCall<V>;
   weight: number;
 }
 
 /**
  * Values by key, loaded at most once at a time each and kept while their weights come to no more than `weightMax`; the
- * one used longest ago goes first. A load that fails is forgotten.
+ * one used longest ago goes first. A load that fails is forgotten, and one that nobody wants any more is aborted.
  */
 export class LoadingCache<V> {
   readonly #weightMax: number;
@@ -20,25 +22,29 @@ export class LoadingCache<V> {
 
   /** Whether the value is there, or being loaded. */
   has(key: string): boolean {
-    return this.#slots.has(key);
+    return this.#slots.get(key)?.call.isAbandoned === false;
   }
 
-  /** The value, or the one being loaded, which counts as used now; undefined: there is none. */
-  use(key: string): Promise<V> | undefined {
+  /** The value, or the one being loaded, which counts as used now; undefined: there is none. `options` as in get(). */
+  use(key: string, options?: WaitOptions): Promise<V> | undefined {
     const known = this.#slots.get(key);
-    if (known === undefined) return undefined;
+    if (known === undefined || known.call.isAbandoned) return undefined;
     this.#slots.delete(key);
     this.#slots.set(key, known);
-    return known.value;
+    return known.call.join(options);
   }
 
-  /** The value of `key`; `load` makes it when it is not there. */
-  get(key: string, load: () => Promise<V>): Promise<V> {
-    const known = this.use(key);
+  /**
+   * The value of `key`; `load` makes it when it is not there, as a SharedCall. Errors: those of `load`; the signal's reason, for who gives
+   * up.
+   */
+  get(key: string, load: (signal: AbortSignal) => Promise<V>, options?: WaitOptions): Promise<V> {
+    const known = this.use(key, options);
     if (known !== undefined) return known;
-    const slot: Slot<V> = { value: load(), weight: 0 };
+    const slot: Slot<V> = { call: new SharedCall(load), weight: 0 };
+    this.#slots.delete(key);
     this.#slots.set(key, slot);
-    slot.value.then(
+    slot.call.result.then(
       (value) => {
         this.#admit(key, slot, this.#weigh(value));
       },
@@ -46,7 +52,7 @@ export class LoadingCache<V> {
         if (this.#slots.get(key) === slot) this.#slots.delete(key);
       },
     );
-    return slot.value;
+    return slot.call.join(options);
   }
 
   /** Forgets a value. */

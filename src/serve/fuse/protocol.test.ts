@@ -12,6 +12,7 @@ function requestBytes(code: number, node: bigint, body: Uint8Array, extensions =
   bytes.writeUInt32LE(code, 4);
   bytes.writeBigUInt64LE(77n, 8);
   bytes.writeBigUInt64LE(node, 16);
+  bytes.writeUInt32LE(4321, 32);
   bytes.writeUInt16LE(extensions, 36);
   bytes.set(body, HEADER_BYTES);
   return bytes;
@@ -23,7 +24,7 @@ function words(...values: readonly bigint[]): Uint8Array {
   return bytes;
 }
 
-const HEADER = { unique: 77n, node: 5 };
+const HEADER = { unique: 77n, node: 5, pid: 4321 };
 
 test("decodeRequest of each kind of body gives what the kernel's structs say", () => {
   const read = Buffer.concat([words(9n, 2n ** 33n), Buffer.from([0, 0, 2, 0, 0, 0, 0, 0])]);
@@ -74,7 +75,7 @@ test("decodeRequest of an INIT, also without the flags that came later", () => {
     flags: 0x0400_0001,
     flags2: 0,
   };
-  assert.deepEqual(decodeRequest(requestBytes(26, 0n, body)), { unique: 77n, node: 0, ...expected });
+  assert.deepEqual(decodeRequest(requestBytes(26, 0n, body)), { ...HEADER, node: 0, ...expected });
 });
 
 test("decodeRequest of a body that is too short, has no end, or counts more than there is", () => {

@@ -81,6 +81,8 @@ interface RequestHeader {
   readonly unique: bigint;
   /** What it is about: ROOT_ID, or a number that an answer gave. */
   readonly node: number;
+  /** The thread that waits for the answer, as the mount's PID namespace has it; 0: it has no number there. */
+  readonly pid: number;
 }
 
 /** How often the kernel got a node, which it gives back. */
@@ -122,7 +124,11 @@ export function decodeRequest(bytes: Uint8Array): Request | undefined {
   const length = view.getUint32(0, true);
   if (length < HEADER_BYTES || length > bytes.byteLength) return undefined;
   const code = view.getUint32(4, true);
-  const header = { unique: view.getBigUint64(8, true), node: integerAt(view, 16) };
+  const header = {
+    unique: view.getBigUint64(8, true),
+    node: integerAt(view, 16),
+    pid: view.getUint32(32, true),
+  };
   // Extensions come last (`total_extlen`, in units of 8 bytes); none is asked for.
   const end = length - 8 * view.getUint16(36, true);
   if (end < HEADER_BYTES) return undefined;

@@ -51,6 +51,8 @@ export interface SessionOptions {
   readonly owner: answers.Owner;
   /** How long a request may take before it fails with EIO, in milliseconds. */
   readonly timeoutMs: number;
+  /** Told of a request that did. */
+  readonly onLate: () => void;
   /** Nodes to remember; with more the kernel is asked to forget some. */
   readonly nodesMax: number;
   /** Both are there: large files that are opened again are kept whole, and the kernel reads them by itself. */
@@ -154,14 +156,16 @@ export class FuseSession {
         );
         return;
       case "lookup":
-        this.#requests.begin(unique, (pending) => this.#lookUp(pending, node, request.name));
+        this.#requests.begin(request, (pending) => this.#lookUp(pending, node, request.name));
         return;
       case "read":
-        this.#requests.begin(unique, (pending) => this.#read(pending, node, request.offset, request.size));
+        this.#requests.begin(request, (pending) => this.#read(pending, node, request.offset, request.size));
         return;
       case "readdir":
       case "readdirplus":
-        this.#requests.begin(unique, (pending) => this.#list(pending, node, request, kind === "readdirplus"));
+        this.#requests.begin(request, (pending) =>
+          this.#list(pending, node, request, kind === "readdirplus"),
+        );
         return;
       case "readlink":
         this.#readLink(unique, node);
@@ -300,7 +304,7 @@ export class FuseSession {
     const wanted = end - offset;
     let buffer: Buffer | undefined;
     let filled = 0;
-    for await (const bytes of this.#options.tree.read(file, { start: offset, end })) {
+    for await (const bytes of this.#options.tree.read(file, { start: offset, end }, pending)) {
       if (pending.isAnswered) break;
       if (bytes.byteLength === wanted) {
         // Written before anything else happens: its memory need not be copied. There is no other piece.

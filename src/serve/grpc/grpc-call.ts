@@ -8,6 +8,7 @@ import { Code, ConnectError, createHandlerContext, type HandlerContext } from "@
 import type { Clock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
+import { raced } from "../../base/raced.ts";
 import { toRpcError } from "../../rpc/rpc-error.ts";
 import type { RpcService } from "../../rpc/rpc-service.ts";
 import { readMessages } from "./message-reader.ts";
@@ -226,21 +227,6 @@ async function onlyOne(requests: AsyncGenerator<object>): Promise<object> {
   const first = await requests.next();
   if (first.done !== true && (await requests.next()).done === true) return first.value;
   throw new ConnectError("the call takes one message", Code.InvalidArgument);
-}
-
-/** What the promise gives, unless the call ends before: by its deadline, or because the client goes away. */
-function raced<T>(promise: Promise<T> | T, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    const done = (): void => {
-      signal.removeEventListener("abort", onAbort);
-    };
-    Promise.resolve(promise).then(resolve, reject).finally(done);
-  });
 }
 
 function drained(stream: ServerHttp2Stream, signal: AbortSignal): Promise<void> {

@@ -68,7 +68,7 @@ export async function sendArchive(
     response.end();
     return;
   }
-  const source = new ArchiveSource(tree, folder);
+  const source = new ArchiveSource(tree, folder, answer);
   await answer.stream();
   if (kind === "tar.zst") await answer.takeCoder();
   const plain = joined(kind === "zip" ? zipOf(source) : tarOf(source));

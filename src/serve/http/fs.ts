@@ -105,7 +105,7 @@ class Fs {
     const { tag, path } = place;
     const { tree } = this.#services;
     const soon = request.method === "GET" ? likelyRange(request.headers.range) : undefined;
-    const node = await tree.look(caller, place, soon);
+    const node = await tree.look(caller, place, soon, answer);
     if (node.kind === "file") {
       if (isFolder) throw noFolder(path);
       if (query.archive !== undefined) throw noArchive();
@@ -133,8 +133,8 @@ class Fs {
       nowMs: clock.nowMs(),
       boundary: () => random.id(),
       answer,
-      whole: () => tree.whole(node),
-      read: (range: ByteRange) => tree.read(node, range),
+      whole: () => tree.whole(node, answer),
+      read: (range: ByteRange) => tree.read(node, range, answer),
     });
   }
 

@@ -84,7 +84,7 @@ async function read(
   };
   if (bytes <= COPIED_BYTES_MAX)
     return inRoom(caller, bytes, async () => {
-      const content = bytes === 0 ? undefined : await copied(nfs, place, { start, end });
+      const content = bytes === 0 ? undefined : await copied(nfs, place, { start, end }, caller);
       writeHead();
       if (content !== undefined) results.fixed(content);
     });
@@ -94,12 +94,17 @@ async function read(
 }
 
 /** A short range of a file, which stays as it is: nobody waits for it to be sent, so that it keeps no more memory than it has bytes. */
-async function copied(nfs: NfsService, place: EntryPlace, range: ByteRange): Promise<Uint8Array> {
+async function copied(
+  nfs: NfsService,
+  place: EntryPlace,
+  range: ByteRange,
+  caller: RpcCaller,
+): Promise<Uint8Array> {
   const { tree, places } = nfs.parts;
   const file = await places.file(place);
-  const whole = await tree.whole(file);
+  const whole = await tree.whole(file, caller);
   if (whole !== undefined) return whole.subarray(range.start, range.end);
-  const { parts, release } = await tree.hold(file, range);
+  const { parts, release } = await tree.hold(file, range, caller);
   const bytes = Buffer.concat(parts);
   release(true);
   return bytes;
@@ -115,7 +120,7 @@ async function hold(
   const { tree, places } = nfs.parts;
   const leave = await caller.room(range.end - range.start);
   try {
-    const held = await tree.hold(await places.file(place), range);
+    const held = await tree.hold(await places.file(place), range, caller);
     return {
       parts: [...held.parts, zerosAfter(range.end - range.start)],
       release: (isSent) => {

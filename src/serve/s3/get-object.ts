@@ -39,7 +39,7 @@ export interface ObjectRequest {
  * for also when it is not. Errors: S3Error NoSuchKey, NoSuchVersion; those of Tree.look.
  */
 export async function findObject(asked: ObjectRequest): Promise<FileNode | DirectoryNode> {
-  const { tree, caller, bucket, key, query } = asked;
+  const { tree, caller, bucket, key, query, answer } = asked;
   const version = query.get("versionId");
   if (version !== undefined && version !== "null") {
     throw new S3Error("NoSuchVersion", { Key: key, VersionId: version });
@@ -51,7 +51,7 @@ export async function findObject(asked: ObjectRequest): Promise<FileNode | Direc
     throw isBucket ? noSuchKey(key) : new S3Error("NoSuchBucket", { BucketName: bucket.text });
   }
   try {
-    const node = await tree.look(caller, { kind: "version", ...place }, soonOf(asked));
+    const node = await tree.look(caller, { kind: "version", ...place }, soonOf(asked), answer);
     if ((node.kind === "directory") === isFolder) return node;
   } catch (error) {
     if (!GONE.has(codeOf(error))) throw error;
@@ -118,7 +118,7 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
   const isSent = request.method !== "HEAD" && node.kind === "file" && start < end;
   if (isSent && end - start > WHOLE_BYTES_MAX) await answer.stream();
   // Before the head: what is not to be had is an error's status, not half an answer.
-  const small = isSent ? await tree.whole(node) : undefined;
+  const small = isSent ? await tree.whole(node, answer) : undefined;
   const length = { "content-length": end - start };
   if (range === undefined) {
     response.writeHead(200, { ...headers, ...length });
@@ -136,7 +136,7 @@ export async function sendObject(asked: ObjectRequest, response: HttpResponse): 
     return;
   }
   if (small !== undefined) response.end(small.subarray(start, end));
-  else await new Body(response).send(answer.sent(tree.read(node, { start, end })));
+  else await new Body(response).send(answer.sent(tree.read(node, { start, end }, answer)));
 }
 
 /** ETags that clients send without quotes count as quoted, as S3 has it. */

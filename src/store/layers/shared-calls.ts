@@ -1,12 +1,8 @@
-interface Call<T> {
-  readonly result: Promise<T>;
-  readonly controller: AbortController;
-  callers: number;
-}
+import { SharedCall } from "../../base/shared-call.ts";
 
 /** One call for all who want the same thing at the same time. */
 export class SharedCalls<T> {
-  readonly #calls = new Map<string, Call<T>>();
+  readonly #calls = new Map<string, SharedCall<T>>();
 
   /**
    * The result of the call that is under way for the key, or of a new one. A caller that gives up rejects with its
@@ -18,31 +14,15 @@ export class SharedCalls<T> {
     signal?: AbortSignal,
   ): Promise<{ value: T; isShared: boolean }> {
     signal?.throwIfAborted();
-    const running = this.#calls.get(key);
+    const known = this.#calls.get(key);
+    const running = known?.isAbandoned === true ? undefined : known;
     const call = running ?? this.#start(key, start);
-    call.callers++;
-    const isShared = (): boolean => running !== undefined || call.callers > 1;
-    if (signal === undefined) return { value: await call.result, isShared: isShared() };
-    const given = Promise.withResolvers<never>();
-    const giveUp = (): void => {
-      call.callers--;
-      if (call.callers === 0) {
-        if (this.#calls.get(key) === call) this.#calls.delete(key);
-        call.controller.abort(signal.reason);
-      }
-      given.reject(signal.reason as Error);
-    };
-    signal.addEventListener("abort", giveUp, { once: true });
-    try {
-      return { value: await Promise.race([call.result, given.promise]), isShared: isShared() };
-    } finally {
-      signal.removeEventListener("abort", giveUp);
-    }
+    const value = await call.join({ signal });
+    return { value, isShared: running !== undefined || call.callers > 1 };
   }
 
-  #start(key: string, start: (signal: AbortSignal) => Promise<T>): Call<T> {
-    const controller = new AbortController();
-    const call = { result: start(controller.signal), controller, callers: 0 };
+  #start(key: string, start: (signal: AbortSignal) => Promise<T>): SharedCall<T> {
+    const call = new SharedCall(start);
     this.#calls.set(key, call);
     const end = (): void => {
       if (this.#calls.get(key) === call) this.#calls.delete(key);

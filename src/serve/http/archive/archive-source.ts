@@ -1,4 +1,5 @@
 /** A folder of a version, as something that goes into one file. */
+import type { WaitOptions } from "../../../base/shared-call.ts";
 import type { Entry } from "../../../format/entry.ts";
 import type { DirectoryNode, EntryNode, FileNode, Tree } from "../../../vfs/tree.ts";
 
@@ -24,10 +25,13 @@ export interface Members {
 export class ArchiveSource implements Members {
   readonly #tree: Tree;
   readonly #folder: DirectoryNode;
+  readonly #options: WaitOptions;
 
-  constructor(tree: Tree, folder: DirectoryNode) {
+  /** `options`: how members' bytes are waited for. */
+  constructor(tree: Tree, folder: DirectoryNode, options: WaitOptions = {}) {
     this.#tree = tree;
     this.#folder = folder;
+    this.#options = options;
   }
 
   /** The members with their bytes. Errors: those of Tree.entries and Tree.readOn. */
@@ -36,7 +40,7 @@ export class ArchiveSource implements Members {
     for await (const batch of this.#batches()) {
       const files = batch.filter((node) => node.kind === "file");
       const bytes = files.reduce((sum, { entry }) => sum + entry.size, 0);
-      const stream = new Stream(files[0], (first) => this.#tree.readOn(first, bytes));
+      const stream = new Stream(files[0], (first) => this.#tree.readOn(first, bytes, this.#options));
       try {
         for (const { kind, entry } of batch) {
           const size = kind === "file" ? entry.size : 0;

@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { createServer, request as requestOf, type IncomingHttpHeaders, type Server } from "node:http";
 import { OPEN_ACCESS, type Access } from "../../../auth/access.ts";
 import { SILENT_LOG } from "../../../base/log.ts";
+import type { Engine } from "../../../dataset/engine.ts";
 import { openPushBed, type PushBed } from "../../../dataset/testing/push-bed.ts";
 import { WorkerPool } from "../../../dataset/workers/pool.ts";
 import { formatDigest } from "../../../format/digest.ts";
 import { parseReference } from "../../../format/reference.ts";
 import { tagOf } from "../../../dataset/tag-changes.ts";
+import type { BlockStore } from "../../../store/block-store.ts";
 import { openStoreTree } from "../../../vfs/store-tree.ts";
 import { answerLimitsOf, Answers, type AnswerLimits } from "../../answers.ts";
 import { sendProblem } from "../../http-handler.ts";
@@ -36,13 +38,20 @@ export interface FsBed {
   readonly close: () => Promise<void>;
 }
 
-/** Opens it; `limits` of answers are other than a hub's. Close it, whatever happens. */
-export async function openFsBed(limits: Partial<AnswerLimits> = {}): Promise<FsBed> {
+/** Opens it; `limits` of answers are other than a hub's, and /fs reads blocks as `wrap` has them. Close it, whatever happens. */
+export async function openFsBed(
+  limits: Partial<AnswerLimits> = {},
+  wrap = (blocks: BlockStore): BlockStore => blocks,
+): Promise<FsBed> {
   const pool = new WorkerPool(2);
   const push = await openPushBed(pool);
+  const { engine } = push;
+  const { datasets } = engine.store;
+  const store = { blocks: wrap(engine.store.blocks), datasets, close: async () => undefined };
+  const served = { ...engine, store };
   const open: (() => void)[] = [];
   const listen = async (access: Access): Promise<{ url: string; close: () => void }> => {
-    const { server, url } = await serve(push, access, limits);
+    const { server, url } = await serve(served, access, limits);
     const close = (): void => {
       server.closeAllConnections();
       server.close();
@@ -69,11 +78,10 @@ export async function openFsBed(limits: Partial<AnswerLimits> = {}): Promise<FsB
 }
 
 async function serve(
-  bed: PushBed,
+  engine: Engine,
   access: Access,
   limits: Partial<AnswerLimits>,
 ): Promise<{ server: Server; url: string }> {
-  const { engine } = bed;
   const sessions = undefined as unknown as Services["sessions"];
   const stopping = new AbortController().signal;
   const tree = openStoreTree(engine);
