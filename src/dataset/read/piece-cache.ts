@@ -8,21 +8,23 @@ import { LoadingCache } from "../version/loading-cache.ts";
 import type { Version } from "../version/version.ts";
 import { DecodedPieces, type HeldBytes } from "./decoded-pieces.ts";
 import type { DiskPieces } from "./disk-pieces.ts";
-import type { PieceWork } from "./piece-work.ts";
-import type { Piece } from "./pieces.ts";
+import { PieceWork } from "./piece-work.ts";
+import { STORED_BYTES_MAX, type Piece } from "./pieces.ts";
 
 /** Shares of the engine's memory: pieces of the usual size, and larger ones. */
 const PIECES_SHARE = 3 / 8;
 const LARGE_SHARE = 1 / 16;
+/** Of what lies raw on a disk of this machine: what was verified, and is read for the first time. */
+const RAW_SHARE = 1 / 16;
+const RAW_BYTES_MAX = 16 * MiB;
 
 /** What decoding a piece with deltas takes besides: their bases. */
 const OTHERS_BYTES = 8 * MiB;
 /** Keys that are remembered of pieces that are not kept: some 6 MB, for 16 GiB of content. */
 const DECODED_BEFORE_MAX = 32_768;
 
-/** What decodes, how large pieces are, and where they are kept besides. */
+/** How large pieces are, and where they are kept besides. */
 export interface PieceCacheOptions {
-  readonly work: PieceWork;
   /** The engine's store lies on a disk of this machine. */
   readonly isLocal: boolean;
   readonly pieceBytes: number;
@@ -64,8 +66,10 @@ interface Loading {
 export class PieceCache {
   readonly #engine: ReadEngine;
   readonly #options: PieceCacheOptions;
+  readonly #work: PieceWork;
   readonly #pieces: DecodedPieces;
   readonly #large: LoadingCache<Uint8Array>;
+  readonly #raw: DecodedPieces;
   /** Grows by itself. */
   readonly figures: PieceFigures = {
     memory: { pieces: 0, bytes: 0 },
@@ -78,14 +82,26 @@ export class PieceCache {
   constructor(engine: ReadEngine, options: PieceCacheOptions) {
     this.#engine = engine;
     this.#options = options;
-    this.#pieces = new DecodedPieces(engine.memoryBytes * PIECES_SHARE, options.pieceBytes);
-    this.#large = new LoadingCache(engine.memoryBytes * LARGE_SHARE, (bytes) => bytes.byteLength);
+    this.#work = new PieceWork({ engine, isLocal: options.isLocal });
+    const { memoryBytes } = engine;
+    this.#pieces = new DecodedPieces(memoryBytes * PIECES_SHARE, options.pieceBytes);
+    this.#large = new LoadingCache(memoryBytes * LARGE_SHARE, (bytes) => bytes.byteLength);
+    this.#raw = new DecodedPieces(Math.min(RAW_BYTES_MAX, memoryBytes * RAW_SHARE), STORED_BYTES_MAX);
   }
 
   /** Whether the piece is in memory, or on its way there. */
   has(leaf: Digest, piece: Piece): boolean {
     const key = keyOf(leaf, piece);
-    return this.#pieces.has(key) || this.#large.has(key);
+    return this.#pieces.has(key) || this.#large.has(key) || this.#raw.has(key);
+  }
+
+  /** Whether the piece is to be read where it lies, on a disk of this machine: it is stored raw, was verified there, and is not in memory. */
+  liesReady(leaf: Digest, piece: Piece): boolean {
+    return this.#isInPlace(piece) && piece.isDiskVerified && !this.#raw.has(keyOf(leaf, piece));
+  }
+
+  #isInPlace({ kind }: Piece): boolean {
+    return kind === "raw" && this.#options.isLocal;
   }
 
   /**
@@ -96,6 +112,13 @@ export class PieceCache {
     const { start, end } = piece;
     const bytes = end - start;
     const key = keyOf(leaf, piece);
+    if (this.#isInPlace(piece)) {
+      const load = async (output: SharedArrayBuffer, wanted: AbortSignal): Promise<void> => {
+        await this.#work.decode(piece, output, wanted);
+        piece.isDiskVerified = true;
+      };
+      return await this.#raw.hold(key, bytes, load, options);
+    }
     const origin = { isFound: true };
     const missing = <T>(load: () => Promise<T>): Promise<T> => {
       origin.isFound = false;
@@ -133,7 +156,7 @@ export class PieceCache {
   }
 
   async #load(version: Version, { key, piece, output }: Loading, wanted: AbortSignal): Promise<void> {
-    const { disk, work } = this.#options;
+    const { disk } = this.#options;
     const bytes = new Uint8Array(output, 0, piece.end - piece.start);
     if (disk !== undefined && (await disk.read(key, bytes))) {
       if (await this.#isRight(piece, output)) {
@@ -144,7 +167,7 @@ export class PieceCache {
     }
     if (piece.spans === undefined) {
       count(this.figures.decoded, bytes.byteLength);
-      await work.decode(piece, output, wanted);
+      await this.#work.decode(piece, output, wanted);
     } else bytes.set(await this.#read(version, piece, wanted));
     piece.isDiskVerified = true;
     if (this.#isWorthWriting(key)) await disk?.write(key, bytes);
@@ -165,7 +188,7 @@ export class PieceCache {
   async #isRight(piece: Piece, output: SharedArrayBuffer): Promise<boolean> {
     if (piece.isDiskVerified) return true;
     try {
-      await this.#options.work.check(piece, output);
+      await this.#work.check(piece, output);
     } catch (error) {
       if (codeOf(error) === "OBJECT_CORRUPT") return false;
       throw error;
@@ -177,6 +200,6 @@ export class PieceCache {
   #read(version: Version, { spans = [], start, end }: Piece, wanted: AbortSignal): Promise<Uint8Array> {
     count(this.figures.decoded, end - start);
     const read = (): Promise<Uint8Array> => new ChunkReader(this.#engine, version, wanted).read(spans);
-    return this.#options.work.wait(Math.max(end - start, OTHERS_BYTES), read, wanted);
+    return this.#work.wait(Math.max(end - start, OTHERS_BYTES), read, wanted);
   }
 }

@@ -1,6 +1,5 @@
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
-import type { CallOptions } from "../../store/block-store.ts";
 import { Gate } from "../../store/layers/gate.ts";
 import type { ReadEngine } from "../engine.ts";
 import { CoalescedReads } from "./coalesced-reads.ts";
@@ -25,7 +24,6 @@ export class PieceWork {
   readonly #engine: Pick<ReadEngine, "store" | "pool">;
   readonly #far: CoalescedReads | undefined;
   readonly #gate: Gate;
-  readonly #verifying = new Map<Piece, Promise<void>>();
   /** Threads see it too; used again, since fresh memory costs more than the reading. */
   readonly #memory: SharedArrayBuffer[] = [];
 
@@ -40,63 +38,36 @@ export class PieceWork {
   }
 
   /**
-   * Resolves when a raw piece's chunks match their digests, which is found out once.
-   * Errors: OBJECT_CORRUPT, OBJECT_MISSING, RANGE_INVALID.
+   * Writes the bytes of a piece of plain frames, verified; the signal ends fetching them. Errors: OBJECT_CORRUPT, OBJECT_MISSING,
+   * RANGE_INVALID; the signal's reason.
    */
-  async verify(piece: Piece): Promise<void> {
-    const { frames } = piece;
-    if (frames === undefined) return;
-    const known = this.#verifying.get(piece);
-    if (known !== undefined) return known;
-    // Decoding what is stored raw to where it lies changes nothing.
-    const verifying = this.#withStored(piece, async (memory) => {
-      await this.#engine.pool.run("decodePlain", { ...frames, memory, output: memory });
-      piece.frames = undefined;
-    });
-    this.#verifying.set(piece, verifying);
-    try {
-      await verifying;
-    } finally {
-      this.#verifying.delete(piece);
-    }
-  }
-
-  /** Writes the bytes of a piece of plain frames, verified; the signal ends fetching them. Errors: as verify; the signal's reason. */
   async decode(piece: Piece, output: SharedArrayBuffer, signal: AbortSignal): Promise<void> {
     const frames = must(piece.frames, "the piece is of plain frames");
-    const work = (memory: SharedArrayBuffer): Promise<void> =>
-      this.#engine.pool.run("decodePlain", { ...frames, memory, output });
-    await this.#withStored(piece, work, { signal });
+    // Decoding what is stored raw to where it lies changes nothing.
+    const room = piece.kind === "raw" ? output : undefined;
+    const { block, offset, bytes } = must(piece.stored, "its frames lie one after another");
+    const work = async (): Promise<void> => {
+      const memory = room ?? this.#memory.pop() ?? new SharedArrayBuffer(STORED_BYTES_MAX);
+      const into = new Uint8Array(memory, 0, bytes);
+      const range = { start: offset, end: offset + bytes };
+      const blocks = this.#far ?? this.#engine.store.blocks;
+      const read = await blocks.read(block, range, { signal, into });
+      if (read.buffer !== memory) into.set(read);
+      await this.#engine.pool.run("decodePlain", { ...frames, memory, output });
+      // Not after a failure: a thread, or the store, may still be at it.
+      if (room === undefined) this.#memory.push(memory);
+    };
+    await this.#gate.run(bytes, work, signal);
   }
 
   /** Resolves when the decoded bytes that `memory` begins with are the piece's. Errors: OBJECT_CORRUPT. */
   async check(piece: Piece, memory: SharedArrayBuffer): Promise<void> {
-    // As in verify().
+    // As in decode().
     await this.#engine.pool.run("decodePlain", { ...decodedFrames(piece), memory, output: memory });
   }
 
   /** What `read` gives, when it is its turn; the signal ends the wait. */
   wait(bytes: number, read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
     return this.#gate.run(bytes, read, signal);
-  }
-
-  async #withStored(
-    piece: Piece,
-    work: (memory: SharedArrayBuffer) => Promise<void>,
-    options: CallOptions = {},
-  ): Promise<void> {
-    const { block, offset, bytes } = must(piece.stored, "its frames lie one after another");
-    const task = async (): Promise<void> => {
-      const memory = this.#memory.pop() ?? new SharedArrayBuffer(STORED_BYTES_MAX);
-      const into = new Uint8Array(memory, 0, bytes);
-      const range = { start: offset, end: offset + bytes };
-      const blocks = this.#far ?? this.#engine.store.blocks;
-      const read = await blocks.read(block, range, { ...options, into });
-      if (read.buffer !== memory) into.set(read);
-      await work(memory);
-      // Not after a failure: a thread, or the store, may still be at it.
-      this.#memory.push(memory);
-    };
-    await this.#gate.run(bytes, task, options.signal);
   }
 }

@@ -33,11 +33,11 @@ export interface Piece {
   readonly kind: "raw" | "plain" | "other";
   /** Where its frames lie one after another; undefined of `other`. */
   readonly stored: StoredRun | undefined;
-  /** Its frames; undefined of `other`, and of `raw` once they were found to match their digests. */
-  frames: Omit<PlainFrames, "memory"> | undefined;
+  /** Its frames; undefined of `other`. */
+  readonly frames: Omit<PlainFrames, "memory"> | undefined;
   /** Its chunks, of `other`. */
   readonly spans: readonly ChunkSpan[] | undefined;
-  /** What a disk keeps of it was verified since this process began. */
+  /** What a disk of this machine has of it, raw in its store or in the cache folder, was verified since this process began. */
   isDiskVerified: boolean;
 }
 

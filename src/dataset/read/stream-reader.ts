@@ -11,7 +11,6 @@ import type { Version } from "../version/version.ts";
 import { Buffers } from "./buffers.ts";
 import type { DiskPieces } from "./disk-pieces.ts";
 import { PieceCache, type PieceFigures } from "./piece-cache.ts";
-import { PieceWork } from "./piece-work.ts";
 import { follows, STORED_BYTES_MAX, type Piece } from "./pieces.ts";
 import { pieceAt, Segments, type Segment } from "./segments.ts";
 
@@ -116,7 +115,6 @@ export interface StreamReaderOptions {
 export class StreamReader {
   readonly #engine: ReadEngine;
   readonly #options: StreamReaderOptions;
-  readonly #work: PieceWork;
   readonly #segments: Segments;
   readonly #decoded: PieceCache;
   readonly #buffers: Buffers;
@@ -131,8 +129,7 @@ export class StreamReader {
       rawBytesMax: isLocal ? STORED_BYTES_MAX : pieceBytes,
       decodedBytesMax: pieceBytes,
     });
-    this.#work = new PieceWork({ engine, isLocal });
-    this.#decoded = new PieceCache(engine, { ...options, work: this.#work });
+    this.#decoded = new PieceCache(engine, options);
     this.#buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
   }
 
@@ -234,8 +231,8 @@ export class StreamReader {
   }
 
   /**
-   * Decodes a range that somebody will probably ask for soon; not what lies raw on a disk of this machine, and nothing
-   * while much else is read ahead. The signal ends it, and so does time. Never rejects: who reads meets the error.
+   * Decodes and verifies a range that somebody will probably ask for soon; nothing while much else is read ahead. The signal ends
+   * it, and so does time. Never rejects: who reads meets the error.
    */
   async prefetch(version: Version, range: ByteRange, { signal }: WaitOptions = {}): Promise<void> {
     const bytes = range.end - range.start;
@@ -248,7 +245,7 @@ export class StreamReader {
       for await (const { leaf, origin, pieces } of this.#segments.of(version, range)) {
         for (const piece of pieces) {
           if (origin + piece.end <= range.start || origin + piece.start >= range.end) continue;
-          if ((piece.kind === "raw" && this.#options.isLocal) || this.#decoded.has(leaf, piece)) continue;
+          if (this.#decoded.liesReady(leaf, piece) || this.#decoded.has(leaf, piece)) continue;
           const hold = this.#decoded.hold(version, leaf, piece, reading);
           // A failure is seen to at once: the next page may be long in coming, and an error that nobody waits for ends the process.
           holds.push(
@@ -277,10 +274,10 @@ export class StreamReader {
   /** Begins with the piece that holds byte `at` of the stream. */
   #begin(reading: Reading, segment: Segment, at: number): Loading {
     const { range } = reading;
-    const { origin, pieces } = segment;
+    const { leaf, origin, pieces } = segment;
     const index = pieceAt(segment, at - origin);
     const piece = must(pieces[index], "the index is a piece's");
-    if (piece.kind !== "raw" || !this.#options.isLocal) {
+    if (!this.#decoded.liesReady(leaf, piece)) {
       const part = { start: at - origin, end: Math.min(piece.end, range.end - origin) };
       return loadingOf(this.#decode(reading, segment, piece, part), part);
     }
@@ -291,7 +288,7 @@ export class StreamReader {
     const run = [piece];
     for (let following = index + 1; ; following++) {
       const next = pieces[following];
-      if (next === undefined || next.start >= limit || next.kind !== "raw") break;
+      if (next === undefined || next.start >= limit || !this.#decoded.liesReady(leaf, next)) break;
       if (!follows(run.at(-1)?.stored, next.stored)) break;
       run.push(next);
     }
@@ -316,13 +313,12 @@ export class StreamReader {
     }
   }
 
-  /** A part of pieces that lie one after another. */
+  /** A part of pieces that lie one after another, and were verified. */
   async #readRaw(reading: Reading, segment: Segment, { run, part, buffer }: RawRun): Promise<Loaded> {
     const release = (isFree: boolean): void => {
       this.#buffers.give(buffer, isFree);
     };
     try {
-      await Promise.all(run.map((piece) => this.#work.verify(piece)));
       const first = must(run[0], "a run has a piece");
       const { block, offset } = must(first.stored, "it is stored raw");
       const start = offset + part.start - first.start;

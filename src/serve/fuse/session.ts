@@ -30,8 +30,6 @@ const { ENAMETOOLONG, EPROTO, ERANGE, EROFS, ESTALE } = constants.errno;
 const READ_BYTES_MAX = MiB;
 /** Bytes of a link's target that the kernel has room for. */
 const TARGET_BYTES_MAX = 4095;
-/** Buffers kept for their next use. */
-const BUFFERS_KEPT_MAX = 16;
 /** Nodes that the kernel is asked to forget for each new one, when there are too many. */
 const TURNED = 2;
 /** With so many times more than there should be, it is asked to forget folders too. */
@@ -69,7 +67,6 @@ export class FuseSession {
   readonly #nodes: Nodes;
   readonly #directories: Directories;
   readonly #requests: Requests;
-  readonly #buffers: Buffer[] = [];
   readonly #tops: Tops;
   #canExpire = false;
   #openFiles: OpenFiles | undefined;
@@ -301,23 +298,10 @@ export class FuseSession {
       pending.settle();
       return;
     }
-    const wanted = end - offset;
-    let buffer: Buffer | undefined;
-    let filled = 0;
-    for await (const bytes of this.#options.tree.read(file, { start: offset, end }, pending)) {
-      if (pending.isAnswered) break;
-      if (bytes.byteLength === wanted) {
-        // Written before anything else happens: its memory need not be copied. There is no other piece.
-        pending.settle(bytes);
-      } else {
-        buffer ??= this.#buffers.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES_MAX);
-        buffer.set(bytes, filled);
-        filled += bytes.byteLength;
-      }
-    }
-    if (buffer === undefined) return;
-    if (filled === wanted) pending.settle(buffer.subarray(0, wanted));
-    if (this.#buffers.length < BUFFERS_KEPT_MAX) this.#buffers.push(buffer);
+    const { parts, release } = await this.#options.tree.hold(file, { start: offset, end }, pending);
+    // Written before anything else happens: nobody reads them after that.
+    pending.settle(...parts);
+    release(true);
   }
 
   /** Only where the kernel can read files by itself does it matter what is open. */
