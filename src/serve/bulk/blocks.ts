@@ -1,25 +1,28 @@
 /** Blocks for readers of datasets, in ranges. docs/protocol.md §3 */
 import { AetherError, codeOf } from "../../base/errors.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
-import { MiB } from "../../base/limits.ts";
 import { requireDataset } from "../../dataset/datasets.ts";
 import { BlockDomains } from "../../dataset/version/block-domains.ts";
 import { digestFromHex, formatDigest, type Digest } from "../../format/digest.ts";
 import { parseDatasetName } from "../../format/reference.ts";
-import type { CallOptions } from "../../store/block-store.ts";
+import { Buffers } from "../../dataset/read/buffers.ts";
+import type { CallOptions, RangeReader } from "../../store/block-store.ts";
+import { Body } from "../body.ts";
 import type { HttpRequest, HttpResponse } from "../http-handler.ts";
 import type { Services } from "../services.ts";
 import { blockRange } from "./block-range.ts";
 
-/** What is read from the store at a time, and held of one answer. */
-const PIECE_BYTES = MiB;
+/** The share of the engine's memory for what answers are read into; with less at hand each is read in smaller parts. */
+const BUFFERS_SHARE = 1 / 8;
 
 /** Answers for the block of these digits. Errors: PATH_NOT_FOUND, PATH_INVALID, RANGE_INVALID, DATASET_NOT_FOUND, those of access and store. */
 type BlockAnswer = (request: HttpRequest, response: HttpResponse, hex: string) => Promise<void>;
 
 /** Makes the answer to `GET /bulk/v1/blocks/<hex>?dataset=<name>`. */
 export function createBlockReader(services: Services): BlockAnswer {
-  const { blocks } = services.engine.store;
+  const { memoryBytes, store } = services.engine;
+  const { blocks } = store;
+  const buffers = new Buffers(memoryBytes * BUFFERS_SHARE);
   const domains = new BlockDomains(blocks);
   return async (request, response, hex) => {
     const gone = goneSignal(response);
@@ -43,7 +46,7 @@ export function createBlockReader(services: Services): BlockAnswer {
     if (range !== undefined) response.setHeader("content-range", `bytes ${start}-${end - 1}/${sizeBytes}`);
     response.writeHead(range === undefined ? 200 : 206);
     if (request.method === "HEAD") response.end();
-    else await send(services, response, block, { start, end }, gone);
+    else await new Body(response).send(pieces(blocks, buffers, block, { start, end }, gone));
   };
 }
 
@@ -89,40 +92,47 @@ function rangeOf(
   }
 }
 
-/** One piece is read while the one before is on its way. */
-async function send(
-  { engine }: Services,
-  response: HttpResponse,
+/** A part of a block on its way from the store, and memory for it. */
+interface Reading {
+  readonly end: number;
+  readonly memory: Buffer;
+  readonly bytes: Promise<Uint8Array>;
+}
+
+/** The block's bytes of a range. One piece, which holds until the next is asked for, is read while the one before is on its way. */
+async function* pieces(
+  blocks: RangeReader,
+  buffers: Buffers,
   block: Digest,
   { start, end }: ByteRange,
   signal: AbortSignal,
-): Promise<void> {
-  const read = (from: number): Promise<Uint8Array> =>
-    engine.store.blocks.read(block, { start: from, end: Math.min(from + PIECE_BYTES, end) }, { signal });
-  let next = read(start);
-  for (let at = start; at < end; at += PIECE_BYTES) {
-    const piece = await next;
-    if (at + PIECE_BYTES < end) next = read(at + PIECE_BYTES);
-    next.catch(() => undefined);
-    if (!(await write(response, piece, signal))) return;
+): AsyncGenerator<Uint8Array> {
+  const read = (from: number): Reading => {
+    const memory = buffers.take(end - from);
+    const range = { start: from, end: Math.min(from + memory.byteLength, end) };
+    const bytes = blocks.read(block, range, { signal, into: memory });
+    // Seen when its turn comes; until then a failure is no unhandled one.
+    bytes.catch(() => undefined);
+    return { end: range.end, memory, bytes };
+  };
+  let next: Reading | undefined = start < end ? read(start) : undefined;
+  try {
+    while (next !== undefined) {
+      const bytes = await next.bytes;
+      const { memory, end: at }: Reading = next;
+      next = at < end ? read(at) : undefined;
+      let isSent = false;
+      try {
+        yield bytes;
+        isSent = true;
+      } finally {
+        buffers.give(memory, isSent);
+      }
+    }
+  } finally {
+    // It may still be written to.
+    if (next !== undefined) buffers.give(next.memory, false);
   }
-  response.end();
-}
-
-/** False when the client has gone. */
-async function write(response: HttpResponse, piece: Uint8Array, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return false;
-  if (response.write(piece)) return true;
-  await new Promise<void>((resolve) => {
-    const go = (): void => {
-      response.off("drain", go);
-      signal.removeEventListener("abort", go);
-      resolve();
-    };
-    response.once("drain", go);
-    signal.addEventListener("abort", go, { once: true });
-  });
-  return !signal.aborted;
 }
 
 /** Aborts when the client goes before the answer is through. */
