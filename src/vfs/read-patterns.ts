@@ -6,6 +6,8 @@ const READERS_MAX = 4096;
 /** What is read ahead for a reader's second request in a row; twice as much for each one after it. */
 const AHEAD_BYTES_FIRST = 256 * KiB;
 const AHEAD_BYTES_MAX = 8 * MiB;
+/** So much of that may lie past the end of the file, in those after it: who reads many small files in order reads on, too. */
+const PAST_BYTES_MAX = MiB;
 
 /** Where a reader's next request begins if it reads on, and what was read ahead for it. */
 interface Reader {
@@ -18,15 +20,19 @@ interface Reader {
  * reads on, whatever happened between them. The more it has read in a row, the more is worth reading ahead.
  */
 export class ReadPatterns {
-  /** By file and the place where the next request is expected, the one noted last at the end. */
+  /** By stream and the place where the next request is expected, the one noted last at the end. */
   readonly #readers = new Map<string, Reader>();
 
   /**
-   * Notes a request for a range of a file with `sizeBytes`, and gives what to read ahead because of it; undefined: nothing.
-   * `file` names its content.
+   * Notes a request for a range of a stream, and gives what to read ahead because of it; undefined: nothing. `stream` names its content;
+   * `fileEnd` is where the file ends in it that was asked for, `streamEnd` where it ends itself.
    */
-  note(file: string, range: ByteRange, sizeBytes: number): ByteRange | undefined {
-    const here = `${file}:${range.start}`;
+  note(
+    stream: string,
+    range: ByteRange,
+    { fileEnd, streamEnd }: { readonly fileEnd: number; readonly streamEnd: number },
+  ): ByteRange | undefined {
+    const here = `${stream}:${range.start}`;
     const reader = this.#readers.get(here);
     this.#readers.delete(here);
     const windowBytes =
@@ -37,12 +43,15 @@ export class ReadPatterns {
             AHEAD_BYTES_MAX,
           );
     const start = Math.max(range.end, reader?.aheadEnd ?? 0);
-    const end = Math.min(range.end + windowBytes, sizeBytes);
+    const endMax = Math.min(fileEnd + PAST_BYTES_MAX, streamEnd);
+    const end = Math.min(range.end + windowBytes, endMax);
     // Little by little would be many small requests: half a window is used up first.
-    const isDue = end - start >= windowBytes / 2 || (end === sizeBytes && end > start);
+    const isRest = end === streamEnd && end > start;
+    const dueBytes = end === endMax ? Math.min(windowBytes, PAST_BYTES_MAX) / 2 : windowBytes / 2;
+    const isDue = isRest || end - start >= dueBytes;
     const ahead = windowBytes > 0 && isDue ? { start, end } : undefined;
-    if (range.end < sizeBytes)
-      this.#keep(`${file}:${range.end}`, { windowBytes, aheadEnd: ahead?.end ?? start });
+    if (range.end < streamEnd)
+      this.#keep(`${stream}:${range.end}`, { windowBytes, aheadEnd: ahead?.end ?? start });
     return ahead;
   }
 

@@ -272,20 +272,19 @@ export class Tree {
   }
 
   /**
-   * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file in
-   * order, one range after another, what comes next is decoded meanwhile. The signal is for who waits for a piece and leaves. Errors: those
-   * of StreamReader.read.
+   * The bytes of a range that lies in the file; each piece holds until the next is asked for. For who reads the file, or several small
+   * ones, in order, one range after another, what comes next is decoded meanwhile. The signal is for who waits for a piece and leaves.
+   * Errors: those of StreamReader.read.
    */
-  read(
-    { version, start, entry }: FileNode,
-    range: ByteRange,
-    { signal }: WaitOptions = {},
-  ): AsyncGenerator<Uint8Array> {
-    const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
-    return this.#reader.read(version, shifted(range, start), {
-      next: ahead && shifted(ahead, start),
-      signal,
-    });
+  read(file: FileNode, range: ByteRange, { signal }: WaitOptions = {}): AsyncGenerator<Uint8Array> {
+    const { version, start } = file;
+    return this.#reader.read(version, shifted(range, start), { next: this.#note(file, range), signal });
+  }
+
+  /** What to read ahead of the version's stream, now that a range of the file was asked for. */
+  #note({ version, start, entry }: FileNode, range: ByteRange): ByteRange | undefined {
+    const ends = { fileEnd: start + entry.size, streamEnd: version.root.bytes };
+    return this.#patterns.note(version.digest, shifted(range, start), ends);
   }
 
   /**
@@ -303,14 +302,11 @@ export class Tree {
   /**
    * As read(), the whole range at once, which is held until it is released: for short ranges. Errors: those of StreamReader.hold.
    */
-  async hold(
-    { version, start, entry }: FileNode,
-    range: ByteRange,
-    { signal }: WaitOptions = {},
-  ): Promise<HeldRange> {
-    const ahead = this.#patterns.note(`${version.digest}:${start}`, range, entry.size);
+  async hold(file: FileNode, range: ByteRange, { signal }: WaitOptions = {}): Promise<HeldRange> {
+    const { version, start } = file;
+    const ahead = this.#note(file, range);
     const held = await this.#reader.hold(version, shifted(range, start), { signal });
-    if (ahead !== undefined) void this.#reader.prefetch(version, shifted(ahead, start));
+    if (ahead !== undefined) void this.#reader.prefetch(version, ahead);
     return held;
   }
 
