@@ -1,4 +1,5 @@
 /** Frames as producers send them, held against what they say of themselves. docs/format.md §5.1 */
+import { copyBytes } from "../../base/bytes.ts";
 import { must } from "../../base/assert.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
@@ -247,7 +248,7 @@ function shared(frames: readonly ReceivedFrame[]): readonly ReceivedFrame[] {
   );
   let end = 0;
   return frames.map((frame) => {
-    memory.set(frame.stored, end);
+    copyBytes(frame.stored, memory, end);
     end += frame.stored.byteLength;
     return { ...frame, stored: memory.subarray(end - frame.stored.byteLength, end) };
   });

@@ -1,3 +1,4 @@
+import { copyBytes } from "../../base/bytes.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { MiB } from "../../base/limits.ts";
 import { SharedCall } from "../../base/shared-call.ts";
@@ -6,6 +7,8 @@ import type { RangeReader, ReadRangeOptions } from "../../store/block-store.ts";
 
 /** One request's bytes, unless a single read has more. */
 const REQUEST_BYTES_MAX = 4 * MiB;
+/** Memory of requests that is kept for the next ones. */
+const KEPT_MAX = 4;
 
 /** How a range is read: into memory that the reader has. */
 type IntoOptions = ReadRangeOptions & Required<Pick<ReadRangeOptions, "into">>;
@@ -31,6 +34,8 @@ interface BlockReads {
 export class CoalescedReads {
   readonly #store: RangeReader;
   readonly #blocks = new Map<Digest, BlockReads>();
+  /** Of requests for several: fresh memory costs more than copying. */
+  readonly #memory: Buffer[] = [];
 
   constructor(store: RangeReader) {
     this.#store = store;
@@ -90,18 +95,30 @@ export class CoalescedReads {
 
   #call(block: Digest, range: ByteRange, group: readonly Waiting[]): SharedCall<Uint8Array> {
     const [first] = group;
-    const into = group.length === 1 && first !== undefined ? { into: first.into } : {};
-    const call = new SharedCall((signal) => this.#store.read(block, range, { ...into, signal }));
-    for (const each of group) {
-      const bytes = call.join(each);
-      each.begin(group.length === 1 ? bytes : bytes.then((all) => partOf(all, range, each)));
+    if (group.length === 1 && first !== undefined) {
+      const { into } = first;
+      const alone = new SharedCall((signal) => this.#store.read(block, range, { into, signal }));
+      first.begin(alone.join(first));
+      return alone;
     }
+    const memory = this.#memory.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
+    const call = new SharedCall((signal) => this.#store.read(block, range, { into: memory, signal }));
+    const parts = group.map(async (each) => {
+      const part = call.join(each).then((all) => partOf(all, range, each));
+      each.begin(part);
+      await part;
+    });
+    const keep = (): void => {
+      if (this.#memory.length < KEPT_MAX) this.#memory.push(memory);
+    };
+    // Not after a failure: the store may still be at it.
+    Promise.all([call.result, Promise.allSettled(parts)]).then(keep, () => undefined);
     return call;
   }
 }
 
 function partOf(bytes: Uint8Array, { start }: ByteRange, { range, into }: Waiting): Uint8Array {
-  into.set(bytes.subarray(range.start - start, range.end - start));
+  copyBytes(bytes.subarray(range.start - start, range.end - start), into);
   return into.subarray(0, range.end - range.start);
 }
 

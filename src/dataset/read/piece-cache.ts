@@ -1,3 +1,4 @@
+import { copyBytes } from "../../base/bytes.ts";
 import { codeOf } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
 import type { WaitOptions } from "../../base/shared-call.ts";
@@ -168,7 +169,7 @@ export class PieceCache {
     if (piece.spans === undefined) {
       count(this.figures.decoded, bytes.byteLength);
       await this.#work.decode(piece, output, wanted);
-    } else bytes.set(await this.#read(version, piece, wanted));
+    } else copyBytes(await this.#read(version, piece, wanted), bytes);
     piece.isDiskVerified = true;
     if (this.#isWorthWriting(key)) await disk?.write(key, bytes);
   }

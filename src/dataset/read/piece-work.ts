@@ -1,3 +1,4 @@
+import { copyBytes } from "../../base/bytes.ts";
 import { must } from "../../base/assert.ts";
 import { MiB } from "../../base/limits.ts";
 import { Gate } from "../../store/layers/gate.ts";
@@ -52,7 +53,7 @@ export class PieceWork {
       const range = { start: offset, end: offset + bytes };
       const blocks = this.#far ?? this.#engine.store.blocks;
       const read = await blocks.read(block, range, { signal, into });
-      if (read.buffer !== memory) into.set(read);
+      if (read.buffer !== memory) copyBytes(read, into);
       await this.#engine.pool.run("decodePlain", { ...frames, memory, output });
       // Not after a failure: a thread, or the store, may still be at it.
       if (room === undefined) this.#memory.push(memory);

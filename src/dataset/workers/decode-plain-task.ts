@@ -1,4 +1,5 @@
 /** Decoding plain frames in a thread, into memory that the caller sees too. */
+import { copyBytes } from "../../base/bytes.ts";
 import { decodeFrame, type Codec } from "../../format/frame.ts";
 import { DIGEST_BYTES, digestFromBytes } from "../../format/digest.ts";
 import { verifyBytes } from "../version/unit-decode.ts";
@@ -25,7 +26,7 @@ export function decodePlain({ memory, frames, digests, output }: PlainDecoding):
       room,
     );
     verifyBytes(chunk, digestFromBytes(digests, frame * DIGEST_BYTES));
-    if (chunk.buffer !== output) room.set(chunk);
+    if (chunk.buffer !== output) copyBytes(chunk, room);
     end += bytes;
   }
   return { output: undefined, transfer: [] };

@@ -1,4 +1,5 @@
 /** Encoding frames in a thread, from memory that it shares with the scanner. */
+import { copyBytes } from "../../base/bytes.ts";
 import { CODECS, encodeDelta, encodePlainInto, type Codec, type EncodedFrame } from "../../format/frame.ts";
 import { compressBound } from "../../format/zstd.ts";
 import type { TaskResult } from "./tasks.ts";
@@ -115,7 +116,7 @@ export function encodeFrames(input: EncodeInput): TaskResult<Uint32Array<ArrayBu
     else {
       const { start } = wanted;
       const { stored, ...made } = delta;
-      memory.set(stored, start);
+      copyBytes(stored, memory, start);
       items.push({ ...made, request, chunk: 0, start, storedBytes: stored.byteLength });
     }
   }
@@ -176,7 +177,7 @@ function encodeChunks(
     const from = start;
     start = end;
     const frame = encodePlainInto(memory.subarray(from, end), level, scratchFor(end - from));
-    if (frame.codec !== CODECS.raw) memory.set(frame.stored, from);
+    if (frame.codec !== CODECS.raw) copyBytes(frame.stored, memory, from);
     const storedBytes = frame.stored.byteLength;
     const sizes = { storedBytes, plainBytes: storedBytes, dictionaryBytes: 0 };
     return { codec: frame.codec, request, chunk, start: from, ...sizes };

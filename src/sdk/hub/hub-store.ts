@@ -1,12 +1,13 @@
 /** What reading versions takes, over the wire. docs/protocol.md §3 */
 import type { Dispatcher } from "undici";
+import { copyBytes } from "../../base/bytes.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
 import { BLOCK_OBJECT_BYTES_MAX } from "../../format/block.ts";
 import { digestBytes, formatDigest, type Digest } from "../../format/digest.ts";
 import { HEADER_BYTES } from "../../format/header.ts";
 import type { DatasetName } from "../../format/reference.ts";
-import type { CallOptions, RangeReader } from "../../store/block-store.ts";
+import type { CallOptions, RangeReader, ReadRangeOptions } from "../../store/block-store.ts";
 import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
 import type { HubConnection } from "./hub-connection.ts";
 import { answersFor, Batch } from "./batch.ts";
@@ -95,10 +96,12 @@ class HubBlocks implements RangeReader {
     this.#query = `?dataset=${encodeURIComponent(name)}`;
   }
 
-  async read(block: Digest, range?: ByteRange, { signal }: CallOptions = {}): Promise<Uint8Array> {
+  async read(block: Digest, range?: ByteRange, { signal, into }: ReadRangeOptions = {}): Promise<Uint8Array> {
     if (range !== undefined && range.end === range.start) return new Uint8Array();
     const wanted = range === undefined ? undefined : range.end - range.start;
-    return await this.#get(block, range, signal, (response) => readBody(this.#hub.hub, response, wanted));
+    return await this.#get(block, range, signal, (response) =>
+      readBody(this.#hub.hub, response, wanted, into),
+    );
   }
 
   async stat(block: Digest, { signal }: CallOptions = {}): Promise<number | undefined> {
@@ -138,11 +141,12 @@ class HubBlocks implements RangeReader {
   }
 }
 
-/** The body, which has as many bytes as are `wanted`, or (undefined) as its header says. */
+/** The body, which has as many bytes as are `wanted`, or (undefined) as its header says; in the memory at hand, when there is some. */
 async function readBody(
   hub: string,
   { headers, body }: Dispatcher.ResponseData,
   wanted: number | undefined,
+  into: Uint8Array | undefined,
 ): Promise<Uint8Array> {
   const length = Number(headers["content-length"]);
   if (
@@ -156,11 +160,11 @@ async function readBody(
       `it sent ${String(headers["content-length"])} bytes instead of ${wanted ?? "a block"}`,
     );
   }
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = into?.subarray(0, length) ?? Buffer.allocUnsafeSlow(length);
   let at = 0;
   for await (const part of body as AsyncIterable<Uint8Array>) {
     if (at + part.byteLength > length) break;
-    bytes.set(part, at);
+    copyBytes(part, bytes, at);
     at += part.byteLength;
   }
   if (at !== length) throw unavailable(hub, `it broke off after ${at} of ${length} bytes`);

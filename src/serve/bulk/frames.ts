@@ -1,5 +1,6 @@
 /** Bodies of frames. docs/protocol.md §4 */
 import { fromBinary } from "@bufbuild/protobuf";
+import { copyBytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { AetherError } from "../../base/errors.ts";
 import type { Taking } from "../../dataset/ingest/sessions.ts";
@@ -99,7 +100,7 @@ async function readBody(request: HttpRequest, room: Uint8Array): Promise<Uint8Ar
   let bytes = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
     if (bytes + piece.byteLength > room.byteLength) throw tooLong();
-    room.set(piece, bytes);
+    copyBytes(piece, room, bytes);
     bytes += piece.byteLength;
   }
   if (request.headers["content-length"] !== undefined && bytes !== room.byteLength) {

@@ -1,3 +1,4 @@
+import { copyBytes } from "../../base/bytes.ts";
 import type { ByteRange } from "../../base/byte-range.ts";
 import { codeOf } from "../../base/errors.ts";
 import { KiB, MiB } from "../../base/limits.ts";
@@ -154,6 +155,6 @@ function whileWanted(group: readonly Reader[]): {
 function partFor({ range, options }: Reader, bytes: Uint8Array, start: number): Uint8Array {
   const part = bytes.subarray(range.start - start, range.end - start);
   const target = options.into?.subarray(0, part.byteLength) ?? Buffer.allocUnsafeSlow(part.byteLength);
-  target.set(part);
+  copyBytes(part, target);
   return target;
 }

@@ -1,6 +1,6 @@
 /** Bytes on their way to and from a server. */
 import { Readable } from "node:stream";
-import { concatBytes, totalBytes } from "../../../base/bytes.ts";
+import { concatBytes, copyBytes, totalBytes } from "../../../base/bytes.ts";
 import { AetherError } from "../../../base/errors.ts";
 import { KiB, MiB } from "../../../base/limits.ts";
 
@@ -46,7 +46,7 @@ export async function readInto(stream: Readable, target: Uint8Array, signal: Abo
   let done = 0;
   await readChunks(stream, signal, (chunk) => {
     if (chunk.byteLength > target.byteLength - done) throw wrongLength("more", target.byteLength);
-    target.set(chunk, done);
+    copyBytes(chunk, target, done);
     done += chunk.byteLength;
     return true;
   });
