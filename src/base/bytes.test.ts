@@ -7,6 +7,7 @@ import {
   compareBytes,
   compareUtf8,
   concatBytes,
+  copyBytes,
   decodeUtf8,
   equalBytes,
   gatherBytes,
@@ -76,4 +77,20 @@ test("pieces, gathered, are one array of their own, as long as they are together
   assert.equal(whole.buffer.byteLength, 10);
   pieces[0]?.fill(0);
   assert.equal(Buffer.from(whole).toString(), "onetwo");
+});
+
+test("copyBytes, into memory that threads see or not, writes the bytes and no others, and none where there is no room", () => {
+  const bytes = fc.uint8Array({ maxLength: 50 });
+  fc.assert(
+    fc.property(bytes, fc.nat(20), fc.nat(20), fc.boolean(), (source, before, after, isShared) => {
+      const length = before + source.byteLength + after;
+      const target = new Uint8Array(isShared ? new SharedArrayBuffer(length) : new ArrayBuffer(length));
+      copyBytes(source, target, before);
+      assert.deepEqual([...target], [...new Uint8Array(before), ...source, ...new Uint8Array(after)]);
+      assert.throws(() => {
+        copyBytes(new Uint8Array(after + 1).fill(1), target, before + source.byteLength);
+      }, RangeError);
+      assert.deepEqual([...target.subarray(before + source.byteLength)], [...new Uint8Array(after)]);
+    }),
+  );
 });

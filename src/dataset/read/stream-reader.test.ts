@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { systemClock } from "../../base/clock.ts";
 import { KiB, MiB } from "../../base/limits.ts";
 import { SILENT_LOG } from "../../base/log.ts";
+import type { RangeReader } from "../../store/block-store.ts";
 import { collect, noise } from "../testing/engine.ts";
 import { openPushBed, type PushBed } from "../testing/push-bed.ts";
 import { openVersion, type Version } from "../version/version.ts";
@@ -14,6 +15,9 @@ import { DiskPieces } from "./disk-pieces.ts";
 import { StreamReader, type StreamReaderOptions } from "./stream-reader.ts";
 
 const LOCAL: StreamReaderOptions = { isLocal: true, pieceBytes: 512 * KiB, disk: undefined };
+
+/** Of the stream's first file, which is stored raw. */
+const RAW_BYTES = 3 * MiB + 17;
 
 let pool: WorkerPool;
 before(() => {
@@ -30,7 +34,7 @@ async function withVersion(
     const text = Buffer.from(
       Array.from({ length: 40_000 }, (_, line) => `${line} ${line * 7919}\n`).join(""),
     );
-    bed.write("a.bin", noise(1, 3 * MiB + 17));
+    bed.write("a.bin", noise(1, RAW_BYTES));
     bed.write("b.txt", text);
     await bed.push();
     text.write("changed", 200_000);
@@ -125,6 +129,30 @@ describe("a reader of streams", () => {
         assert.equal(at, stream.byteLength);
       };
       await Promise.all(Array.from({ length: 12 }, (_, index) => slowly(index * 100_000)));
+    });
+  });
+
+  it("the first of what lies raw on this machine's disk, has each byte read once, whether it is read ahead or not", async () => {
+    await withVersion(async (bed, version, stream) => {
+      const { blocks } = bed.store;
+      let readBytes = 0;
+      const counting: RangeReader = {
+        stat: (...parameters) => blocks.stat(...parameters),
+        read: async (block, range, options) => {
+          const bytes = await blocks.read(block, range, options);
+          // Content is read into memory that is at hand; pages are not.
+          if (options?.into !== undefined) readBytes += bytes.byteLength;
+          return bytes;
+        },
+      };
+      const store = { ...bed.store, datasets: bed.store.datasets, blocks: counting };
+      const reader = new StreamReader({ ...bed.engine, store }, LOCAL);
+      await reader.prefetch(version, { start: 0, end: 2 * MiB });
+      for (let turn = 0; turn < 2; turn++) {
+        const read = await collect(copied(reader.read(version, { start: 0, end: RAW_BYTES })));
+        assert.ok(read.equals(stream.subarray(0, RAW_BYTES)));
+        assert.equal(readBytes, RAW_BYTES);
+      }
     });
   });
 
