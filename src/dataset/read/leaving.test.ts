@@ -137,3 +137,28 @@ it("reading ahead for nobody gives up after a while, and for somebody who came m
     blocks.letGo();
     assert.equal((await reading).parts[0]?.byteLength, 1000);
   }));
+
+it("a reader that has left has nothing read anew, and leaves nothing on its signal: what lies raw here is gone meanwhile", () =>
+  withPushBed(pool, async (push) => {
+    const bytes = 8 * MiB;
+    push.write("a.bin", noise(1, bytes));
+    const { digest } = await push.push();
+    const blocks = new StalledBlocks(push.store.blocks);
+    const store = { ...push.store, datasets: push.store.datasets, blocks };
+    const engine = { ...push.engine, store, memoryBytes: 32 * MiB };
+    const version = await openVersion(engine, digest);
+    const reader = new StreamReader(engine, { isLocal: true, pieceBytes: 128 * KiB, disk: undefined });
+    // More than is kept of what was verified: the beginning is read where it lies from now on.
+    await collect(reader.read(version, { start: 0, end: bytes }));
+    const leaving = new AbortController();
+    const pieces = reader.read(version, { start: 0, end: bytes }, leaving);
+    assert.equal((await pieces.next()).done, false);
+    await blocks.until((calls) => calls === 0);
+    blocks.isStalled = true;
+    while (blocks.underWay.size === 0) assert.equal((await pieces.next()).done, false);
+    const left = pieces.return(undefined);
+    for await (const block of push.store.blocks.list()) await push.store.blocks.remove(block.digest);
+    blocks.letGo();
+    await left;
+    assert.deepEqual(getEventListeners(leaving.signal, "abort"), []);
+  }));

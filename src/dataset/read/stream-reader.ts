@@ -63,6 +63,7 @@ class LeavingReader implements Reading {
   readonly range: ByteRange;
   readonly #outer: AbortSignal | undefined;
   #leaving: AbortController | undefined;
+  #hasLeft = false;
 
   constructor(version: Version, range: ByteRange, outer: AbortSignal | undefined) {
     this.version = version;
@@ -73,13 +74,15 @@ class LeavingReader implements Reading {
   get signal(): AbortSignal {
     if (this.#leaving !== undefined) return this.#leaving.signal;
     this.#leaving = new AbortController();
-    this.#outer?.addEventListener("abort", this.leave, { once: true });
-    if (this.#outer?.aborted === true) this.leave();
+    // What it began may fail, and try again, after it left.
+    if (this.#hasLeft || this.#outer?.aborted === true) this.leave();
+    else this.#outer?.addEventListener("abort", this.leave, { once: true });
     return this.#leaving.signal;
   }
 
   /** Ends all that was begun for it, if it is not over. */
   readonly leave = (): void => {
+    this.#hasLeft = true;
     this.#outer?.removeEventListener("abort", this.leave);
     this.#leaving?.abort(this.#outer?.reason ?? LEFT);
   };
@@ -342,6 +345,7 @@ export class StreamReader {
     this.#segments.forget(segment);
     version.plans.forget(leaf);
     version.plans.forget(version.digest);
+    signal?.throwIfAborted();
     const again: Uint8Array[] = [];
     const reader = new ChunkReader(this.#engine, version, signal);
     for await (const bytes of reader.readRange(origin + part.start, origin + part.end)) again.push(bytes);
