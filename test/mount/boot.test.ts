@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { environmentOf, makePlace } from "../cli/command.ts";
 import { requirePeer } from "../peers.ts";
-import { isMounted, mountPoint, ran, requireFuse, said, startMount } from "./mount-place.ts";
+import { isMounted, mountPoint, processesOf, ran, requireFuse, said, startMount } from "./mount-place.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -108,8 +108,12 @@ test("a mount in the foreground of a systemd service tells that it is ready, and
   await once(manager.stdout.setEncoding("utf8"), "data");
   manager.stdout.on("data", (more: string) => (heard += more));
   const environment = { ...environmentOf(place.folder), ...place.environment, NOTIFY_SOCKET: socket };
-  const inBackground = await place.run(["mount", "set:v1", mountPoint(t)], environment);
+  const point = mountPoint(t);
+  const inBackground = await place.run(["mount", "set:v1", point], environment);
   assert.equal(inBackground.exit, 0, inBackground.stderr);
+  // What it has to tell is told before it ends.
+  await said("umount", [point]);
+  while (processesOf(point).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(heard, "");
   await startMount(t, { ...place, environment }, ["set:v1"]);
   await closed;

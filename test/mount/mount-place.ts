@@ -144,7 +144,13 @@ function endLeftMounts(): void {
 /** Takes away all that is mounted at a folder, those who serve it, and the folder. */
 function endMountsAt(point: string): void {
   for (let count = 0; isMounted(point) && count < 5; count++) spawnSync("umount", ["-i", "-f", "-l", point]);
-  for (const pid of processesOf(point)) process.kill(pid, "SIGKILL");
+  for (const pid of processesOf(point)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended since it was listed.
+    }
+  }
   rmdirSync(point);
 }
 

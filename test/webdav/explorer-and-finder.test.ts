@@ -85,7 +85,7 @@ describe("Explorer", () => {
     ]) {
       assert.equal((await send("PROPFIND", `/webdav/set/v1/${name}`, { depth: "0" })).status, 404, name);
     }
-    for (const path of ["/desktop.ini", "/webdav/desktop.ini", "/webdav/set/desktop.ini"]) {
+    for (const path of ["/desktop.ini", "//set/v1", "/webdav/desktop.ini", "/webdav/set/desktop.ini"]) {
       assert.equal((await send("PROPFIND", path, { depth: "0" })).status, 404, path);
     }
   });

@@ -10,7 +10,7 @@ import { breakerStore, type BreakerStore } from "./breaker-store.ts";
 const BLOCK = digestOf(Buffer.from("a block"));
 const RANGE = { start: 0, end: 4 };
 
-/** What the store does with reads of content, and with small questions. */
+/** What the store does with whatever has content, and with small questions. */
 type Manner = "answers" | "is silent" | "is away";
 
 interface Bed extends BreakerStore {
@@ -46,18 +46,17 @@ function bed(): Bed {
       });
     });
   };
-  const ask = <T>(signal: AbortSignal | undefined, answer: T): Promise<T> => {
-    counts.asked++;
-    return behave(made.small, signal, answer);
-  };
   const inner: VersionStore = {
     blocks: {
       read: (_, __, options) => behave(made.read, options?.signal, Buffer.from("some")),
-      stat: (_, options) => ask(options?.signal, 4),
+      stat: (_, options) => {
+        counts.asked++;
+        return behave(made.small, options?.signal, 4);
+      },
     },
     datasets: {
-      getManifest: (_, options) => ask(options?.signal, undefined),
-      getPlan: (_, options) => ask(options?.signal, undefined),
+      getManifest: (_, options) => behave(made.read, options?.signal, undefined),
+      getPlan: (_, options) => behave(made.read, options?.signal, undefined),
     },
   };
   const until = async (isSo: () => boolean): Promise<void> => {
@@ -115,6 +114,24 @@ describe("a store behind a breaker", () => {
     leaving.abort();
     await assert.rejects(slow, { name: "AbortError" });
     assert.deepEqual(made.counts, { asked: 1, ended: 1 });
+    await made.close();
+  });
+
+  it("whose manifests and plans are slow, is asked for something smaller than these", async () => {
+    const made = bed();
+    const { datasets } = made.store;
+    made.read = "is silent";
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const slow = [datasets.getManifest(BLOCK, { signal }), datasets.getPlan(BLOCK, { signal })];
+    const all = Promise.allSettled(slow);
+    made.suspect();
+    await made.until(() => made.counts.asked > 0);
+    made.read = "answers";
+    assert.equal(await datasets.getManifest(BLOCK), undefined);
+    leaving.abort();
+    await all;
+    assert.deepEqual(made.counts, { asked: 1, ended: 2 });
     await made.close();
   });
 

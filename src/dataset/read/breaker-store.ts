@@ -3,6 +3,8 @@ import type { Clock } from "../../base/clock.ts";
 import { AetherError, codeOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { raced } from "../../base/raced.ts";
+import type { Digest } from "../../format/digest.ts";
+import type { RangeReader } from "../../store/block-store.ts";
 import type { VersionStore } from "../../store/dataset-store.ts";
 
 /** How long the first question after a suspicion may take, and each further one, in milliseconds. */
@@ -10,9 +12,6 @@ const FIRST_MS = 1000;
 const NEXT_MS = 4000;
 /** Between a question that was refused and the next. */
 const PAUSE_MS = 1000;
-
-/** What is asked to learn whether anybody answers: little, and of that which somebody wanted. */
-type Question = (signal: AbortSignal) => Promise<unknown>;
 
 /** A store whose calls all fail at once while it does not answer, and who to tell that it may not. */
 export interface BreakerStore {
@@ -38,32 +37,19 @@ export function breakerStore(
   { blocks, datasets }: VersionStore,
   options: { readonly clock: Clock; readonly log: Log },
 ): BreakerStore {
-  const breaker = new Breaker(options);
+  const breaker = new Breaker(blocks, options);
   const store: VersionStore = {
     blocks: {
       read: (block, range, { signal, ...rest } = {}) =>
-        breaker.run(
-          (wanted) => blocks.stat(block, { signal: wanted }),
-          (wanted) => blocks.read(block, range, { ...rest, signal: wanted }),
-          signal,
-        ),
-      stat: (block, { signal } = {}) => {
-        const ask = (wanted: AbortSignal): Promise<number | undefined> =>
-          blocks.stat(block, { signal: wanted });
-        return breaker.run(ask, ask, signal);
-      },
+        breaker.run(block, (wanted) => blocks.read(block, range, { ...rest, signal: wanted }), signal),
+      stat: (block, { signal } = {}) =>
+        breaker.run(block, (wanted) => blocks.stat(block, { signal: wanted }), signal),
     },
     datasets: {
-      getManifest: (version, { signal } = {}) => {
-        const ask = (wanted: AbortSignal): Promise<Uint8Array | undefined> =>
-          datasets.getManifest(version, { signal: wanted });
-        return breaker.run(ask, ask, signal);
-      },
-      getPlan: (key, { signal, ...rest } = {}) => {
-        const ask = (wanted: AbortSignal): ReturnType<typeof datasets.getPlan> =>
-          datasets.getPlan(key, { ...rest, signal: wanted });
-        return breaker.run(ask, ask, signal);
-      },
+      getManifest: (version, { signal } = {}) =>
+        breaker.run(version, (wanted) => datasets.getManifest(version, { signal: wanted }), signal),
+      getPlan: (key, { signal, ...rest } = {}) =>
+        breaker.run(key, (wanted) => datasets.getPlan(key, { ...rest, signal: wanted }), signal),
     },
   };
   const suspect = (): void => {
@@ -73,27 +59,30 @@ export function breakerStore(
 }
 
 class Breaker {
+  readonly #blocks: RangeReader;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #calls = new Set<AbortController>();
   readonly #closed = new AbortController();
-  #question: Question | undefined;
+  /** What was wanted last. */
+  #wanted: Digest | undefined;
   #asking: Promise<void> | undefined;
   #isOpen = false;
 
-  constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
+  constructor(blocks: RangeReader, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
+    this.#blocks = blocks;
     this.#clock = clock;
     this.#log = log;
   }
 
   async run<T>(
-    question: Question,
+    wanted: Digest,
     work: (signal: AbortSignal) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     signal?.throwIfAborted();
     if (this.#isOpen) throw noAnswer();
-    this.#question = question;
+    this.#wanted = wanted;
     const call = new AbortController();
     const leave = (): void => {
       call.abort(signal?.reason);
@@ -112,9 +101,9 @@ class Breaker {
   }
 
   suspect(): void {
-    const question = this.#question;
-    if (question === undefined || this.#closed.signal.aborted) return;
-    this.#asking ??= this.#askOn(question).finally(() => {
+    const wanted = this.#wanted;
+    if (wanted === undefined || this.#closed.signal.aborted) return;
+    this.#asking ??= this.#askOn(wanted).finally(() => {
       this.#asking = undefined;
     });
   }
@@ -124,9 +113,12 @@ class Breaker {
     await this.#asking;
   }
 
-  /** Asks until there is an answer. Never rejects. */
-  async #askOn(question: Question): Promise<void> {
-    for (let limitMs = FIRST_MS; !(await this.#isAnswered(question, limitMs)); limitMs = NEXT_MS) {
+  /**
+   * Asks until there is an answer. How long a block is has a short one, whatever line it comes by; what is no block has a shorter one: a
+   * manifest or a plan may be long. Never rejects.
+   */
+  async #askOn(digest: Digest): Promise<void> {
+    for (let limitMs = FIRST_MS; !(await this.#isAnswered(digest, limitMs)); limitMs = NEXT_MS) {
       if (this.#closed.signal.aborted) return;
       this.#open();
     }
@@ -141,7 +133,7 @@ class Breaker {
     for (const call of this.#calls) call.abort(noAnswer());
   }
 
-  async #isAnswered(question: Question, limitMs: number): Promise<boolean> {
+  async #isAnswered(digest: Digest, limitMs: number): Promise<boolean> {
     const { signal: closed } = this.#closed;
     const over = new AbortController();
     const end = (): void => {
@@ -149,7 +141,7 @@ class Breaker {
     };
     this.#clock.sleep(limitMs, AbortSignal.any([over.signal, closed])).then(end, end);
     try {
-      await raced(question(over.signal), over.signal);
+      await raced(this.#blocks.stat(digest, { signal: over.signal }), over.signal);
       return true;
     } catch (error) {
       if (over.signal.aborted) return false;

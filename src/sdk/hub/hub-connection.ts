@@ -29,6 +29,8 @@ export interface BulkRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
+  /** Its answer is small, and waits for no other's bytes. */
+  readonly isSmall?: boolean | undefined;
 }
 
 /** Times that one call is made to a hub before it goes to the next: one connection may break, and what a hub knows is lost elsewhere. */
@@ -121,10 +123,14 @@ export class HubConnection {
     read: (response: Dispatcher.ResponseData) => Promise<T>,
   ): Promise<T> {
     return this.call(signal, async () => {
-      const { pool, authority } = this.#current;
+      const { pool, questions, authority } = this.#current;
       try {
-        const { headers, ...rest } = request;
-        const response = await pool.request({ ...rest, headers: { ...headers }, signal: signal ?? null });
+        const { headers, isSmall = false, ...rest } = request;
+        const response = await (isSmall ? questions : pool).request({
+          ...rest,
+          headers: { ...headers },
+          signal: signal ?? null,
+        });
         if (response.statusCode < 300) return await read(response);
         throw problemError(authority, response.statusCode, await readText(response));
       } catch (error) {

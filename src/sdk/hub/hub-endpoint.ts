@@ -18,6 +18,8 @@ export interface HubTls {
 }
 
 const SOCKETS_MAX = 8;
+/** Of small questions: they wait for no bulk bytes. */
+const QUESTION_SOCKETS_MAX = 2;
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 120_000;
 
@@ -30,6 +32,8 @@ export class HubEndpoint {
   readonly ingest: RpcClient<typeof IngestAPI>;
   readonly maintenance: RpcClient<typeof MaintenanceAPI>;
   readonly pool: Pool;
+  /** For what is small, and must have its answer soon however much is on its way. */
+  readonly questions: Pool;
   readonly #transport: RpcTransport;
 
   constructor({ origin, authority }: HubAddress, tls: HubTls | undefined) {
@@ -41,16 +45,19 @@ export class HubEndpoint {
     this.versions = rpc(VersionAPI);
     this.ingest = rpc(IngestAPI);
     this.maintenance = rpc(MaintenanceAPI);
-    this.pool = new Pool(origin, {
-      connections: SOCKETS_MAX,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
-      headersTimeout: ANSWER_TIMEOUT_MS,
-      bodyTimeout: ANSWER_TIMEOUT_MS,
-    });
+    const open = (connections: number): Pool =>
+      new Pool(origin, {
+        connections,
+        connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
+        headersTimeout: ANSWER_TIMEOUT_MS,
+        bodyTimeout: ANSWER_TIMEOUT_MS,
+      });
+    this.pool = open(SOCKETS_MAX);
+    this.questions = open(QUESTION_SOCKETS_MAX);
   }
 
   async close(): Promise<void> {
     this.#transport.close();
-    await this.pool.destroy();
+    await Promise.all([this.pool.destroy(), this.questions.destroy()]);
   }
 }

@@ -9,7 +9,7 @@ import { HEADER_BYTES } from "../../format/header.ts";
 import type { DatasetName } from "../../format/reference.ts";
 import type { CallOptions, RangeReader, ReadRangeOptions } from "../../store/block-store.ts";
 import type { ManifestReader, Revised, Revision, VersionStore } from "../../store/dataset-store.ts";
-import type { HubConnection } from "./hub-connection.ts";
+import type { BulkRequest, HubConnection } from "./hub-connection.ts";
 import { answersFor, Batch } from "./batch.ts";
 import { unavailable } from "./retry.ts";
 
@@ -87,6 +87,13 @@ function lookUps(
   });
 }
 
+/** What is asked of a block. */
+interface BlockRequest extends Pick<BulkRequest, "isSmall"> {
+  readonly block: Digest;
+  /** undefined: all of it. */
+  readonly range: ByteRange | undefined;
+}
+
 class HubBlocks implements RangeReader {
   readonly #hub: HubConnection;
   readonly #query: string;
@@ -99,7 +106,7 @@ class HubBlocks implements RangeReader {
   async read(block: Digest, range?: ByteRange, { signal, into }: ReadRangeOptions = {}): Promise<Uint8Array> {
     if (range !== undefined && range.end === range.start) return new Uint8Array();
     const wanted = range === undefined ? undefined : range.end - range.start;
-    return await this.#get(block, range, signal, (response) =>
+    return await this.#get({ block, range }, signal, (response) =>
       readBody(this.#hub.hub, response, wanted, into),
     );
   }
@@ -107,7 +114,8 @@ class HubBlocks implements RangeReader {
   async stat(block: Digest, { signal }: CallOptions = {}): Promise<number | undefined> {
     const { hub } = this.#hub;
     try {
-      return await this.#get(block, { start: 0, end: HEADER_BYTES }, signal, async ({ headers, body }) => {
+      const range = { start: 0, end: HEADER_BYTES };
+      return await this.#get({ block, range, isSmall: true }, signal, async ({ headers, body }) => {
         await body.dump();
         const [, bytes = ""] = CONTENT_RANGE.exec(String(headers["content-range"])) ?? [];
         if (bytes === "") throw unavailable(hub, "it does not say how long a block is");
@@ -120,8 +128,7 @@ class HubBlocks implements RangeReader {
   }
 
   async #get<T>(
-    block: Digest,
-    range: ByteRange | undefined,
+    { block, range, isSmall }: BlockRequest,
     signal: AbortSignal | undefined,
     take: (response: Dispatcher.ResponseData) => Promise<T>,
   ): Promise<T> {
@@ -129,7 +136,7 @@ class HubBlocks implements RangeReader {
     const headers: Record<string, string> =
       range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
     try {
-      return await this.#hub.bulk({ method: "GET", path, headers }, signal, take);
+      return await this.#hub.bulk({ method: "GET", path, headers, isSmall }, signal, take);
     } catch (cause) {
       if (codeOf(cause) !== "PATH_NOT_FOUND") throw cause;
       const text = formatDigest(block);

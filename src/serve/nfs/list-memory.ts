@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { AetherError } from "../../base/errors.ts";
 import { MiB } from "../../base/limits.ts";
-import { NameList, type NameKind } from "./name-list.ts";
+import { cookieOf, NameList, type NameKind } from "./name-list.ts";
 
 /** Names of one directory. */
 const NAMES_MAX = 100_000;
@@ -60,14 +60,16 @@ export class ListMemory {
 
   async #make(kept: Kept, { names, kindOf }: NamesToList): Promise<NameList> {
     const all: string[] = [];
+    const cookies: bigint[] = [];
     this.#take(kept, LIST_BYTES);
     for await (const name of names()) {
       all.push(name);
       if (all.length > NAMES_MAX)
         throw new AetherError("LIMIT_EXCEEDED", `a directory has more than ${NAMES_MAX} names`);
       this.#take(kept, NAME_BYTES + name.length);
+      cookies.push(cookieOf(kindOf(name), name));
     }
-    const list = new NameList(all, kindOf);
+    const list = new NameList(all, cookies, kindOf);
     kept.isWhole = true;
     return list;
   }

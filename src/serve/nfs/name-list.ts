@@ -20,8 +20,8 @@ export class NameList {
   readonly #names: readonly string[];
   readonly #cookies: BigUint64Array;
 
-  constructor(names: readonly string[], kindOf: (name: string) => NameKind) {
-    const cookies = names.map((name) => cookieOf(kindOf(name), name));
+  /** `cookies`: of the names, one each, as cookieOf() gives them. */
+  constructor(names: readonly string[], cookies: readonly bigint[], kindOf: (name: string) => NameKind) {
     const at = (index: number): bigint => cookies[index] ?? 0n;
     const order = Uint32Array.from(names.keys()).sort((a, b) => (at(a) < at(b) ? -1 : Number(at(a) > at(b))));
     this.#kindOf = kindOf;
@@ -44,8 +44,11 @@ export class NameList {
   }
 }
 
-/** 63 bits of a hash: some clients take a cookie for a signed number. */
-function cookieOf(kind: NameKind, name: string): bigint {
+/**
+ * The cookie of a name: 63 bits of a hash, since some clients take it for a signed number. Those of many names together would hold up
+ * everybody: they are made as the names come.
+ */
+export function cookieOf(kind: NameKind, name: string): bigint {
   const cookie = hashName(kind, name) >> 1n;
   return cookie < COOKIE_FIRST ? cookie + COOKIE_FIRST : cookie;
 }

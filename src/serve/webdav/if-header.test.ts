@@ -58,6 +58,7 @@ describe("the header If", () => {
       '(Not Not ["a"])',
       "(a)",
       "([a])",
+      `(Not${" ".repeat(8000)}`,
     ]) {
       assert.throws(() => parseIf(header), { code: "ARGUMENT_INVALID" }, header);
     }
@@ -89,10 +90,5 @@ describe("the header If", () => {
         },
       ),
     );
-  });
-
-  it("of many blanks, is read in no more time than it has characters", () => {
-    const header = `(${"Not".padEnd(4000)}${"".padEnd(4000)}`;
-    assert.throws(() => parseIf(header), { code: "ARGUMENT_INVALID" });
   });
 });

@@ -27,7 +27,7 @@ const TAG = new RegExp(`${BLANKS}<(${URI}|/[^<>\\s]*)>`, "y");
 const OPEN = new RegExp(String.raw`${BLANKS}\(`, "y");
 const CLOSE = new RegExp(String.raw`${BLANKS}\)`, "y");
 const CONDITION = new RegExp(
-  String.raw`${BLANKS}(not)?${BLANKS}(?:<${URI}>|\[${BLANKS}((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")${BLANKS}\])`,
+  String.raw`${BLANKS}(?:(not)${BLANKS})?(?:<${URI}>|\[${BLANKS}((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")${BLANKS}\])`,
   "iy",
 );
 const REST = new RegExp(`${BLANKS}$`, "y");

@@ -181,7 +181,11 @@ class Webdav {
   }
 
   async #find({ headers }: HttpRequest, { base, place, segments, isFolder }: TreeTarget): Promise<Found> {
-    if (base === "") return folderOf(DOOR);
+    if (base === "") {
+      // `//a/b` is nowhere: what lies in the root has a name.
+      if (segments.length > 0) throw new AetherError("PATH_NOT_FOUND", "there is nothing here");
+      return folderOf(DOOR);
+    }
     const { tree, access } = this.#services;
     const caller = callerOf(access, await access.identify(headers));
     const found = await findResource({ tree, caller, name: segments.at(-1) ?? "" }, place);
