@@ -21,8 +21,8 @@ export const INIT_FLAGS = {
   asyncRead: 1 << 0,
   /** Nothing but the top ever has another time: a list of it that the kernel keeps holds as long as that one. */
   autoInvalData: 1 << 12,
+  /** Without `FUSE_READDIRPLUS_AUTO` (1 << 14): who lists a long folder and then asks for each file's size finds it there. */
   doReaddirplus: 1 << 13,
-  readdirplusAuto: 1 << 14,
   noOpenSupport: 1 << 17,
   parallelDirops: 1 << 18,
   maxPages: 1 << 22,

@@ -280,7 +280,9 @@ export class FuseSession {
     if (pending.isAnswered) return;
     // Of a version before, the kernel gets the names alone: it was told to forget what they meant.
     const isGiven = isPlus && (!isTop || this.#tops.isNewest(folder));
-    const given = isGiven ? found.map(({ name, entry }) => this.#give(node, name, entry)) : [];
+    // A long list makes nothing be forgotten: what it began with would be, before it is looked at.
+    const room = place === 0 ? Infinity : Math.max(0, this.#options.nodesMax - this.#nodes.size);
+    const given = found.slice(0, isGiven ? room : 0).map(({ name, entry }) => this.#give(node, name, entry));
     for (const [index, each] of given.entries())
       list.tell(dots.length + index, this.#attributesOf(each), EVER, this.#options.owner);
     if (!pending.settle(list.bytes)) {
