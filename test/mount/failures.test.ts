@@ -4,13 +4,11 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { makePlace } from "../cli/command.ts";
 import { startHubProcess } from "../hub/hub-process.ts";
 import { requirePeer } from "../peers.ts";
+import { LAUNCHER } from "../program.ts";
 import { mountPoint, placeWithHub, ran, requireFuse, said, startMount } from "./mount-place.ts";
-
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 
 test("a mount whose hub is frozen or gone gives what it has read, EIO for the rest, and all when the hub is back", async (t) => {
   if (!requireFuse(t)) return;

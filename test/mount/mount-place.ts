@@ -8,13 +8,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { noise } from "../../src/dataset/testing/engine.ts";
 import { environmentOf, makePlace, type Place } from "../cli/command.ts";
 import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
 import { PEER_MISSING } from "../peers.ts";
+import { LAUNCHER } from "../program.ts";
 
-const LAUNCHER = fileURLToPath(new URL("../../bin/aetherfs", import.meta.url));
 /** A program that looks into a mount and does not end by then is ended: the test fails, and waits for nothing. */
 const PROGRAM_MS_MAX = 60_000;
 

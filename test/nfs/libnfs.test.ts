@@ -12,9 +12,9 @@ import { temporaryFolder } from "../../src/dataset/testing/folder.ts";
 import { NfsClient } from "../../src/serve/nfs/testing/nfs-client.ts";
 import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
 import { requirePeer } from "../peers.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 const run = promisify(execFile);
-const LAUNCHER = new URL("../../bin/aetherfs", import.meta.url).pathname;
 const TIMEOUT_MS = 60_000;
 const SECRET = "a-secret.of_16-and-more";
 
@@ -44,7 +44,7 @@ function startHub(...words: readonly string[]): Promise<HubProcess> {
 
 async function push(tag: string): Promise<void> {
   await run(LAUNCHER, ["push", "-t", tag, source], {
-    env: { PATH: process.env["PATH"], HOME: home, HUB: hub.host },
+    env: { ...environmentIn(home), HUB: hub.host },
   });
 }
 

@@ -8,9 +8,9 @@ import { promisify } from "node:util";
 import { temporaryFolder } from "../../src/dataset/testing/folder.ts";
 import { startHubProcess } from "../hub/hub-process.ts";
 import { requirePeer } from "../peers.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 const run = promisify(execFile);
-const LAUNCHER = new URL("../../bin/aetherfs", import.meta.url).pathname;
 const PORTMAP_PORT = "111";
 
 /** The words before a command that run it in a network where nothing else is. */
@@ -40,7 +40,7 @@ it("rpcinfo and libnfs, find NFS and MOUNT by portmap", async (t) => {
   });
   const ask = async (...words: readonly string[]): Promise<string> => {
     const [program = "", ...args] = [...within, ...words];
-    const env = { PATH: process.env["PATH"], HOME: temporary.path };
+    const env = environmentIn(temporary.path);
     return (await run(program, args, { timeout: 60_000, env })).stdout;
   };
   const hub = await startHubProcess({

@@ -13,9 +13,9 @@ import { temporaryFolder } from "../../src/dataset/testing/folder.ts";
 import { NfsClient } from "../../src/serve/nfs/testing/nfs-client.ts";
 import { startHubProcess, type HubProcess } from "../hub/hub-process.ts";
 import { requirePeer } from "../peers.ts";
+import { LAUNCHER, environmentIn } from "../program.ts";
 
 const run = promisify(execFile);
-const LAUNCHER = new URL("../../bin/aetherfs", import.meta.url).pathname;
 /** Of the file that is copied: so many that it takes a while. */
 const BIG_BYTES = 64 * MiB;
 const ATTEMPTS_MAX = 20;
@@ -57,7 +57,7 @@ function nfsPortOf({ log }: HubProcess): number {
 }
 
 function aetherfs(...words: readonly string[]): Promise<{ stdout: string }> {
-  return run(LAUNCHER, words, { env: { PATH: process.env["PATH"], HOME: home } });
+  return run(LAUNCHER, words, { env: environmentIn(home) });
 }
 
 it("two hubs behind one port, answer each other's handles, also when one is gone", async () => {

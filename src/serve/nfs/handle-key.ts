@@ -8,7 +8,9 @@ import type { DatasetStore } from "../../store/dataset-store.ts";
 const PURPOSE = "nfs-handles";
 /** What says that the store keeps nothing, now and later. */
 const CANNOT_KEEP: ReadonlySet<ErrorCode> = new Set([
-  ...(["STORE_UNWRITABLE", "SPACE_EXHAUSTED", "FEATURE_UNSUPPORTED"] as const),
+  "STORE_UNWRITABLE",
+  "SPACE_EXHAUSTED",
+  "FEATURE_UNSUPPORTED",
 ]);
 
 /** What the key is made of, and where it may be kept. */
